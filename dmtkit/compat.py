@@ -1,0 +1,55 @@
+"""Lets torchvision (and torchmetrics, which imports it) load beside a CPU-only torch.
+
+On import torchvision registers the Python side of its compiled operators and dies where those were
+not loaded. The kit uses none of them, so their schemas are declared here, when and only when they
+are missing. Import this module before torchvision.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+_SCHEMAS = {
+    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+_LIBRARIES: list[torch.library.Library] = []  # a schema lives as long as its Library object
+
+
+def declare_torchvision_operators() -> list[str]:
+    """Declare torchvision's operators where they are missing; return the names declared.
+
+    >>> declare_torchvision_operators()  # already done when this module was imported
+    []
+    """
+    spec = find_spec("torchvision")
+    for folder in (spec and spec.submodule_search_locations) or []:
+        _load_compiled_operators(Path(folder))
+    missing = [name for name in _SCHEMAS if not _declared(name)]
+    if missing:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in missing:
+            library.define(_SCHEMAS[name])
+        _LIBRARIES.append(library)
+    return missing
+
+
+def _declared(name: str) -> bool:
+    try:
+        torch._C._get_schema(f"torchvision::{name}", "")
+    except RuntimeError:
+        return False
+    return True
+
+
+def _load_compiled_operators(folder: Path) -> None:
+    """Load torchvision's own operators where they fit this torch, as its import is about to."""
+    for library in folder.glob("_C.*"):
+        try:
+            torch.ops.load_library(str(library))
+        except OSError:  # built for another torch: their schemas are declared instead
+            return
+
+
+declare_torchvision_operators()

@@ -1,0 +1,202 @@
+"""The dynamic loss of DMT: three cases, the weight of every pseudo label, the weighted cross-entropy.
+
+Pure functions of tensors. `*s` is empty for classification and `h w` for segmentation, so that one
+function serves both. Names are those of the paper (method.md §2): y_A `pseudo_label`, c_A `confidence`,
+y_B `prediction`, c_B `student_confidence`, p_B `p`, w `weight`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Rule = Literal["uniform", "naive", "dynamic", "flip"]
+Gamma = float | Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class DynamicWeights:
+    """The weight of every element and why it has it; nothing here carries a gradient.
+
+    `agree`, `surer` (positive disagreement) and neither of them (negative disagreement) are the three
+    cases of §3; all three are False and the weight is 0 where an element is not `valid` (ignored).
+    `label` is the label to learn: y_A, except where the rule `flip` turns it into y_B.
+    """
+
+    weight: Float[Tensor, "n *s"]
+    agree: Bool[Tensor, "n *s"]
+    surer: Bool[Tensor, "n *s"]
+    valid: Bool[Tensor, "n *s"]
+    label: Int[Tensor, "n *s"]
+    prediction: Int[Tensor, "n *s"]
+    student_confidence: Float[Tensor, "n *s"]
+    p: Float[Tensor, "n *s"]
+
+    @property
+    def negative(self) -> Bool[Tensor, "n *s"]:
+        """Negative disagreement: another class, but the student is not surer than the teacher."""
+        return self.valid & ~self.agree & ~self.surer
+
+
+def dynamic_weights(
+    logits: Float[Tensor, "n k *s"],
+    pseudo_label: Int[Tensor, "n *s"],
+    confidence: Float[Tensor, "n *s"],
+    *,
+    gamma1: Gamma,
+    gamma2: Gamma,
+    rule: Rule = "dynamic",
+    ignore_index: int = 255,
+) -> DynamicWeights:
+    """Weigh every pseudo label by how far the student agrees with it (method.md §3).
+
+    agreement: p_B^γ1; negative disagreement: p_B^γ2; positive disagreement: 0. Other rules (§4):
+    `uniform` weighs 1, `naive` weighs p_B^γ1 everywhere, `flip` learns y_B with (1 − c_A)^γ2 in
+    positive disagreement. Raises ValueError for an unknown rule.
+
+    >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]]).log_softmax(1)
+    >>> result = dynamic_weights(logits, torch.tensor([0, 0]), torch.tensor([0.9, 0.6]), gamma1=1, gamma2=1)
+    >>> result.weight.round(decimals=2).tolist(), result.agree.tolist(), result.surer.tolist()
+    ([0.88..., 0.0], [True, False], [False, True])
+    """
+    with torch.no_grad():
+        log_p = logits.detach().float().log_softmax(1)
+        return _weigh(log_p, pseudo_label, confidence, gamma1, gamma2, rule, ignore_index)
+
+
+def dynamic_cross_entropy(
+    logits: Float[Tensor, "n k *s"],
+    pseudo_label: Int[Tensor, "n *s"],
+    confidence: Float[Tensor, "n *s"],
+    *,
+    gamma1: Gamma,
+    gamma2: Gamma,
+    rule: Rule = "dynamic",
+    trusted: Bool[Tensor, " n"] | None = None,
+    truth: Int[Tensor, "n *s"] | None = None,
+    ignore_index: int = 255,
+) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    """Σ w · CE(student logits, label) / number of valid elements, and detached statistics (§3).
+
+    `trusted` marks labeled samples: their weight is 1 and they count in no statistic. One log-softmax
+    gives weights, loss and statistics (see `statistics`, also for `truth`); no gradient flows through w.
+
+    >>> loss, stats = dynamic_cross_entropy(
+    ...     torch.zeros(1, 4), torch.tensor([0]), torch.tensor([0.9]), gamma1=1, gamma2=1
+    ... )
+    >>> round(float(loss), 4), float(stats["weight"])  # ln 4 · ¼
+    (0.3466, 0.25)
+    """
+    log_p = logits.float().log_softmax(1)
+    with torch.no_grad():
+        found = _weigh(log_p.detach(), pseudo_label, confidence, gamma1, gamma2, rule, ignore_index)
+        weight, label = trust(found, pseudo_label, trusted)
+    log_likelihood = log_p.gather(1, label.masked_fill(~found.valid, 0).long().unsqueeze(1)).squeeze(1)
+    loss = -(weight * log_likelihood).sum() / found.valid.sum().clamp(min=1)
+    return loss, statistics(found, trusted, truth)
+
+
+def trust(
+    found: DynamicWeights, pseudo_label: Int[Tensor, "n *s"], trusted: Bool[Tensor, " n"] | None
+) -> tuple[Float[Tensor, "n *s"], Int[Tensor, "n *s"]]:
+    """Weights and labels to learn, with weight 1 and the label as given for `trusted` samples."""
+    if trusted is None:
+        return found.weight, found.label
+    sample = trusted.view(-1, *[1] * (pseudo_label.dim() - 1))
+    weight = torch.where(sample, found.valid.to(found.weight.dtype), found.weight)
+    return weight, torch.where(sample, pseudo_label, found.label)
+
+
+def statistics(
+    found: DynamicWeights, trusted: Bool[Tensor, " n"] | None = None, truth: Int[Tensor, "n *s"] | None = None
+) -> dict[str, Tensor]:
+    """Sums over the pseudo-labeled elements, as tensors on their device: reading them is for log points.
+
+    `count`, `weight` (Σ w), and how many there are of each case: `agree`, `negative` and `positive`
+    disagreement; with `truth` also how many labels of each are right: `right_agree`, and so on.
+    """
+    pseudo = found.valid
+    if trusted is not None:
+        pseudo = pseudo & ~trusted.view(-1, *[1] * (pseudo.dim() - 1))
+    cases = {"agree": found.agree & pseudo, "negative": found.negative & pseudo, "positive": found.surer & pseudo}
+    sums = {"count": pseudo.sum(), "weight": (found.weight * pseudo).sum()}
+    sums |= {case: mask.sum() for case, mask in cases.items()}
+    if truth is not None:
+        right = found.label == truth
+        sums |= {f"right_{case}": (mask & right).sum() for case, mask in cases.items()}
+    return sums
+
+
+def mixed_cross_entropy(
+    logits: Float[Tensor, "n k"],
+    label: Int[Tensor, " n"],
+    partner: Int[Tensor, " n"],
+    lam: float,
+    weight: Float[Tensor, " n"],
+) -> Float[Tensor, ""]:
+    """Σ w · (λ CE(label) + (1 − λ) CE(partner's label)) / n, for inputs, targets and weights mixed alike (§5.1).
+
+    >>> zeros, label = torch.zeros(2, 2), torch.tensor([0, 1])
+    >>> round(float(mixed_cross_entropy(zeros, label, torch.tensor([1, 0]), 0.7, torch.ones(2))), 4)
+    0.6931
+    """
+    log_p = logits.float().log_softmax(1)
+    own = log_p.gather(1, label.long().unsqueeze(1)).squeeze(1)
+    other = log_p.gather(1, label[partner].long().unsqueeze(1)).squeeze(1)
+    return -(weight * (lam * own + (1 - lam) * other)).sum() / len(label)
+
+
+def weigh(
+    pseudo_label: Int[Tensor, "n *s"],
+    confidence: Float[Tensor, "n *s"],
+    prediction: Int[Tensor, "n *s"],
+    student_confidence: Float[Tensor, "n *s"],
+    p: Float[Tensor, "n *s"],
+    *,
+    gamma1: Gamma,
+    gamma2: Gamma,
+    rule: Rule = "dynamic",
+    ignore_index: int = 255,
+) -> DynamicWeights:
+    """The three cases from y_A, c_A, y_B, c_B and p_B alone, as a finished run stores them (§3).
+
+    >>> values = [torch.tensor([x]) for x in (3, 0.6, 4, 0.5, 0.25)]
+    >>> weigh(*values, gamma1=1, gamma2=2).weight.tolist()  # negative disagreement: ¼ squared
+    [0.0625]
+    """
+    valid = pseudo_label != ignore_index
+    agree = valid & (prediction == pseudo_label)
+    surer = valid & ~agree & (student_confidence > confidence)  # positive disagreement
+    label = pseudo_label
+    if rule == "uniform":
+        weight = torch.ones_like(p)
+    elif rule == "naive":
+        weight = p.pow(gamma1)
+    elif rule in ("dynamic", "flip"):
+        weight = p.pow(torch.where(agree, gamma1, gamma2)).masked_fill(surer, 0)
+        if rule == "flip":
+            weight = torch.where(surer, (1 - confidence).clamp(min=0).pow(gamma2), weight)
+            label = torch.where(surer, prediction, pseudo_label).to(pseudo_label.dtype)
+    else:
+        raise ValueError(f"rule: found {rule!r}, expected one of {', '.join(get_args(Rule))}")
+    return DynamicWeights(weight * valid, agree, surer, valid, label, prediction, student_confidence, p)
+
+
+def _weigh(
+    log_p: Float[Tensor, "n k *s"],
+    pseudo_label: Int[Tensor, "n *s"],
+    confidence: Float[Tensor, "n *s"],
+    gamma1: Gamma,
+    gamma2: Gamma,
+    rule: Rule,
+    ignore_index: int,
+) -> DynamicWeights:
+    log_confidence, prediction = log_p.max(1)
+    known = pseudo_label.masked_fill(pseudo_label == ignore_index, 0).long()
+    p = log_p.gather(1, known.unsqueeze(1)).squeeze(1).exp()
+    gammas: Any = {"gamma1": gamma1, "gamma2": gamma2}
+    return weigh(
+        pseudo_label, confidence, prediction, log_confidence.exp(), p, rule=rule, ignore_index=ignore_index, **gammas
+    )

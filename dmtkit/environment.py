@@ -1,0 +1,95 @@
+"""What a result was computed with: versions, commit, device."""
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dmtkit.config import Config
+from dmtkit.errors import ConfigError
+
+PACKAGES = ("dmtkit", "torch", "torchvision", "numpy", "scikit-learn", "papermill", "jupyterlab")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device that `name` means; `auto` takes CUDA, then Apple's MPS, then the CPU.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device: {name!r} cannot be used here ({reason}); use auto or cpu") from None
+    return device
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """fp32 or bf16; `auto` takes bf16 on CUDA devices that compute in it and fp32 elsewhere.
+
+    >>> pick_precision("auto", torch.device("cpu"))
+    'fp32'
+    """
+    if name != "auto":
+        return name
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def commit() -> str | None:
+    """The commit of the checkout that dmtkit is imported from, with + if it has changes."""
+    folder = Path(__file__).resolve().parent
+    try:
+        name = _git(folder, "rev-parse", "--short=12", "HEAD")
+        return name + ("+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    result = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10)
+    result.check_returncode()
+    return result.stdout.strip()
+
+
+def machine() -> str:
+    """Processor, cores and accelerator in one line."""
+    processor = platform.processor() or platform.machine()
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.split(":", 1)[1].strip()
+                break
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{processor}, {torch.get_num_threads()} threads{gpu}"
+
+
+def describe_environment(config: Config) -> dict[str, Any]:
+    """The content of environment.json."""
+    return {
+        "versions": versions(),
+        "commit": commit(),
+        "device": str(pick_device(config.device)),
+        "machine": machine(),
+        "platform": platform.platform(),
+        "seed": config.seed,
+    }

@@ -1,0 +1,35 @@
+"""The errors a user can meet: each says what was found, what was expected and what to do."""
+
+
+class DmtkitError(Exception):
+    """Base of every error that dmtkit raises on purpose."""
+
+
+class ConfigError(DmtkitError):
+    """A parameter is unknown, of the wrong type or impossible."""
+
+
+class DataError(DmtkitError):
+    """The data set is missing, unreadable or inconsistent; lists every offender."""
+
+
+class RunError(DmtkitError):
+    """A run folder cannot be used: locked, of other settings, disk full, not a run."""
+
+
+class TrainingError(DmtkitError):
+    """Training cannot go on: the loss is NaN or infinite."""
+
+
+def listing(items: list[str], limit: int = 20) -> str:
+    """Join offenders for an error message, one a line, the first `limit` of them.
+
+    >>> print(listing(["a", "b", "c"], limit=2))
+      - a
+      - b
+      … and 1 more
+    """
+    lines = [f"  - {item}" for item in items[:limit]]
+    if len(items) > limit:
+        lines.append(f"  … and {len(items) - limit} more")
+    return "\n".join(lines)

@@ -1,0 +1,76 @@
+"""Why each pseudo label of a phase has its weight: the table of cases and the samples kept for looking at."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dmtkit.config import Config
+from dmtkit.dynamic import Rule, weigh
+from dmtkit.metrics import case_rows
+from dmtkit.pseudo import Predictions, PseudoLabels, confidence_of
+
+RANDOM, EXTREMES = 96, 24  # how many samples are kept: drawn at random, and of either end of the weights
+
+
+@dataclass(frozen=True)
+class Explained:
+    """y_A, c_A, y_B, c_B, p_B, weight and case of every unlabeled image, and a summary of the kept ones."""
+
+    columns: dict[str, np.ndarray]
+    summary: dict[str, Any]
+
+
+def case_table(
+    pseudo: PseudoLabels,
+    student: Predictions,
+    level_of_given: np.ndarray,
+    truth: np.ndarray,
+    truth_known: bool,
+    rule: Rule,
+    config: Config,
+) -> Explained:
+    """Weigh every pseudo label by what the finished student says of the un-augmented image (γ at its maximum)."""
+    c_a, c_b, p = pseudo.confidence, confidence_of(student.level), confidence_of(level_of_given)
+    found = weigh(
+        torch.from_numpy(pseudo.label),
+        torch.from_numpy(c_a),
+        torch.from_numpy(student.label),
+        torch.from_numpy(c_b),
+        torch.from_numpy(p),
+        gamma1=config.gamma1,
+        gamma2=config.gamma2,
+        rule=rule,
+    )
+    case = np.where(found.agree.numpy(), 0, np.where(found.surer.numpy(), 2, 1)).astype(np.uint8)
+    columns = {
+        "y_A": pseudo.label,
+        "c_A": c_a,
+        "y_B": student.label,
+        "c_B": c_b,
+        "p_B": p,
+        "weight": found.weight.numpy(),
+        "case": case,
+        "kept": pseudo.kept,
+    }
+    kept = pseudo.kept
+    summary: dict[str, Any] = {"kept": int(kept.sum()), "threshold": float(c_a[kept].min())}
+    right = None
+    if truth_known:
+        columns["truth"] = truth
+        right = (pseudo.label == truth)[kept]
+        summary["label_accuracy"] = float(100 * right.mean())
+    summary["cases"] = case_rows(case[kept], columns["weight"][kept], right)
+    summary["mean_weight"] = float(columns["weight"][kept].mean())
+    return Explained(columns, summary)
+
+
+def samples(explained: Explained, seed: int) -> dict[str, np.ndarray]:
+    """The rows kept for looking at: the same random ones in every phase, and both ends of the kept weights."""
+    columns = explained.columns
+    kept = np.flatnonzero(columns["kept"])
+    order = kept[np.lexsort((columns["p_B"][kept], columns["weight"][kept]))]
+    drawn = np.random.default_rng(seed).permutation(len(columns["kept"]))[:RANDOM]
+    index = np.unique(np.concatenate([drawn, order[:EXTREMES], order[-EXTREMES:]]))
+    return {"index": index, **{name: values[index] for name, values in columns.items()}}

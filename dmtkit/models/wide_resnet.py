@@ -1,0 +1,55 @@
+"""Wide residual networks, WRN-d-w (Zagoruyko & Komodakis, 2016, arXiv 1605.07146)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Block(nn.Module):
+    """BN–ReLU–conv twice, added to the input (or to its 1×1 projection where the shape changes)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        same = inputs == outputs and stride == 1
+        self.project = None if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
+        """Shapes: c inputs to d outputs, the sides divided by the stride."""
+        active = F.relu(self.norm1(x))
+        residual = self.conv2(F.relu(self.norm2(self.conv1(active))))
+        return residual + (x if self.project is None else self.project(active))
+
+
+class WideResNet(nn.Module):
+    """Three groups of (depth − 4) / 6 blocks, 16, 32 and 64 times `width` channels wide.
+
+    >>> import torch
+    >>> WideResNet(10, 1, channels=1, classes=10)(torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(self, depth: int, width: int, channels: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
+        blocks = []
+        inputs = 16
+        for outputs, stride in ((16 * width, 1), (32 * width, 2), (64 * width, 2)):
+            for index in range((depth - 4) // 6):
+                blocks.append(Block(inputs, outputs, stride if index == 0 else 1))
+                inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.norm = nn.BatchNorm2d(inputs)
+        self.head = nn.Linear(inputs, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Images to logits."""
+        features = F.relu(self.norm(self.blocks(self.stem(x))))
+        return self.head(features.mean((2, 3)))

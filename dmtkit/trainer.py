@@ -1,0 +1,211 @@
+"""One training loop for every method and both tasks; it knows nothing of files.
+
+A step's randomness follows from the seed and the step, so a checkpoint is the models, the optimiser and
+the step. No measurement is read from the device within a step: sums stay tensors until a log point.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from dmtkit.data.augment import draw_mix
+from dmtkit.data.batches import Batch
+from dmtkit.dynamic import Rule, dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy, statistics, trust
+from dmtkit.errors import TrainingError, listing
+from dmtkit.interrupts import StopRequest
+from dmtkit.metrics import from_sums
+from dmtkit.optim import cosine, exponential_average, gamma_ramp, sgd
+from dmtkit.seeds import generator
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one phase is trained: steps, optimiser, dynamic loss, mixup, EMA and how often to log and save."""
+
+    steps: int
+    seed: int
+    rule: Rule = "uniform"
+    gamma1: float = 0.0
+    gamma2: float = 0.0
+    gamma_ramp: bool = True
+    mixup: float = 0.75
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    ema_decay: float = 0.999
+    precision: str = "fp32"
+    log_points: int = 20
+    checkpoint_seconds: float = 60.0
+
+    def gammas(self, step: int) -> tuple[float, float]:
+        """γ1 and γ2 at `step`."""
+        ramp = gamma_ramp(step, self.steps) if self.gamma_ramp else 1.0
+        return self.gamma1 * ramp, self.gamma2 * ramp
+
+
+@dataclass
+class Meter:
+    """Sums of measurements on their device, and the losses since they were last read."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    losses: list[Tensor] = field(default_factory=list)
+
+    def add(self, loss: Tensor, stats: dict[str, Tensor]) -> None:
+        """Take a step's loss and statistics, without waiting for the device."""
+        loss = loss.detach()
+        self.losses.append(loss)
+        for name, value in {"loss": loss, "steps": torch.ones_like(loss), **stats}.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+
+    def first_bad(self) -> int | None:
+        """Position, among the steps since the last call, of the first loss that is NaN or infinite."""
+        bad = (~torch.stack(self.losses).isfinite()).nonzero() if self.losses else torch.empty(0)
+        self.losses = []
+        return int(bad[0]) if len(bad) else None
+
+    def read(self) -> dict[str, float]:
+        """The sums as one record, and start anew: the one place that waits for the device."""
+        sums = {name: float(value) for name, value in self.sums.items()}
+        self.sums = {}
+        return {"loss": sums["loss"] / sums["steps"], **from_sums(sums)}
+
+
+@dataclass
+class Loop:
+    """Everything that the next step depends on."""
+
+    model: nn.Module
+    ema: AveragedModel
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    meter: Meter = field(default_factory=Meter)
+    step: int = 0
+
+    def state_dict(self) -> State:
+        """The loop as plain containers and tensors, for a checkpoint."""
+        parts = {name: getattr(self, name).state_dict() for name in ("model", "ema", "optimizer", "schedule")}
+        random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
+        return {**parts, "meter": dict(self.meter.sums), "step": self.step, "random": random}
+
+    def load_state_dict(self, state: State) -> None:
+        """Put a checkpoint back."""
+        for name in ("model", "ema", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+        device = next(self.model.parameters()).device
+        self.meter.sums = {name: value.to(device) for name, value in state["meter"].items()}
+        self.step = int(state["step"])
+        torch.set_rng_state(state["random"][0].cpu())
+        if torch.cuda.is_available() and len(state["random"]) > 1:
+            torch.cuda.set_rng_state_all([value.cpu() for value in state["random"][1:]])
+
+
+def train(
+    model: nn.Module,
+    batches: Callable[[int], Batch],
+    recipe: Recipe,
+    *,
+    log: Callable[[dict[str, float]], None],
+    save: Callable[[State], None],
+    evaluate: Callable[[nn.Module], dict[str, float]],
+    state: State | None = None,
+    tick: Callable[[int], None] = lambda step: None,
+) -> AveragedModel:
+    """Train `model` in place for one phase and return its EMA.
+
+    `state` is one that `save` was given: training goes on from there and ends in the same bits. Raises
+    TrainingError on a loss that is NaN or infinite; Ctrl-C saves and raises KeyboardInterrupt.
+    """
+    optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay)
+    ema = exponential_average(model, recipe.ema_decay)
+    loop = Loop(model, ema, optimizer, cosine(optimizer, recipe.steps))
+    if state:
+        loop.load_state_dict(state)
+    log_every = max(1, recipe.steps // recipe.log_points)
+    saved, checked = time.monotonic(), loop.step
+
+    with StopRequest() as stop:
+        while loop.step < recipe.steps:
+            model.train()
+            loss, stats = step_loss(model, batches(loop.step), recipe, loop.step)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            loop.schedule.step()
+            ema.update_parameters(model)
+            loop.meter.add(loss, stats)
+            loop.step += 1
+
+            last = loop.step == recipe.steps
+            at_log_point = last or loop.step % log_every == 0
+            due = not last and (stop.requested or time.monotonic() - saved >= recipe.checkpoint_seconds)
+            if at_log_point or due:
+                refuse_bad_loss(loop.meter, batches, checked)
+                checked = loop.step
+            if at_log_point:
+                log(log_record(loop, recipe) | evaluate(ema))
+            if due:
+                save(loop.state_dict())
+                saved = time.monotonic()
+            tick(loop.step)
+            if stop.requested:
+                raise KeyboardInterrupt(f"stopped after step {loop.step} of {recipe.steps}; everything is saved")
+    return ema
+
+
+def log_record(loop: Loop, recipe: Recipe) -> dict[str, float]:
+    """What the steps since the last log point measured, and the schedule at this one."""
+    gamma1, gamma2 = recipe.gammas(loop.step)
+    where = {"step": loop.step, "steps": recipe.steps, "lr": loop.schedule.get_last_lr()[0]}
+    return {**where, "gamma1": gamma1, "gamma2": gamma2, **loop.meter.read()}
+
+
+def step_loss(model: nn.Module, batch: Batch, recipe: Recipe, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of one step and its statistics (method.md §3, §5.1), in the paper's order."""
+    device = batch.images.device
+    gamma1, gamma2 = recipe.gammas(step)
+    images = batch.images.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        if not recipe.mixup:
+            return dynamic_cross_entropy(
+                model(images), batch.label, batch.confidence, gamma1=gamma1, gamma2=gamma2,
+                rule=recipe.rule, trusted=batch.trusted, truth=batch.truth,
+            )  # fmt: skip
+        weight, label, stats = torch.ones_like(batch.confidence), batch.label, {}
+        if recipe.rule != "uniform":  # weights are computed on the un-mixed batch, by one more forward pass
+            with torch.no_grad():
+                logits = model(images)
+            found = dynamic_weights(
+                logits, batch.label, batch.confidence, gamma1=gamma1, gamma2=gamma2, rule=recipe.rule
+            )
+            weight, label = trust(found, batch.label, batch.trusted)
+            stats = statistics(found, batch.trusted, batch.truth)
+        mix = draw_mix(len(images), recipe.mixup, generator(recipe.seed, "mixup", step), device)
+        logits = model(mix(images))
+    return mixed_cross_entropy(logits, label, mix.partner, mix.lam, mix(weight)), stats
+
+
+def refuse_bad_loss(meter: Meter, batches: Callable[[int], Batch], start: int) -> None:
+    """Raise TrainingError, naming step and samples, if a loss since step `start` was not finite."""
+    bad = meter.first_bad()
+    if bad is not None:
+        names = list(batches(start + bad).names)
+        raise TrainingError(
+            f"the loss became NaN or infinite at step {start + bad + 1}; lower `lr`, or look at the images of "
+            f"that batch. The last checkpoint is kept. Samples:\n{listing(names)}"
+        )
+
+
+def image_batches(
+    normalise: Callable[[Tensor], Tensor], pixels: UInt8[Tensor, "n c h w"], size: int = 500
+) -> Iterator[Float[Tensor, "b c h w"]]:
+    """Un-augmented images in order, normalised, `size` at a time."""
+    for part in pixels.split(size):
+        yield normalise(part).contiguous(memory_format=torch.channels_last)

@@ -8,6 +8,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -35,6 +36,7 @@ class ClassificationConfig(BaseModel):
     experiment: str = "digits"
     methods: tuple[str, ...] = ("supervised", "cl", "dmt")
     seed: Annotated[int, Field(ge=0)] = 1
+    published: str | None = None
     # data
     dataset: Literal["digits", "cifar10", "cifar100", "folder"] = "digits"
     data_dir: str | None = None
@@ -103,7 +105,7 @@ class ClassificationConfig(BaseModel):
     @field_validator("label_ratios")
     @classmethod
     def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        rising = all(a < b for a, b in zip(value, value[1:], strict=False))
+        rising = all(a < b for a, b in pairwise(value))
         if not value or not rising or not (value[0] > 0 and value[-1] <= 1):
             raise ValueError("expected shares rising within (0, 1], such as [0.2, 0.4, 0.6, 0.8, 1.0]")
         return value

@@ -76,9 +76,7 @@ class Reliability:
         return float((self.count * gap).sum() / max(self.count.sum(), 1))
 
 
-def reliability(
-    confidence: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], bins: int = 10
-) -> Reliability:
+def reliability(confidence: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], bins: int = 10) -> Reliability:
     """Bin samples by confidence into `bins` equal parts of 0–1 and compare with how often they are right.
 
     >>> reliability(np.array([0.95, 0.85]), np.array([True, False])).count.tolist()
@@ -90,4 +88,3 @@ def reliability(
         mean = np.bincount(index, weights=confidence, minlength=bins) / count
         right = np.bincount(index, weights=correct.astype(float), minlength=bins) / count
     return Reliability(count, mean, right)
-

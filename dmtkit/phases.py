@@ -73,7 +73,7 @@ class Session:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(*seed))
             model = build(self.config.model, self.data.test.pixels.shape[1], len(self.data.classes))
-        return model.to(self.device, memory_format=torch.channels_last)
+        return model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def predict(self, model: nn.Module, images: Images, given: np.ndarray | None = None) -> Predictions:
         """One pass of `model`, in evaluation mode, over images as they are."""

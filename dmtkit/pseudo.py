@@ -118,9 +118,7 @@ def share(total: Int64[Tensor, "*s"], ratio: float) -> Int64[Tensor, "*s"]:
     return (total * ratio).round().long().clamp(min=1)
 
 
-def keep_most_confident(
-    level: Int64[Tensor, " m"], ratio: float, generator: Generator
-) -> Bool[Tensor, " m"]:
+def keep_most_confident(level: Int64[Tensor, " m"], ratio: float, generator: Generator) -> Bool[Tensor, " m"]:
     """Mark exactly the share `ratio` with the highest levels; ties at the threshold are drawn at random.
 
     A teacher that is sure of much has many ties, and taking them in order would favour whatever the

@@ -53,6 +53,7 @@ class Phase:
 
     @property
     def done(self) -> bool:
+        """Whether the phase is complete."""
         return (self.folder / "phase.json").is_file()
 
     @property

@@ -1,0 +1,69 @@
+"""dmtkit: Dynamic Mutual Training for semi-supervised learning, a notebook-driven research kit.
+
+Names are loaded when they are first used, so that `import dmtkit` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dmtkit.config import Config, load_params, make_config, notebook_config
+    from dmtkit.data import load as load_data
+    from dmtkit.dynamic import dynamic_cross_entropy, dynamic_weights
+    from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError, TrainingError
+    from dmtkit.methods import METHODS, run_methods
+    from dmtkit.notebook import train
+    from dmtkit.runs import Run, load_run
+
+_PLACES = {
+    "Config": "config",
+    "load_params": "config",
+    "make_config": "config",
+    "notebook_config": "config",
+    "load_data": "data:load",
+    "dynamic_cross_entropy": "dynamic",
+    "dynamic_weights": "dynamic",
+    "ConfigError": "errors",
+    "DataError": "errors",
+    "DmtkitError": "errors",
+    "RunError": "errors",
+    "TrainingError": "errors",
+    "METHODS": "methods",
+    "run_methods": "methods",
+    "train": "notebook",
+    "Run": "runs",
+    "load_run": "runs",
+}
+
+__all__ = [
+    "METHODS",
+    "Config",
+    "ConfigError",
+    "DataError",
+    "DmtkitError",
+    "Run",
+    "RunError",
+    "TrainingError",
+    "dynamic_cross_entropy",
+    "dynamic_weights",
+    "load_data",
+    "load_params",
+    "load_run",
+    "make_config",
+    "notebook_config",
+    "run_methods",
+    "train",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'dmtkit' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    module, _, attribute = _PLACES[name].partition(":")
+    return getattr(import_module(f"dmtkit.{module}"), attribute or name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

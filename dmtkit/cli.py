@@ -1,0 +1,138 @@
+"""`dmtkit run | data check | doctor`: exit 0 when done, 1 when something failed, 2 for bad input."""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Dynamic Mutual Training, from the command line.")
+data_app = typer.Typer(no_args_is_help=True, help="Look at the data of a params file.")
+app.add_typer(data_app, name="data")
+
+Params = Annotated[Path, typer.Argument(help="a params file, such as params/digits.yaml")]
+Override = Annotated[
+    list[str] | None, typer.Option("-p", help="set a parameter: -p name value or -p name=value", metavar="NAME VALUE")
+]
+
+
+@app.command()
+def run(
+    params: Params,
+    override: Override = None,
+    output: Annotated[Path | None, typer.Option(help="the run folder")] = None,
+) -> None:
+    """Run the notebook of a params file; run it again to go on after a stop."""
+    from tqdm import tqdm
+
+    from dmtkit.launch import execute, prepare
+
+    with errors(code=2):
+        job = prepare(params, _overrides(override or []), output)
+    if job.finished:
+        typer.echo(f"{job.folder}: finished already, nothing to do")
+        return _show(job.folder)
+    typer.echo(f"{job.folder}: running {job.notebook.name}")
+    with errors(code=1), tqdm(total=job.steps, unit="step", file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def say(step: int, text: str) -> None:
+            bar.set_description(text, refresh=False)
+            bar.update(step - bar.n)
+            bar.refresh()
+
+        execute(job, say)
+    _show(job.folder)
+    typer.echo(f"\nOpen the notebook with:  jupyter lab {_short(job.output)}")
+
+
+@data_app.command("check")
+def check_data(params: Params, override: Override = None) -> None:
+    """Read all data of a params file and report every image that cannot be used."""
+    import torch
+
+    from dmtkit.config import load_params, make_config
+    from dmtkit.data import load
+
+    with errors(code=2):
+        import yaml
+
+        values = load_params(params) | {k: yaml.safe_load(v) for k, v in _overrides(override or []).items()}
+        values.pop("output_dir", None)
+        data = load(make_config({"experiment": params.stem, **values}))
+    shape = "×".join(str(size) for size in data.test.pixels.shape[1:])
+    typer.echo(f"{len(data.classes)} classes, images {shape}; truth of U {'known' if data.truth_known else 'unknown'}")
+    for name in ("labeled", "unlabeled", "val", "test"):
+        part = getattr(data, name)
+        counts = torch.bincount(part.labels[part.labels >= 0], minlength=len(data.classes))
+        detail = f", {int(counts.min())} to {int(counts.max())} a class" if len(part) and counts.sum() else ""
+        typer.echo(f"  {name:10s} {len(part):7,d} images{detail}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine offers, and what is missing."""
+    from dmtkit.doctor import examine
+
+    found, problems = examine()
+    for subject, finding in found:
+        typer.echo(f"{subject:18s} {finding}")
+    for problem in problems:
+        typer.secho(f"problem: {problem}", fg=typer.colors.RED, err=True)
+    typer.echo("ready" if not problems else f"{len(problems)} to mend")
+    raise typer.Exit(1 if problems else 0)
+
+
+@contextmanager
+def errors(code: int) -> Iterator[None]:
+    """Turn the kit's errors into a message and an exit code: 2 for bad input, before anything was written."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            yield
+    except DmtkitError as error:
+        kind = {ConfigError: "parameters", DataError: "data", RunError: "run"}.get(type(error), "training")
+        typer.secho(f"dmtkit: {kind}: {error}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(code) from None
+    except KeyboardInterrupt as stop:
+        typer.echo(f"\n{stop or 'stopped'}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _overrides(pairs: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise ConfigError(f"-p {pair}: expected a name and a value, as in -p seed 2 or -p seed=2")
+        found[name.strip()] = value
+    return found
+
+
+def _show(folder: Path) -> None:
+    from dmtkit.report import results_table
+    from dmtkit.runs import load_run
+
+    table = results_table(load_run(folder)).dropna(axis=1, how="all")
+    typer.echo("\n" + table.to_string(float_format="%.2f", na_rep="–"))
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def main() -> None:
+    """Entry point: joins `-p name value` into `-p name=value`, which is what typer can read."""
+    arguments = iter(sys.argv[1:])
+    joined = []
+    for argument in arguments:
+        joined.append(argument)
+        if argument == "-p":
+            name = next(arguments, "")
+            value = "" if "=" in name else next(arguments, None)
+            joined.append(name if "=" in name else f"{name}={value}" if value is not None else name)
+    app(args=joined)

@@ -1,0 +1,58 @@
+"""`dmtkit doctor`: is this machine ready to train, and with what?"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from dmtkit.config import project_root
+from dmtkit.environment import machine, versions
+
+ENOUGH_GIB = 2
+
+
+def examine() -> tuple[list[tuple[str, str]], list[str]]:
+    """What was found, as (subject, finding) lines, and what is wrong, each with its remedy."""
+    found = list(versions().items())
+    problems = [f"{name} is not installed; run `make setup`" for name, text in found if text == "not installed"]
+    if sys.version_info < (3, 11):
+        problems.append(f"Python {sys.version.split()[0]} is too old; dmtkit needs 3.11 or newer")
+    found += [("machine", machine()), *_devices(), ("bf16 in hardware", _bf16())]
+    outputs = project_root() / "outputs"
+    found.append(("outputs", str(outputs)))
+    problems += _writable(outputs)
+    free = shutil.disk_usage(outputs if outputs.is_dir() else project_root()).free / 2**30
+    found.append(("free disk", f"{free:.1f} GiB"))
+    if free < ENOUGH_GIB:
+        problems.append(f"only {free:.1f} GiB of disk are free; a run keeps its models, so free some space")
+    return found, problems
+
+
+def _devices() -> list[tuple[str, str]]:
+    if not torch.cuda.is_available():
+        name = "Apple GPU (mps)" if torch.backends.mps.is_available() else "none: the CPU will be used"
+        return [("accelerator", name)]
+    lines = []
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        lines.append((f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"))
+    return lines
+
+
+def _bf16() -> str:
+    if torch.cuda.is_available():
+        return "yes, on the GPU" if torch.cuda.is_bf16_supported() else "no"
+    flags = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
+    return "yes (AVX-512 BF16 or AMX)" if "avx512_bf16" in flags or "amx_bf16" in flags else "no: fp32 is used"
+
+
+def _writable(folder: Path) -> list[str]:
+    place = folder if folder.is_dir() else folder.parent
+    try:
+        with tempfile.NamedTemporaryFile(dir=place):
+            return []
+    except OSError as error:
+        return [f"{place} cannot be written ({os.strerror(error.errno or 0)}); run from a folder of your own"]

@@ -41,9 +41,10 @@ def run(
     with errors(code=1), tqdm(total=job.steps, unit="step", file=sys.stderr, dynamic_ncols=True) as bar:
 
         def say(step: int, text: str) -> None:
-            bar.set_description(text, refresh=False)
-            bar.update(step - bar.n)
-            bar.refresh()
+            if (step, text) != (bar.n, bar.desc.removesuffix(": ")):
+                bar.set_description(text, refresh=False)
+                bar.n = step
+                bar.refresh()
 
         execute(job, say)
     _show(job.folder)

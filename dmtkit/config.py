@@ -46,10 +46,10 @@ class ClassificationConfig(BaseModel):
     # model and schedule
     model: str = "wrn-10-1"
     label_ratios: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
-    epochs: Positive = 60
-    baseline_epochs: Positive = 300
+    epochs: Positive = 40
+    baseline_epochs: Positive = 400
     batch_labeled: Positive = 16
-    batch_pseudo: Positive = 112
+    batch_pseudo: Positive = 48
     lr: Annotated[float, Field(gt=0)] = 0.1
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4

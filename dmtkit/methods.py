@@ -58,6 +58,7 @@ def run_methods(
     check_data(config, data)
     device = pick_device(config.device)
     with open_run(config, folder) as run:
+        run.write_split(data.classes, {name: getattr(data, name).names for name in ("labeled", "unlabeled", "val")})
         total = sum(phase_steps(config, data, plan) for plan in plans(config))
         session = Session(config, data, run, device, pick_precision(config.precision, device), progress, total)
         results = {name: run_method(name, session) for name in config.methods}

@@ -121,6 +121,11 @@ class RunFolder:
         text = "".join(json.dumps(record) + "\n" for record in kept)
         write_atomically(self.path / "metrics.jsonl", text.encode())
 
+    def write_split(self, classes: tuple[str, ...], parts: dict[str, tuple[str, ...]]) -> None:
+        """Keep the class names and who is in which part; usable as a file of own `lists`."""
+        if not (self.path / "split.json").is_file():
+            write_json(self.path / "split.json", {"classes": classes, **parts})
+
     def finish(self, done: dict[str, Any]) -> None:
         """Write DONE.json: from now on the run is finished."""
         write_json(self.path / "DONE.json", done)

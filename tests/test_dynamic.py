@@ -33,9 +33,7 @@ TABLE = [
 @pytest.mark.parametrize(("y", "c", "probability", "rule", "gamma1", "gamma2", "weight", "label"), TABLE)
 def test_hand_computed_table(y, c, probability, rule, gamma1, gamma2, weight, label):
     logits = torch.tensor([probability]).log()
-    found = dynamic_weights(
-        logits, torch.tensor([y]), torch.tensor([c]), gamma1=gamma1, gamma2=gamma2, rule=rule
-    )
+    found = dynamic_weights(logits, torch.tensor([y]), torch.tensor([c]), gamma1=gamma1, gamma2=gamma2, rule=rule)
     assert found.weight.item() == pytest.approx(weight, rel=1e-5)
     assert found.label.item() == label
 
@@ -92,9 +90,7 @@ def problems(draw):
 @given(problems())
 def test_loss_equals_the_plain_reference(problem):
     logits, label, confidence, trusted, gamma1, gamma2, rule = problem
-    loss, _ = dynamic_cross_entropy(
-        logits, label, confidence, gamma1=gamma1, gamma2=gamma2, rule=rule, trusted=trusted
-    )
+    loss, _ = dynamic_cross_entropy(logits, label, confidence, gamma1=gamma1, gamma2=gamma2, rule=rule, trusted=trusted)
     expected = reference(logits, label, confidence, gamma1, gamma2, rule, trusted)
     assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
@@ -155,9 +151,7 @@ def test_pixels_are_samples_of_another_shape(problem):
 
 def test_larger_gamma_never_raises_a_weight():
     logits, label, confidence = torch.randn(200, 4), torch.randint(0, 4, (200,)), torch.rand(200)
-    weights = [
-        dynamic_weights(logits, label, confidence, gamma1=gamma, gamma2=gamma).weight for gamma in (0, 1, 2, 5)
-    ]
+    weights = [dynamic_weights(logits, label, confidence, gamma1=gamma, gamma2=gamma).weight for gamma in (0, 1, 2, 5)]
     for small, large in zip(weights[1:], weights, strict=False):
         assert (small <= large + 1e-6).all()
 
@@ -199,8 +193,6 @@ def test_mixed_loss_equals_soft_target_cross_entropy():
 def test_statistics_count_right_labels_in_each_case():
     logits = torch.tensor([[9.0, 0.0], [0.0, 9.0], [0.0, 0.1]])
     label, truth = torch.tensor([0, 0, 0]), torch.tensor([0, 1, 0])
-    _, stats = dynamic_cross_entropy(
-        logits, label, torch.full((3,), 0.9), gamma1=1, gamma2=1, truth=truth
-    )
+    _, stats = dynamic_cross_entropy(logits, label, torch.full((3,), 0.9), gamma1=1, gamma2=1, truth=truth)
     assert [int(stats[name]) for name in ("agree", "negative", "positive")] == [1, 1, 1]
     assert [int(stats[f"right_{name}"]) for name in ("agree", "negative", "positive")] == [1, 1, 0]

@@ -18,8 +18,6 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
     """What was found, as (subject, finding) lines, and what is wrong, each with its remedy."""
     found = list(versions().items())
     problems = [f"{name} is not installed; run `make setup`" for name, text in found if text == "not installed"]
-    if sys.version_info < (3, 11):
-        problems.append(f"Python {sys.version.split()[0]} is too old; dmtkit needs 3.11 or newer")
     found += [("machine", machine()), *_devices(), ("bf16 in hardware", _bf16())]
     outputs = project_root() / "outputs"
     found.append(("outputs", str(outputs)))

@@ -29,7 +29,8 @@ def from_sums(sums: dict[str, float]) -> dict[str, float]:
     count = sums.get("count", 0)
     if not count:
         return {}
-    record = {f"share_{case}": sums[case] / count for case in CASES} | {"mean_weight": sums["weight"] / count}
+    record = {"count": count, "mean_weight": sums["weight"] / count}
+    record |= {f"share_{case}": sums[case] / count for case in CASES}
     for case in CASES:
         if f"right_{case}" in sums and sums[case]:
             record[f"accuracy_{case}"] = 100 * sums[f"right_{case}"] / sums[case]

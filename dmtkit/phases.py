@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,12 +61,21 @@ class Session:
     precision: str
     progress: Callable[[Progress], None]
     total_steps: int
-    finished_steps: int = 0
-    seconds: float = 0.0
+    finished: dict[Plan, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         parts = {name: getattr(self.data, name).to(self.device) for name in ("labeled", "unlabeled", "val", "test")}
         self.data = Data(**parts, classes=self.data.classes, mean=self.data.mean, std=self.data.std)
+
+    @property
+    def seconds(self) -> float:
+        """Computing time of all finished phases, whichever process computed them."""
+        return sum(summary["seconds"] for summary in self.finished.values())
+
+    def tell(self, plan: Plan, step: int = 0) -> None:
+        """Report progress: all finished phases, and `step` steps of the one under way."""
+        done = step + sum(summary["steps"] for summary in self.finished.values())
+        self.progress(Progress(plan.method, plan.number, done, self.total_steps))
 
     def build(self, *seed: int | str) -> nn.Module:
         """A newly initialised model whose weights follow from the seed alone."""
@@ -96,13 +105,12 @@ def train_phase(session: Session, plan: Plan, pseudo: PseudoLabels | None = None
     outcome = read_outcome(phase)
     if outcome is None:
         started = time.monotonic()
-        ema, summary = trained_model(session, plan, phase, pseudo)
-        outcome, measured = measure(session, plan, phase, ema, pseudo)
-        summary["seconds"] += time.monotonic() - started
-        phase.finish(summary | measured)
-    session.seconds += phase.summary["seconds"]
-    session.finished_steps += phase.summary["steps"]
-    session.progress(Progress(plan.method, plan.number, session.finished_steps, session.total_steps))
+        ema, earlier = trained_model(session, plan, phase, pseudo)
+        outcome, summary = measure(session, plan, phase, ema, pseudo)
+        steps = phase_steps(session.config, session.data, plan)
+        phase.finish({"steps": steps, "seconds": earlier + time.monotonic() - started, **summary})
+    session.finished[plan] = phase.summary
+    session.tell(plan)
     return outcome
 
 
@@ -118,17 +126,14 @@ def read_outcome(phase: Phase) -> Outcome | None:
         return None
 
 
-def trained_model(
-    session: Session, plan: Plan, phase: Phase, pseudo: PseudoLabels | None
-) -> tuple[nn.Module, dict[str, Any]]:
-    """The phase's EMA, from its file if it is trained already, else trained from its newest checkpoint on."""
+def trained_model(session: Session, plan: Plan, phase: Phase, pseudo: PseudoLabels | None) -> tuple[nn.Module, float]:
+    """The phase's EMA, from its file or trained from its newest checkpoint on; and the seconds spent before now."""
     config = session.config
     model = session.build(config.seed, "init", plan.init)
     recipe = phase_recipe(session, plan)
-    summary = {"steps": recipe.steps, "seconds": 0.0}
     if (state := phase.model()) is not None:
         model.load_state_dict(state["ema"])
-        return model, summary | {"seconds": state["seconds"]}
+        return model, state["seconds"]
 
     state = phase.checkpoint()
     torch.manual_seed(derive(config.seed, "training", plan.number))
@@ -146,10 +151,6 @@ def trained_model(
         found = session.predict(ema, session.data.val)
         return {"val_accuracy": accuracy(found.label, session.data.val.labels.cpu().numpy())}
 
-    def tick(step: int) -> None:
-        done = session.finished_steps + step
-        session.progress(Progress(plan.method, plan.number, done, session.total_steps))
-
     ema = train(
         model,
         phase_batches(session, plan, pseudo),
@@ -158,11 +159,11 @@ def trained_model(
         save=lambda state: phase.save(state | {"seconds": seconds()}),
         evaluate=evaluate if len(session.data.val) else lambda ema: {},
         state=state,
-        tick=tick,
+        tick=lambda step: session.tell(plan, step),
     ).module
     state = {"model": model.state_dict(), "ema": ema.state_dict(), "seconds": seconds()}
     phase.save_model(state, recipe.steps)
-    return ema, summary | {"seconds": 0.0, "resumed_seconds": before}
+    return ema, before
 
 
 def phase_steps(config: Config, data: Data, plan: Plan) -> int:

@@ -1,6 +1,6 @@
 """Every figure of the experiment notebooks: pure functions of a run (or of data) that return their Axes."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,32 +17,38 @@ if TYPE_CHECKING:
     from dmtkit.data import Data
 
 
+def keep(run: Run, name: str, drawn: "Axes | Figure | np.ndarray") -> None:
+    """Store a figure as `<run>/figures/<name>.png`, as well as showing it."""
+    first = drawn.flat[0] if isinstance(drawn, np.ndarray) else drawn
+    figure: Any = first if isinstance(first, Figure) else first.get_figure(root=True)
+    folder = run.path / "figures"
+    folder.mkdir(exist_ok=True)
+    figure.savefig(folder / f"{name}.png", dpi=110)
+
+
 def plot_split(data: "Data", per_class: int = 8) -> Figure:
-    """The labeled images, a row a class, beside the size of each part of the data."""
-    rows = min(len(data.classes), 10)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 0.42 * rows + 1), width_ratios=[2, 1])
-    columns = per_class if len(data.labeled) >= per_class * rows else max(1, len(data.labeled) // rows)
-    labels = data.labeled.labels.cpu().numpy()
-    pixels = data.labeled.pixels.cpu().numpy()
-    height, width = pixels.shape[2:]
-    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, pixels.shape[1]), 255, np.uint8)
-    for row in range(rows):
-        for column, index in enumerate(np.flatnonzero(labels == row)[:columns]):
-            top, start = row * (height + 1), column * (width + 1)
-            sheet[top : top + height, start : start + width] = pixels[index].transpose(1, 2, 0)
-    left.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    left.set_yticks([row * (height + 1) + height / 2 for row in range(rows)], data.classes[:rows])
-    left.set_xticks([])
-    left.set_title(f"{len(data.labeled)} labeled images" + (f" ({columns} a class shown)" if columns > 1 else ""))
-    left.grid(False)
+    """The labeled images, a column a class, above the size of each part of the data."""
+    classes = min(len(data.classes), 10)
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(9, 5.4), height_ratios=[1.2, 1])
+    shown = min(per_class, max(1, len(data.labeled) // len(data.classes)))
+    labels, pixels = data.labeled.labels.cpu().numpy(), data.labeled.pixels.cpu().numpy()
+    height, width = pixels.shape[2] + 1, pixels.shape[3] + 1
+    sheet = np.full((shown * height - 1, classes * width - 1, pixels.shape[1]), 255, np.uint8)
+    for column in range(classes):
+        for row, index in enumerate(np.flatnonzero(labels == column)[:shown]):
+            place = (slice(row * height, (row + 1) * height - 1), slice(column * width, (column + 1) * width - 1))
+            sheet[place] = pixels[index].transpose(1, 2, 0)
+    _image(top, sheet)
+    top.set_xticks([column * width + width / 2 for column in range(classes)], [c[:10] for c in data.classes[:classes]])
+    top.set_yticks([])
+    top.set_title(f"{len(data.labeled):,} labeled images, {shown} of each class shown")
     parts = {"labeled X": data.labeled, "unlabeled U": data.unlabeled, "validation": data.val, "test": data.test}
-    bars = right.barh(list(parts), [len(part) for part in parts.values()], color="#0072B2")
-    right.bar_label(bars, fmt="{:,.0f}", padding=3)
-    right.invert_yaxis()
-    right.set_xscale("symlog")
-    right.margins(x=0.25)
-    right.set_xlabel("images (logarithmic scale)")
-    right.set_title("What the methods may use")
+    bars = bottom.barh(list(parts), [len(part) for part in parts.values()], color="#0072B2")
+    bottom.bar_label(bars, labels=[f"{len(part):,}" for part in parts.values()], padding=4)
+    bottom.invert_yaxis()
+    bottom.set(xscale="log", xlim=(0.8, 6 * max(map(len, parts.values()))), xlabel="images (logarithmic scale)")
+    bottom.grid(False, axis="y")
+    bottom.set_title("What each part holds")
     return figure
 
 
@@ -73,10 +79,9 @@ def plot_curves(run: Run, ax: Axes | None = None) -> Axes:
     for position, name in enumerate(run.methods):
         style = method_style(name, position)
         table = _cumulative(run, name)
-        ax.plot(table["x"], table["loss"], label=name, color=style["color"])
-        if table["phase"].nunique() > 1:
-            for edge in table.groupby("phase")["x"].max()[:-1]:
-                ax.axvline(edge, ls=":", lw=1, color=style["color"])
+        _broken(ax, table, table["loss"], label=name, color=style["color"])
+        for edge in table.groupby("phase")["x"].max()[:-1]:
+            ax.axvline(edge, ls=":", lw=1, color=style["color"])
     ax.set(xlabel="training step of the method", ylabel="loss (weighted)", title="Training loss")
     ax.legend()
     return ax
@@ -88,15 +93,14 @@ def plot_cases(run: Run, method: str = "dmt", ax: Axes | None = None) -> Axes:
     table = _cumulative(run, method)
     if "share_agree" not in table:
         return _nothing(ax, f"{method} weighs all labels alike: no cases were recorded")
-    shares = [table[f"share_{case}"].to_numpy() for case in CASES]
-    areas = ax.stackplot(table["x"], shares, labels=[CASE_TITLES[c] for c in CASES], alpha=0.85,
-                         colors=[CASE_COLOURS[c] for c in CASES])  # fmt: skip
-    for area, case in zip(areas, CASES, strict=True):
-        area.set(hatch=CASE_HATCHES[case], edgecolor="white", linewidth=0)
-    ax.plot(table["x"], table["mean_weight"], color="black", lw=2, label="mean weight w")
     for number, group in table.groupby("phase"):
-        ax.axvline(group["x"].max(), color="white", lw=2)
+        shares = [group[f"share_{case}"].to_numpy() for case in CASES]
+        areas = ax.stackplot(group["x"], shares, alpha=0.85, colors=[CASE_COLOURS[c] for c in CASES])
+        for area, case in zip(areas, CASES, strict=True):
+            area.set(hatch=CASE_HATCHES[case], edgecolor="white", linewidth=0)
+            area.set_label(CASE_TITLES[case] if number == table["phase"].min() else None)
         ax.text(group["x"].mean(), 1.02, f"phase {number}", ha="center", transform=ax.get_xaxis_transform())
+    _broken(ax, table, table["mean_weight"], color="black", lw=2, label="mean weight w")
     ax.set(xlabel="training step of the method", ylabel="share of pseudo labels; weight", ylim=(0, 1))
     ax.set_title(f"{method}: the three cases while training", pad=22)
     ax.margins(x=0)
@@ -104,8 +108,11 @@ def plot_cases(run: Run, method: str = "dmt", ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_case_accuracy(run: Run, method: str = "dmt", ax: Axes | None = None) -> Axes:
-    """How often the pseudo labels of each case are right, while a method trains; needs known truth."""
+def plot_case_accuracy(run: Run, method: str = "dmt", ax: Axes | None = None, at_least: int = 30) -> Axes:
+    """How often the pseudo labels of each case are right, while a method trains; needs known truth.
+
+    Points that rest on fewer than `at_least` labels are left out.
+    """
     ax = ax or plt.subplots(figsize=(10, 3.5))[1]
     table = _cumulative(run, method)
     lines = {"agree": "-", "negative": "--", "positive": ":"}
@@ -113,8 +120,9 @@ def plot_case_accuracy(run: Run, method: str = "dmt", ax: Axes | None = None) ->
     if not columns:
         return _nothing(ax, "the truth of the unlabeled images is not known, or all labels weigh alike")
     for case in columns:
-        ax.plot(table["x"], table[f"accuracy_{case}"], color=CASE_COLOURS[case], ls=lines[case], lw=2,
-                label=CASE_TITLES[case])  # fmt: skip
+        seen = table[f"share_{case}"] * table["count"] >= at_least
+        values = table[f"accuracy_{case}"].where(seen)
+        _broken(ax, table, values, color=CASE_COLOURS[case], ls=lines[case], lw=2, marker=".", label=CASE_TITLES[case])
     for edge in table.groupby("phase")["x"].max()[:-1]:
         ax.axvline(edge, color="grey", lw=1)
     ax.set(xlabel="training step of the method", ylabel="right pseudo labels (%)", ylim=(-3, 103))
@@ -136,8 +144,10 @@ def plot_reliability(run: Run, axes: "np.ndarray | None" = None) -> "np.ndarray"
         sizes = 20 + 380 * found.count[seen] / found.count.max()
         ax.plot(found.confidence[seen], found.accuracy[seen], color=style["color"], lw=1)
         ax.scatter(found.confidence[seen], found.accuracy[seen], s=sizes, color=style["color"], alpha=0.6)
-        ax.set(xlim=(0, 1.03), ylim=(0, 1.03), aspect="equal", xlabel="confidence", title=name)
-        ax.text(0.03, 0.94, f"calibration error {100 * found.error:.1f} %", transform=ax.transAxes, fontsize=10)
+        ax.set(xlim=(0, 1.08), ylim=(0, 1.08), aspect="equal", xlabel="confidence", title=name)
+        ax.text(
+            0.97, 0.04, f"calibration error {100 * found.error:.1f} %", transform=ax.transAxes, fontsize=10, ha="right"
+        )
     axes[0].set_ylabel("accuracy")
     return axes
 
@@ -149,20 +159,20 @@ def plot_extremes(run: Run, method: str = "dmt", phase: int = -1, count: int = 1
     kept = np.flatnonzero(rows["kept"])
     order = kept[np.lexsort((rows["p_B"][kept], rows["weight"][kept]))]
     lowest, highest = order[:count], order[::-1][:count]
-    figure, axes = plt.subplots(2, count, figsize=(1.35 * count, 5.2))
-    for title, indices, line in zip(("lowest weights", "highest weights"), (lowest, highest), axes, strict=True):
-        for ax in line:
+    figure = plt.figure(figsize=(1.25 * count, 5.4))
+    where = f"{method}, {chosen.folder.name.replace('_', ' ')}"
+    parts = np.asarray(figure.subfigures(2, 1))
+    for part, title, indices in zip(parts, ("lowest", "highest"), (lowest, highest), strict=True):
+        part.suptitle(f"{where}: {title} weights", fontweight="bold")
+        for ax in (axes := part.subplots(1, count)):
             ax.axis("off")
-        for ax, index in zip(line, indices, strict=False):
+        for ax, index in zip(axes, indices, strict=False):
             _show_sample(ax, rows, int(index), run.classes)
-        line[0].text(-0.05, 1.55, f"{method}, {chosen.folder.name.replace('_', ' ')}: {title}",
-                     transform=line[0].transAxes, fontweight="bold")  # fmt: skip
     return figure
 
 
 def _show_sample(ax: Axes, rows: dict[str, np.ndarray], index: int, classes: list[str]) -> None:
-    image = rows["pixels"][index].transpose(1, 2, 0).squeeze()
-    ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    _image(ax, rows["pixels"][index].transpose(1, 2, 0))
     case = CASES[int(rows["case"][index])]
     label, answer = int(rows["y_A"][index]), int(rows["y_B"][index])
     wrong = "truth" in rows and int(rows["truth"][index]) != label
@@ -184,6 +194,20 @@ def _cumulative(run: Run, method: str) -> "pd.DataFrame":
     lengths = table.groupby("phase")["steps"].max()
     offsets = lengths.cumsum() - lengths
     return table.assign(x=table["step"] + table["phase"].map(offsets))
+
+
+def _broken(ax: Axes, table: "pd.DataFrame", values: "pd.Series", label: str, **style: Any) -> None:
+    """One line a phase, not joined: every phase starts a new model."""
+    for number, group in table.groupby("phase"):
+        first = number == table["phase"].min()
+        ax.plot(group["x"], values.loc[group.index], label=label if first else None, **style)
+
+
+def _image(ax: Axes, pixels: np.ndarray) -> None:
+    """Draw uint8 pixels "h w c", grey where there is one channel."""
+    ax.imshow(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=255,
+              interpolation="nearest")  # fmt: skip
+    ax.grid(False)
 
 
 def _nothing(ax: Axes, reason: str) -> Axes:

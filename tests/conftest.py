@@ -10,8 +10,8 @@ install_import_hook(
     ["dmtkit.dynamic", "dmtkit.pseudo", "dmtkit.metrics", "dmtkit.data", "dmtkit.models"], "typecheck.check"
 )
 
-import pytest
-import torch
+import pytest  # noqa: E402
+import torch  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

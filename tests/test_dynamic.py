@@ -123,7 +123,7 @@ def test_invariants(problem):
 @settings(deadline=None, max_examples=30)
 @given(problems())
 def test_no_gradient_flows_through_the_weight(problem):
-    logits, label, confidence, trusted, gamma1, gamma2, rule = problem
+    logits, label, confidence, _, gamma1, gamma2, rule = problem
     logits = logits.clone().requires_grad_()
     found = dynamic_weights(logits, label, confidence, gamma1=gamma1, gamma2=gamma2, rule=rule)
     assert not found.weight.requires_grad

@@ -1,0 +1,58 @@
+"""A run small enough for tests, and the bits that it leaves behind."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+TINY = {
+    "epochs": 1,
+    "baseline_epochs": 6,
+    "label_ratios": (0.1, 0.2),
+    "batch_labeled": 8,
+    "batch_pseudo": 24,
+    "log_points": 3,
+    "device": "cpu",
+    "methods": ("supervised", "cl", "dmt"),
+}
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    """A checksum of everything a run computed; times and process numbers are left out."""
+    bits = {"metrics.jsonl": (folder / "metrics.jsonl").read_text(), "split": (folder / "split.json").read_text()}
+    done = json.loads((folder / "DONE.json").read_text())
+    bits["DONE"] = json.dumps({key: value for key, value in done.items() if key != "seconds"})
+    for path in sorted(folder.glob("*/phase_*/*")):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".npz":
+            with np.load(path) as arrays:
+                content = b"".join(key.encode() + arrays[key].tobytes() for key in sorted(arrays.files))
+        elif path.suffix == ".pt":
+            name = name.rsplit("-", 1)[0]  # the checksum in its name covers the seconds too
+            state = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
+            tensors = {f"{part}.{key}": value for part in ("model", "ema") for key, value in state[part].items()}
+            content = b"".join(key.encode() + value.numpy().tobytes() for key, value in sorted(tensors.items()))
+        else:
+            summary = json.loads(path.read_text())
+            summary.pop("seconds")
+            content = json.dumps(summary).encode()
+        bits[name] = hashlib.sha256(content).hexdigest()
+    return bits
+
+
+def make_tree(folder: Path, per_class: int = 12, classes: tuple[str, ...] = ("cat", "dog"), size: int = 12) -> Path:
+    """A folder of class folders whose classes can be told apart: dark and bright noise."""
+    rng = np.random.default_rng(0)
+    for part, count in (("train", per_class), ("test", 4)):
+        for number, name in enumerate(classes):
+            target = folder / part / name
+            target.mkdir(parents=True)
+            for index in range(count):
+                low = 200 * number // len(classes)
+                pixels = rng.integers(low, low + 100, (size, size, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(target / f"{index:03d}.png")
+    return folder

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 Rule = Literal["uniform", "naive", "dynamic", "flip"]
@@ -29,8 +29,8 @@ class DynamicWeights:
     agree: Bool[Tensor, "n *s"]
     surer: Bool[Tensor, "n *s"]
     valid: Bool[Tensor, "n *s"]
-    label: Int[Tensor, "n *s"]
-    prediction: Int[Tensor, "n *s"]
+    label: Integer[Tensor, "n *s"]
+    prediction: Integer[Tensor, "n *s"]
     student_confidence: Float[Tensor, "n *s"]
     p: Float[Tensor, "n *s"]
 
@@ -42,7 +42,7 @@ class DynamicWeights:
 
 def dynamic_weights(
     logits: Float[Tensor, "n k *s"],
-    pseudo_label: Int[Tensor, "n *s"],
+    pseudo_label: Integer[Tensor, "n *s"],
     confidence: Float[Tensor, "n *s"],
     *,
     gamma1: Gamma,
@@ -68,14 +68,14 @@ def dynamic_weights(
 
 def dynamic_cross_entropy(
     logits: Float[Tensor, "n k *s"],
-    pseudo_label: Int[Tensor, "n *s"],
+    pseudo_label: Integer[Tensor, "n *s"],
     confidence: Float[Tensor, "n *s"],
     *,
     gamma1: Gamma,
     gamma2: Gamma,
     rule: Rule = "dynamic",
     trusted: Bool[Tensor, " n"] | None = None,
-    truth: Int[Tensor, "n *s"] | None = None,
+    truth: Integer[Tensor, "n *s"] | None = None,
     ignore_index: int = 255,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Σ w · CE(student logits, label) / number of valid elements, and detached statistics (§3).
@@ -99,8 +99,8 @@ def dynamic_cross_entropy(
 
 
 def trust(
-    found: DynamicWeights, pseudo_label: Int[Tensor, "n *s"], trusted: Bool[Tensor, " n"] | None
-) -> tuple[Float[Tensor, "n *s"], Int[Tensor, "n *s"]]:
+    found: DynamicWeights, pseudo_label: Integer[Tensor, "n *s"], trusted: Bool[Tensor, " n"] | None
+) -> tuple[Float[Tensor, "n *s"], Integer[Tensor, "n *s"]]:
     """Weights and labels to learn, with weight 1 and the label as given for `trusted` samples."""
     if trusted is None:
         return found.weight, found.label
@@ -110,7 +110,7 @@ def trust(
 
 
 def statistics(
-    found: DynamicWeights, trusted: Bool[Tensor, " n"] | None = None, truth: Int[Tensor, "n *s"] | None = None
+    found: DynamicWeights, trusted: Bool[Tensor, " n"] | None = None, truth: Integer[Tensor, "n *s"] | None = None
 ) -> dict[str, Tensor]:
     """Sums over the pseudo-labeled elements, as tensors on their device: reading them is for log points.
 
@@ -131,8 +131,8 @@ def statistics(
 
 def mixed_cross_entropy(
     logits: Float[Tensor, "n k"],
-    label: Int[Tensor, " n"],
-    partner: Int[Tensor, " n"],
+    label: Integer[Tensor, " n"],
+    partner: Integer[Tensor, " n"],
     lam: float,
     weight: Float[Tensor, " n"],
 ) -> Float[Tensor, ""]:
@@ -149,9 +149,9 @@ def mixed_cross_entropy(
 
 
 def weigh(
-    pseudo_label: Int[Tensor, "n *s"],
+    pseudo_label: Integer[Tensor, "n *s"],
     confidence: Float[Tensor, "n *s"],
-    prediction: Int[Tensor, "n *s"],
+    prediction: Integer[Tensor, "n *s"],
     student_confidence: Float[Tensor, "n *s"],
     p: Float[Tensor, "n *s"],
     *,
@@ -186,7 +186,7 @@ def weigh(
 
 def _weigh(
     log_p: Float[Tensor, "n k *s"],
-    pseudo_label: Int[Tensor, "n *s"],
+    pseudo_label: Integer[Tensor, "n *s"],
     confidence: Float[Tensor, "n *s"],
     gamma1: Gamma,
     gamma2: Gamma,

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 
 CASES = ("agree", "negative", "positive")  # agreement, negative and positive disagreement (method.md §3)
 
 
-def accuracy(prediction: Int[np.ndarray, "*s"], truth: Int[np.ndarray, "*s"]) -> float:
+def accuracy(prediction: Integer[np.ndarray, "*s"], truth: Integer[np.ndarray, "*s"]) -> float:
     """Percent of predictions that are right; NaN of nothing.
 
     >>> accuracy(np.array([1, 2, 3, 4]), np.array([1, 2, 3, 0]))
@@ -38,7 +38,7 @@ def from_sums(sums: dict[str, float]) -> dict[str, float]:
 
 
 def case_rows(
-    case: Int[np.ndarray, " m"],
+    case: Integer[np.ndarray, " m"],
     weight: Float[np.ndarray, " m"],
     right: Bool[np.ndarray, " m"] | None,
 ) -> list[dict[str, float | str]]:
@@ -66,7 +66,7 @@ def case_rows(
 class Reliability:
     """Per bin of confidence: how many samples, their mean confidence and their accuracy (NaN if empty), 0–1."""
 
-    count: Int[np.ndarray, " b"]
+    count: Integer[np.ndarray, " b"]
     confidence: Float[np.ndarray, " b"]
     accuracy: Float[np.ndarray, " b"]
 

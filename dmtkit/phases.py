@@ -161,9 +161,10 @@ def trained_model(session: Session, plan: Plan, phase: Phase, pseudo: PseudoLabe
         state=state,
         tick=lambda step: session.tell(plan, step),
     ).module
-    state = {"model": model.state_dict(), "ema": ema.state_dict(), "seconds": seconds()}
-    phase.save_model(state, recipe.steps)
-    return ema, before
+    averaged = ema.state_dict()
+    phase.save_model({"model": model.state_dict(), "ema": averaged, "seconds": seconds()}, recipe.steps)
+    model.load_state_dict(averaged)  # as when it is read from the file: memory layout and all
+    return model, before
 
 
 def phase_steps(config: Config, data: Data, plan: Plan) -> int:

@@ -82,16 +82,16 @@ class Phase:
         return load_newest_state(self.folder, "checkpoint")
 
     def save_model(self, state: dict[str, Any], step: int) -> None:
-        """Keep the trained model, and drop the checkpoints that led to it."""
+        """Keep the trained model."""
         save_state(self.folder, "model", step, state, keep=1)
-        drop_states(self.folder, "checkpoint")
 
     def model(self) -> dict[str, Any] | None:
         """The trained model and its EMA: keys `model` and `ema`; None if there is none, or none undamaged."""
         return load_newest_state(self.folder, "model")
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Write the summary that marks the phase complete."""
+        """Drop the checkpoints, then write the summary that marks the phase complete."""
+        drop_states(self.folder, "checkpoint")
         write_json(self.folder / "phase.json", summary)
 
 

@@ -145,7 +145,8 @@ def train(
 
             last = loop.step == recipe.steps
             at_log_point = last or loop.step % log_every == 0
-            due = not last and (stop.requested or time.monotonic() - saved >= recipe.checkpoint_seconds)
+            stopping = stop.requested  # read once: it may be set at any moment
+            due = stopping or (not last and time.monotonic() - saved >= recipe.checkpoint_seconds)
             if at_log_point or due:
                 refuse_bad_loss(loop.meter, batches, checked)
                 checked = loop.step
@@ -155,7 +156,7 @@ def train(
                 save(loop.state_dict())
                 saved = time.monotonic()
             tick(loop.step)
-            if stop.requested:
+            if stopping:
                 raise KeyboardInterrupt(f"stopped after step {loop.step} of {recipe.steps}; everything is saved")
     return ema
 

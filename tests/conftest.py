@@ -6,12 +6,14 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 from jaxtyping import install_import_hook
 
+import tests.typecheck  # noqa: F401  found by name below
+
 install_import_hook(
-    ["dmtkit.dynamic", "dmtkit.pseudo", "dmtkit.metrics", "dmtkit.data", "dmtkit.models"], "typecheck.check"
+    ["dmtkit.dynamic", "dmtkit.pseudo", "dmtkit.metrics", "dmtkit.data", "dmtkit.models"], "tests.typecheck.check"
 )
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
+import pytest
+import torch
 
 
 @pytest.fixture(autouse=True)

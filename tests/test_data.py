@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import make_tree
 from PIL import Image
 
 from dmtkit.config import make_config
 from dmtkit.data import load
 from dmtkit.data.batches import Batches, Stream
 from dmtkit.errors import DataError
+from tests.helpers import make_tree
 
 
 def folder_config(folder, **more):

@@ -12,7 +12,7 @@ from dmtkit.optim import cosine, exponential_average, gamma_ramp, sgd
 
 
 def test_gamma_ramp_by_hand():
-    assert [round(gamma_ramp(t, 4), 5) for t in range(5)] == [0.00674, 0.06006, 0.2865, 0.73162, 1.0]
+    assert [round(gamma_ramp(t, 4), 5) for t in range(5)] == [0.00674, 0.06005, 0.2865, 0.73162, 1.0]
 
 
 def test_cosine_by_hand_and_resumed():

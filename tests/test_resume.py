@@ -1,0 +1,176 @@
+"""Resume at every point, damaged files, locks, a full disk, a NaN loss: nothing is lost and everything is said."""
+
+import errno
+import json
+import os
+import signal
+import warnings
+
+import pytest
+from filelock import FileLock
+
+from dmtkit import files
+from dmtkit.config import make_config
+from dmtkit.data import load
+from dmtkit.errors import RunError, TrainingError
+from dmtkit.methods import run_methods
+from dmtkit.runs import load_run
+from tests.helpers import TINY, fingerprint
+
+CONFIG = make_config({**TINY, "checkpoint_seconds": 0})
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    run_methods(CONFIG, data, folder)
+    return fingerprint(folder)
+
+
+class Stop(Exception):
+    """Ends a run from within, as abruptly as an exception can."""
+
+
+def stop_after(count):
+    calls = iter(range(count))
+
+    def progress(_):
+        if next(calls, None) is None:
+            raise Stop
+
+    return progress
+
+
+@pytest.mark.parametrize("count", [0, 3, 6, 7, 10, 20, 31])
+def test_stopped_anywhere_it_ends_in_the_same_bits(tmp_path, data, undisturbed, count):
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(count))
+    assert not load_run(tmp_path / "run").finished
+    run_methods(CONFIG, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == undisturbed
+
+
+def test_how_often_checkpoints_are_written_changes_nothing(tmp_path, data, undisturbed):
+    run_methods(make_config({**TINY, "checkpoint_seconds": 3600}), data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == undisturbed
+
+
+def test_ctrl_c_saves_and_says_so(tmp_path, data, undisturbed):
+    def interrupt(progress):
+        if progress.step == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    config = make_config({**TINY, "checkpoint_seconds": 3600})
+    with pytest.raises(KeyboardInterrupt, match="everything is saved"):
+        run_methods(config, data, tmp_path / "run", progress=interrupt)
+    assert list(tmp_path.glob("run/*/phase_1/checkpoint-*.pt")), "Ctrl-C wrote a checkpoint"
+    run_methods(config, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == undisturbed
+
+
+def test_a_finished_run_is_left_alone(tmp_path, data):
+    run_methods(CONFIG, data, tmp_path / "run")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    run_methods(CONFIG, None, tmp_path / "run")
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_a_truncated_checkpoint_goes_back_to_the_one_before(tmp_path, data, undisturbed):
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(11))
+    _, new = sorted(tmp_path.glob("run/*/phase_*/checkpoint-*.pt"))
+    new.write_bytes(new.read_bytes()[:1000])
+    with pytest.warns(UserWarning, match="damaged checkpoint, going back"):
+        run_methods(CONFIG, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == undisturbed
+
+
+@pytest.mark.parametrize("pattern", ["dmt/phase_1/predictions.npz", "cl/phase_2/phase.json"])
+def test_a_damaged_file_of_a_complete_phase(tmp_path, data, undisturbed, pattern):
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(42))
+    (victim,) = (tmp_path / "run").glob(pattern)
+    victim.write_bytes(victim.read_bytes()[:50])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run_methods(CONFIG, data, tmp_path / "run")
+    there = fingerprint(tmp_path / "run")
+    assert there == undisturbed
+
+
+def test_another_writer_is_refused_and_named(tmp_path, data, monkeypatch):
+    folder = tmp_path / "run"
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, folder, progress=stop_after(3))
+    (folder / ".writer.json").write_text(json.dumps({"pid": 4711, "host": "elsewhere"}))
+    with FileLock(folder / ".lock"), pytest.raises(RunError, match=r"another run is writing here \(process 4711"):
+        run_methods(CONFIG, data, folder)
+
+
+def test_other_settings_in_the_folder_are_named(tmp_path, data):
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(3))
+    with pytest.raises(RunError, match=r"lr: 0\.1 there, 0\.2 now"):
+        run_methods(make_config({**TINY, "lr": 0.2}), data, tmp_path / "run")
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, data, undisturbed, monkeypatch):
+    folder = tmp_path / "run"
+    count = iter(range(100))
+    real = os.fsync
+
+    def full(descriptor):
+        if next(count) == 12:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        with pytest.raises(RunError, match=r"disk is full(.|\n)*run the same command again"):
+            run_methods(CONFIG, data, folder)
+    assert not list(folder.rglob("*.partial"))
+    run_methods(CONFIG, data, folder)
+    assert fingerprint(folder) == undisturbed
+
+
+def test_an_atomic_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    files.write_json(path, {"a": 1})
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "replace", full)
+    with pytest.raises(RunError, match="disk is full"):
+        files.write_json(path, {"a": 2})
+    assert files.read_json(path) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_samples(tmp_path, data):
+    config = make_config({**TINY, "lr": 1e30, "methods": ("supervised",)})
+    with pytest.raises(TrainingError) as error:
+        run_methods(config, data, tmp_path / "run")
+    assert "at step" in str(error.value)
+    assert "digit-" in str(error.value)
+    assert not (tmp_path / "run" / "DONE.json").exists()
+    assert not list(tmp_path.glob("run/*/phase_0/checkpoint*")), "a broken model is not saved"
+
+
+def test_a_torn_last_line_of_the_log_is_passed_over(tmp_path, data, undisturbed):
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(11))
+    with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
+        file.write('{"method": "dmt", "pha')
+    run_methods(CONFIG, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == undisturbed
+
+
+def test_a_folder_that_is_no_run():
+    with pytest.raises(RunError, match="is no run folder"):
+        load_run("tests")

@@ -1,0 +1,48 @@
+# Needs Python 3.11+ and make. Every target sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+PAPERMILL := $(BIN)/papermill
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint lab bench docs constraints clean
+
+help:  ## say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: .venv/ready  ## make .venv with the tested versions
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dmtkit needs Python 3.11 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## train on real handwriting (2 to 4 minutes on 2 cores) and render the notebook
+	$(BIN)/dmtkit run params/digits.yaml
+
+test: setup  ## run all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: setup  ## check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+lab: setup  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=. notebooks
+
+bench: setup  ## run the benchmarks that need nothing but this machine (about half an hour)
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.digits
+	$(BIN)/python -m benchmarks.kill
+
+docs: setup  ## render the notebooks of the newest demo run as HTML into docs/_build
+	$(BIN)/jupyter nbconvert --to html --output-dir docs/_build outputs/digits/*/classification.ipynb
+
+constraints: setup  ## write the installed versions to constraints.txt
+	@(echo '# The versions that were tested together; `make` installs with them. Renewed by: make constraints'; \
+	  $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v ' @ ') > constraints.txt
+
+clean:  ## remove .venv and caches; outputs/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info docs/_build

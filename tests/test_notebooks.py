@@ -1,0 +1,161 @@
+"""Notebooks: cleared, structured, parameters equal to the config's; executed by papermill and by the command line."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from papermill import inspect_notebook
+
+from dmtkit.config import Config
+from tests.helpers import TINY, make_tree
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def tiny(*more):
+    """TINY as arguments of the command line."""
+    pairs = {**TINY, "checkpoint_seconds": 0, "methods": "supervised,dmt", "label_ratios": "0.1,0.2"} | dict(more)
+    return [word for name, value in pairs.items() for word in ("-p", name, str(value))]
+
+
+def dmtkit(*words, **options):
+    command = [sys.executable, "-m", "dmtkit", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, **options)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_structure(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    text = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert not any(cell.outputs or cell.execution_count for cell in code), "committed notebooks are cleared"
+    headings = [line for source in text for line in source.splitlines() if line.startswith("#")]
+    assert headings[0].startswith("# ")
+    assert sum(line.startswith("# ") for line in headings) == 1
+    for word in ("Purpose", "Time", "Inputs", "Outputs"):
+        assert f"**{word}.**" in text[0]
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    for cell in code:
+        if cell is not tagged[0]:
+            assert cell.source.count("\n") < 25
+
+
+def test_parameters_are_the_configs_with_the_same_defaults():
+    notebook = nbformat.read(ROOT / "notebooks" / "classification.ipynb", as_version=4)
+    (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    values: dict = {}
+    exec(compile(ast.parse(cell.source), "parameters", "exec"), values)
+    values.pop("__builtins__")
+    values.pop("__annotations__", None)
+    values.pop("output_dir")
+    assert Config.model_validate(values) == Config()
+    assert set(values) == set(Config.model_fields)
+    helped = inspect_notebook(str(ROOT / "notebooks" / "classification.ipynb"))
+    assert all(parameter["help"] for parameter in helped.values()), "papermill --help-notebook explains every one"
+
+
+@pytest.mark.slow
+def test_command_line_runs_the_notebook_and_a_second_time_does_nothing(tmp_path):
+    folder = tmp_path / "run"
+    words = ["run", "params/digits.yaml", *tiny(), "--output", folder]
+    first = dmtkit(*words)
+    assert first.returncode == 0, first.stderr
+    assert "dmt" in first.stdout
+    assert "over supervised" in first.stdout
+    done = json.loads((folder / "DONE.json").read_text())
+    assert set(done) == {"experiment", "dataset", "task", "seed", "split", "seconds", "results"}
+    assert len(done["results"]["dmt"]["phases"]) == 2
+    figures = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert figures == {"curves", "phases", "reliability", "cases_dmt", "case_accuracy_dmt", "extremes_dmt"}
+    notebook = nbformat.read(folder / "classification.ipynb", as_version=4)
+    from nbformat.sign import NotebookNotary
+
+    assert NotebookNotary().check_signature(notebook), "signed, so that widgets show"
+    second = dmtkit(*words)
+    assert second.returncode == 0
+    assert "nothing to do" in second.stdout
+
+
+@pytest.mark.slow
+def test_plain_papermill_below_outputs_makes_the_folder(tmp_path):
+    """The README's papermill command, into a folder that does not exist yet."""
+    run, out = tmp_path / "run", f"outputs/test-{tmp_path.name}/classification.ipynb"
+    words = ["notebooks/classification.ipynb", out, "-f", "params/digits.yaml", "-p", "output_dir", str(run)]
+    words += [*tiny(("methods", "supervised")), "-k", "python3", "--no-progress-bar"]
+    try:
+        command = [sys.executable, "-m", "papermill", *words]
+        found = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+        assert found.returncode == 0, found.stderr[-2000:]
+        assert (run / "DONE.json").is_file()
+        assert (ROOT / out).is_file()
+    finally:
+        import shutil
+
+        shutil.rmtree((ROOT / out).parent, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_plain_papermill_with_an_unknown_parameter_fails_in_words(tmp_path):
+    out = tmp_path / "out.ipynb"
+    command = [sys.executable, "-m", "papermill", "notebooks/classification.ipynb", str(out), "-p", "splt", "2"]
+    found = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+    assert found.returncode != 0
+    (error,) = [o for c in nbformat.read(out, 4).cells for o in c.get("outputs", []) if o.output_type == "error"]
+    assert "splt: unknown parameter" in error.evalue
+    assert len(error.traceback) == 1, "no traceback from the depths"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["-p", "splt", "2"], "splt: unknown parameter"),
+        (["-p", "labels", "many"], "labels: found 'many'"),
+        (["-p", "labels", "5000"], "labels: 5000 labeled"),
+        (["-p", "gamma1", "-1"], "gamma1: found -1"),
+        (["-p", "methods", "dtm"], "did you mean 'dmt'"),
+        (["-p", "experiment", "../x"], "names a folder"),
+        (["-p", "dataset", "folder", "-p", "data_dir", "no/where"], "there is no folder"),
+        (["-p", "task", "knitting"], "there is no notebook"),
+    ],
+)
+def test_bad_input_exits_2_and_writes_nothing(tmp_path, words, complaint):
+    found = dmtkit("run", "params/digits.yaml", *words, "--output", tmp_path / "run")
+    assert found.returncode == 2
+    assert complaint in found.stderr
+    assert "Traceback" not in found.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_failing_run_exits_1_with_its_own_words(tmp_path):
+    found = dmtkit("run", "params/digits.yaml", *tiny(("lr", "1e30")), "--output", tmp_path / "run")
+    assert found.returncode == 1
+    assert "loss became NaN or infinite at step" in found.stderr
+    assert not (tmp_path / "run" / "DONE.json").exists()
+
+
+@pytest.mark.slow
+def test_data_check_and_doctor(tmp_path):
+    make_tree(tmp_path / "data")
+    params = tmp_path / "own.yaml"
+    params.write_text(f"dataset: folder\ndata_dir: {tmp_path / 'data'}\nlabels: 2\nval: 2\n")
+    good = dmtkit("data", "check", params)
+    assert good.returncode == 0
+    assert "2 classes, images 3×12×12" in good.stdout
+    (tmp_path / "data" / "train" / "cat" / "001.png").write_text("x")
+    bad = dmtkit("data", "check", params)
+    assert bad.returncode == 2
+    assert "train/cat/001.png: unreadable" in bad.stderr
+    doctor = dmtkit("doctor")
+    assert doctor.returncode == 0
+    assert "ready" in doctor.stdout

@@ -1,0 +1,127 @@
+"""The project holds together: arrows between modules, agreeing dependency lists, params files, light imports."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dmtkit.config import Config, load_params, make_config
+from dmtkit.methods import check
+
+ROOT = Path(__file__).resolve().parent.parent
+PARAMS = sorted((ROOT / "params").glob("*.yaml"))
+
+# What each module may import of ours; those not listed are the foundation that any module may use.
+FOUNDATION = {"errors", "compat", "seeds", "style", "interrupts"}
+ARROWS = {
+    "config": set(),
+    "files": set(),
+    "dynamic": set(),
+    "pseudo": set(),
+    "metrics": set(),
+    "optim": set(),
+    "models": {"config"},
+    "data": {"config"},
+    "environment": {"config"},
+    "runs": {"config", "files", "environment"},
+    "trainer": {"dynamic", "metrics", "optim", "data"},
+    "explain": {"config", "dynamic", "metrics", "pseudo"},
+    "phases": {"config", "data", "dynamic", "explain", "metrics", "models", "pseudo", "runs", "trainer"},
+    "methods": {"config", "data", "dynamic", "environment", "models", "phases", "pseudo", "runs"},
+    "report": {"metrics", "runs"},
+    "plots": {"data", "metrics", "runs"},
+    "doctor": {"config", "environment"},
+    "papermill_io": set(),
+}
+TOP = {"cli", "launch", "notebook", "__init__", "__main__"}  # may import everything
+
+
+def modules():
+    for path in sorted((ROOT / "dmtkit").rglob("*.py")):
+        parts = path.relative_to(ROOT / "dmtkit").with_suffix("").parts
+        yield parts[0], path
+
+
+def own_imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{a.name}" for a in node.names] if node.module == "dmtkit" else [node.module]
+        for name in names:
+            if name.startswith("dmtkit."):
+                yield name.split(".")[1]
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: getattr(value, "stem", value))
+def test_arrows_point_one_way(module, path):
+    if module in TOP:
+        return
+    allowed = ARROWS.get(module, set()) | FOUNDATION | {module}
+    assert module in ARROWS or module in FOUNDATION, f"{module} has no place in the design: add it to ARROWS"
+    assert set(own_imports(path)) <= allowed
+
+
+@pytest.mark.parametrize("path", [p for _, p in modules()], ids=lambda path: path.stem)
+def test_files_are_short_and_say_what_they_are_for(path):
+    text = path.read_text()
+    assert text.count("\n") <= 300
+    assert ast.get_docstring(ast.parse(text)), "the first lines say what the file is for"
+
+
+def test_environment_yml_agrees_with_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (pip,) = [entry["pip"] for entry in conda["dependencies"] if isinstance(entry, dict)]
+    assert [line for line in pip if not line.startswith("-")] == project["dependencies"]
+    assert "-c constraints.txt" in pip
+    assert f"python{project['requires-python']}" in conda["dependencies"]
+
+
+def test_constraints_pin_every_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().split()}
+    assert {re.split(r"[=<>]", line)[0].lower() for line in wanted} <= pinned
+
+
+@pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.stem)
+def test_params_files_are_sound(path):
+    values = load_params(path)
+    check(make_config(values))
+    assert values["experiment"] == path.stem
+    head = path.read_text().split("\n\n")[0]
+    for word in ("Source", "Hardware", "Expected", "Command"):
+        assert f"# {word}" in head, f"the header lacks {word}"
+
+
+def test_the_defaults_are_those_of_digits():
+    assert make_config(load_params(ROOT / "params" / "digits.yaml")) == Config()
+
+
+def test_importing_dmtkit_loads_nothing_heavy():
+    code = "import sys, dmtkit; print([m for m in ('torch', 'matplotlib', 'pandas', 'IPython') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+    code = "import sys, dmtkit; dmtkit.dynamic_weights, dmtkit.make_config; print('matplotlib' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_the_public_names_exist():
+    import dmtkit
+
+    for name in dmtkit.__all__:
+        assert getattr(dmtkit, name) is not None
+    with pytest.raises(AttributeError, match="it offers"):
+        dmtkit.nonsense  # noqa: B018
+
+
+def test_no_path_of_a_machine_is_committed():
+    files = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split()
+    pattern = re.compile(r"/(home|root|work|Users)/\w")
+    for name in files:
+        if name.endswith((".py", ".md", ".yaml", ".yml", ".ipynb", ".toml", ".json", ".txt")):
+            assert not pattern.search((ROOT / name).read_text()), name

@@ -5,8 +5,10 @@ not loaded. The kit uses none of them, so their schemas are declared here, when 
 are missing. Import this module before torchvision.
 """
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -50,6 +52,11 @@ def _load_compiled_operators(folder: Path) -> None:
             torch.ops.load_library(str(library))
         except OSError:  # built for another torch: their schemas are declared instead
             return
+
+
+def torchvision_datasets() -> ModuleType:
+    """torchvision.datasets, imported in the order that works everywhere."""
+    return import_module("torchvision.datasets")
 
 
 declare_torchvision_operators()

@@ -127,11 +127,10 @@ def test_own_lists_from_a_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_cifar_archives_through_torchvision(tmp_path, monkeypatch, name):
-    from torchvision.datasets import CIFAR10, CIFAR100
 
-    import dmtkit.compat  # noqa: F401
+    from dmtkit.compat import torchvision_datasets
 
-    dataset, classes = (CIFAR10, 10) if name == "cifar10" else (CIFAR100, 100)
+    dataset, classes = getattr(torchvision_datasets(), name.upper()), int(name.removeprefix("cifar"))
     rng = np.random.default_rng(0)
     folder = tmp_path / dataset.base_folder
     folder.mkdir()

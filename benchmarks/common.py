@@ -11,6 +11,7 @@ from dmtkit.environment import commit, machine
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+COMMIT = commit()  # of the code that is loaded now, not of what is committed while it runs
 
 
 def write_result(name: str, results: Any) -> Path:
@@ -19,7 +20,7 @@ def write_result(name: str, results: Any) -> Path:
     command = " ".join(["python", "-m", *_module(), *sys.argv[1:]])
     value = {
         "command": command,
-        "commit": commit(),
+        "commit": COMMIT,
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "results": results,

@@ -92,16 +92,13 @@ def run_method(name: str, session: Session) -> dict[str, object]:
 
 
 def phase_plans(name: str, config: Config) -> list[Plan]:
-    """The phases 1 … K of a method that labels; the student starts anew: as another model, or as itself.
+    """The phases 1 … K of a method that labels; every student is newly initialised, with another seed (§5.1).
 
     >>> [(plan.number, plan.ratio, plan.init) for plan in phase_plans("dmt", Config(label_ratios=(0.5, 1.0)))]
     [(1, 0.5, 1), (2, 1.0, 2)]
     """
     method = METHODS[name]
-    return [
-        Plan(name, k, ratio, method.rule, init=k if method.teacher == "other" else 0)
-        for k, ratio in enumerate(config.label_ratios, start=1)
-    ]
+    return [Plan(name, k, ratio, method.rule, init=k) for k, ratio in enumerate(config.label_ratios, start=1)]
 
 
 def plans(config: Config) -> list[Plan]:

@@ -6,6 +6,7 @@ First times a few steps of each kind, then scales the epochs of the recipe so th
 """
 
 import argparse
+import copy
 import time
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from dmtkit.config import Config, load_params, make_config
 from dmtkit.data import Data, load
 from dmtkit.environment import pick_device, pick_precision
 from dmtkit.methods import plans, run_methods
-from dmtkit.optim import exponential_average, sgd
+from dmtkit.optim import sgd, update_average
 from dmtkit.phases import Plan, Session, phase_batches, phase_recipe, phase_steps
 from dmtkit.pseudo import PseudoLabels
+from dmtkit.runs import load_run
 from dmtkit.trainer import step_loss
 
 RESERVE = 0.85  # the share of the time that is planned for; the rest is labelling, testing and surprises
@@ -29,7 +31,7 @@ RESERVE = 0.85  # the share of the time that is planned for; the rest is labelli
 def step_seconds(session: Session, plan: Plan, steps: int) -> float:
     """Seconds of one training step, its batch and augmentation included."""
     model = session.build(0, "timing")
-    optimizer, ema = sgd(model, 0.01, 0.9, 5e-4), exponential_average(model, 0.999)
+    optimizer, ema = sgd(model, 0.01, 0.9, 5e-4), copy.deepcopy(model)
     pseudo = None
     if plan.number:
         found = session.predict(model, session.data.unlabeled)
@@ -43,7 +45,7 @@ def step_seconds(session: Session, plan: Plan, steps: int) -> float:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        ema.update_parameters(model)
+        update_average(ema, model, 0.999)
     _wait(session.device)
     return (time.monotonic() - started) / steps
 
@@ -72,7 +74,10 @@ def main(arguments: argparse.Namespace) -> None:
     session = Session(config, data, None, device, precision, lambda progress: None, 0)  # type: ignore[arg-type]
     kinds = {"supervised": Plan("supervised"), "cl": Plan("cl", 1, 1.0), "dmt": Plan("dmt", 1, 1.0, "dynamic")}
     seconds = {name: step_seconds(session, plan, arguments.steps) for name, plan in kinds.items()}
-    config = cut(config, data, seconds, arguments.minutes)
+    if (Path(arguments.output) / "config.yaml").is_file():  # go on with an interrupted run, as it was cut
+        config = load_run(arguments.output).config
+    else:
+        config = cut(config, data, seconds, arguments.minutes)
     started = time.monotonic()
     run = run_methods(config, data, arguments.output)
     batch = config.batch_labeled + config.batch_pseudo

@@ -36,8 +36,9 @@ def run(
         job = prepare(params, _overrides(override or []), output)
     if job.finished:
         typer.echo(f"{job.folder}: finished already, nothing to do")
-        return _show(job.folder)
+        return _show(job.folder, job.output)
     typer.echo(f"{job.folder}: running {job.notebook.name}")
+    noted = _notes(job.folder)
     with errors(code=1), tqdm(total=job.steps, unit="step", file=sys.stderr, dynamic_ncols=True) as bar:
 
         def say(step: int, text: str) -> None:
@@ -47,8 +48,9 @@ def run(
                 bar.refresh()
 
         execute(job, say)
-    _show(job.folder)
-    typer.echo(f"\nOpen the notebook with:  jupyter lab {_short(job.output)}")
+    for line in _notes(job.folder)[len(noted) :]:
+        typer.secho(f"note: {line}", fg=typer.colors.YELLOW, err=True)
+    _show(job.folder, job.output)
 
 
 @data_app.command("check")
@@ -58,11 +60,11 @@ def check_data(params: Params, override: Override = None) -> None:
 
     from dmtkit.config import load_params, make_config
     from dmtkit.data import load
+    from dmtkit.launch import parse_value
 
     with errors(code=2):
-        import yaml
-
-        values = load_params(params) | {k: yaml.safe_load(v) for k, v in _overrides(override or []).items()}
+        values = load_params(params)
+        values |= {name: parse_value(name, value) for name, value in _overrides(override or []).items()}
         values.pop("output_dir", None)
         data = load(make_config({"experiment": params.stem, **values}))
     shape = "×".join(str(size) for size in data.test.pixels.shape[1:])
@@ -114,12 +116,22 @@ def _overrides(pairs: list[str]) -> dict[str, str]:
     return found
 
 
-def _show(folder: Path) -> None:
+def _show(folder: Path, notebook: Path) -> None:
+    """The table of results, and how to open the notebook."""
     from dmtkit.report import results_table
     from dmtkit.runs import load_run
 
-    table = results_table(load_run(folder)).dropna(axis=1, how="all")
+    with errors(code=1):
+        table = results_table(load_run(folder)).dropna(axis=1, how="all")
     typer.echo("\n" + table.to_string(float_format="%.2f", na_rep="–"))
+    jupyter = Path(sys.executable).with_name("jupyter")  # not resolved: the environment's own
+    typer.echo(f"\nOpen the notebook with:  {_short(jupyter)} lab {_short(notebook)}")
+
+
+def _notes(folder: Path) -> list[str]:
+    """What the run met and survived."""
+    path = folder / "notes.log"
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
 def _short(path: Path) -> Path:
@@ -128,12 +140,9 @@ def _short(path: Path) -> Path:
 
 def main() -> None:
     """Entry point: joins `-p name value` into `-p name=value`, which is what typer can read."""
-    arguments = iter(sys.argv[1:])
-    joined = []
-    for argument in arguments:
-        joined.append(argument)
-        if argument == "-p":
-            name = next(arguments, "")
-            value = "" if "=" in name else next(arguments, None)
-            joined.append(name if "=" in name else f"{name}={value}" if value is not None else name)
-    app(args=joined)
+    words = sys.argv[1:]
+    for place in reversed(range(len(words) - 2)):
+        name, value = words[place + 1 : place + 3]
+        if words[place] == "-p" and "=" not in name and not value.startswith("--"):
+            words[place + 1 : place + 3] = [f"{name}={value}"]
+    app(args=words)

@@ -4,7 +4,6 @@ A params file is a YAML mapping; `load_params` reads it, `make_config` checks it
 types and impossible values raise ConfigError naming the field, what was found and the remedy.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from dmtkit.errors import ConfigError
+from dmtkit.errors import ConfigError, unknown_name
 
 Positive = Annotated[int, Field(gt=0)]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,-]*")
@@ -141,13 +140,6 @@ def make_config(values: Mapping[str, Any]) -> Config:
         lines = [_explain(item) for item in error.errors()]
         count = "1 bad parameter" if len(lines) == 1 else f"{len(lines)} bad parameters"
         raise ConfigError(f"{count}:\n" + "\n".join(f"  - {line}" for line in lines)) from None
-
-
-def unknown_name(name: str, known: list[str]) -> str:
-    """Say that `name` is not a parameter and which one may have been meant."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(sorted(known))}"
-    return f"{name}: unknown parameter; {hint}"
 
 
 def load_params(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from dmtkit.config import project_root
-from dmtkit.environment import machine, versions
+from dmtkit.environment import machine, pick_device, pick_precision, versions
 
 ENOUGH_GIB = 2
 
@@ -19,6 +19,7 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
     found = list(versions().items())
     problems = [f"{name} is not installed; run `make setup`" for name, text in found if text == "not installed"]
     found += [("machine", machine()), *_devices(), ("bf16 in hardware", _bf16())]
+    found.append(("precision: auto", pick_precision("auto", pick_device())))
     outputs = project_root() / "outputs"
     found.append(("outputs", str(outputs)))
     problems += _writable(outputs)
@@ -31,8 +32,7 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
 
 def _devices() -> list[tuple[str, str]]:
     if not torch.cuda.is_available():
-        name = "Apple GPU (mps)" if torch.backends.mps.is_available() else "none: the CPU will be used"
-        return [("accelerator", name)]
+        return [("accelerator", "none: the CPU will be used")]
     lines = []
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
@@ -42,9 +42,9 @@ def _devices() -> list[tuple[str, str]]:
 
 def _bf16() -> str:
     if torch.cuda.is_available():
-        return "yes, on the GPU" if torch.cuda.is_bf16_supported() else "no"
+        return "yes" if torch.cuda.is_bf16_supported() else "no"
     flags = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
-    return "yes (AVX-512 BF16 or AMX)" if "avx512_bf16" in flags or "amx_bf16" in flags else "no: fp32 is used"
+    return "yes" if "avx512_bf16" in flags or "amx_bf16" in flags else "no"
 
 
 def _writable(folder: Path) -> list[str]:

@@ -16,16 +16,17 @@ PACKAGES = ("dmtkit", "torch", "torchvision", "numpy", "scikit-learn", "papermil
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device that `name` means; `auto` takes CUDA, then Apple's MPS, then the CPU.
+    """The device that `name` means: `auto` takes CUDA where there is one, else the CPU.
 
     >>> pick_device("cpu")
     device(type='cpu')
     """
     if name == "auto":
-        mps = torch.backends.mps.is_available()
-        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise RuntimeError("only the CPU and CUDA are supported")  # MPS has no 64-bit floats, which we use
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
@@ -85,10 +86,12 @@ def machine() -> str:
 
 def describe_environment(config: Config) -> dict[str, Any]:
     """The content of environment.json."""
+    device = pick_device(config.device)
     return {
         "versions": versions(),
         "commit": commit(),
-        "device": str(pick_device(config.device)),
+        "device": str(device),
+        "precision": pick_precision(config.precision, device),
         "machine": machine(),
         "platform": platform.platform(),
         "seed": config.seed,

@@ -1,5 +1,7 @@
 """The errors a user can meet: each says what was found, what was expected and what to do."""
 
+import difflib
+
 
 class DmtkitError(Exception):
     """Base of every error that dmtkit raises on purpose."""
@@ -33,3 +35,14 @@ def listing(items: list[str], limit: int = 20) -> str:
     if len(items) > limit:
         lines.append(f"  … and {len(items) - limit} more")
     return "\n".join(lines)
+
+
+def unknown_name(name: str, known: list[str], kind: str = "parameter") -> str:
+    """Say that `name` is unknown and which one may have been meant.
+
+    >>> unknown_name("sed", ["seed", "lr"])
+    "sed: unknown parameter; did you mean 'seed'?"
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(sorted(known))}"
+    return f"{name}: unknown {kind}; {hint}"

@@ -7,7 +7,8 @@ import io
 import json
 import os
 import re
-import warnings
+from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -102,16 +103,18 @@ def save_state(folder: Path, stem: str, step: int, state: dict[str, Any], keep: 
     return path
 
 
-def load_newest_state(folder: Path, stem: str, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """The newest checkpoint whose checksum holds, or None; a damaged one is named in a warning."""
-    for path in _states(folder, stem):
+def load_newest_state(folder: Path, stem: str, note: Callable[[str], None]) -> dict[str, Any] | None:
+    """The newest checkpoint whose checksum holds, on the CPU, or None; `note` is told of a damaged one."""
+    found = _states(folder, stem)
+    for path, older in zip_longest(found, found[1:]):
         try:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest()[:16] == path.stem.rsplit("-", 1)[1]:
-                return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except OSError:
             pass
-        warnings.warn(f"{path}: damaged checkpoint, going back to the one before it", stacklevel=2)
+        remedy = f"going back to {older.name}" if older else "that work is done again"
+        note(f"{path}: damaged checkpoint, {remedy}")
     return None
 
 

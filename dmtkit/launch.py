@@ -1,6 +1,7 @@
 """Runs a params file's notebook in a process of its own: checked first, watched while it runs, signed after."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -8,23 +9,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
-from filelock import FileLock, Timeout
 
-from dmtkit.config import Config, check_name, load_params, make_config, project_root, unknown_name
-from dmtkit.data import Data, load
-from dmtkit.errors import ConfigError, DmtkitError, RunError
-from dmtkit.files import read_json
-from dmtkit.methods import check, check_data, plans
-from dmtkit.phases import phase_steps
-from dmtkit.runs import lock_holder, read_log, refuse_other_run
+from dmtkit.config import Config, check_name, load_params, make_config, project_root
+from dmtkit.data import load
+from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
+from dmtkit.files import cannot_write, read_json
+from dmtkit.methods import check, check_data, total_steps
+from dmtkit.run_folder import hold, refuse_other_run
+from dmtkit.runs import read_log
 
+LAUNCH_LOCK = ".launch.lock"  # from the start of papermill to the signed notebook; .lock covers training alone
 NOT_SETTINGS = {"output_dir"}  # a parameter of the notebook that is no setting of the run
 
 
@@ -59,20 +59,31 @@ def prepare(params: Path, overrides: dict[str, str], output: Path | None) -> Job
     """Check everything that can be checked without writing: names, values, data, folder and lock."""
     values = load_params(params)
     values.setdefault("experiment", params.stem)
-    chosen = {name: yaml.safe_load(value) for name, value in overrides.items()}
+    chosen = {name: parse_value(name, value) for name, value in overrides.items()}
     values |= chosen
     notebook = _notebook(str(values.get("task", "classification")))
     _check_names(values, notebook)
     config = make_config({name: value for name, value in values.items() if name not in NOT_SETTINGS})
-    check(config)
-    folder = output or values.get("output_dir") or _default_folder(config, chosen)
-    folder = Path(folder).resolve()
+    folder = Path(output or str(values.get("output_dir") or "") or _default_folder(config, chosen)).resolve()
     refuse_other_run(config, folder)
-    _refuse_locked(folder)
+    job = Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0)
+    if job.finished:
+        return job
+    check(config)
+    if (folder / ".lock").is_file():  # a folder that is not there is made only once everything is checked
+        with hold(folder, LAUNCH_LOCK, seconds=0), hold(folder, ".lock"):
+            pass
     data = load(config)
     check_data(config, data)
-    parameters = values | {"output_dir": str(folder)}
-    return Job(config, notebook, parameters, folder, _steps(config, data))
+    return replace(job, steps=total_steps(config, data))
+
+
+def parse_value(name: str, text: str) -> Any:
+    """A value from the command line, read as YAML: 3, 1e-3, true, [a, b] or words."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{name}: {text!r} is not valid YAML; quote it, or close its brackets") from None
 
 
 def execute(job: Job, say: Callable[[int, str], None] = lambda step, text: None) -> None:
@@ -80,11 +91,16 @@ def execute(job: Job, say: Callable[[int, str], None] = lambda step, text: None)
 
     Raises RunError with the notebook's own message if it fails. Ctrl-C lets the run write a checkpoint.
     """
-    job.folder.mkdir(parents=True, exist_ok=True)
+    with hold(job.folder, LAUNCH_LOCK, seconds=0):
+        _execute(job, say)
+
+
+def _execute(job: Job, say: Callable[[int, str], None]) -> None:
+    (job.folder / ".writer.json").unlink(missing_ok=True)  # of a process that was killed
     encoded = base64.b64encode(yaml.safe_dump(job.parameters).encode()).decode()
     command = [sys.executable, "-m", "papermill", str(job.notebook), str(job.output), "-b", encoded]
     command += ["--no-progress-bar", "--kernel", "python3"]
-    with open(job.folder / "papermill.log", "w", encoding="utf-8") as log:
+    with _open_log(job.folder / "papermill.log") as log:
         process = subprocess.Popen(command, cwd=project_root(), stdout=log, stderr=log, start_new_session=True)
         with _stop_softly(job.folder, process) as stopped:
             while process.poll() is None:
@@ -96,6 +112,13 @@ def execute(job: Job, say: Callable[[int, str], None] = lambda step, text: None)
     if process.returncode != 0 or not (job.folder / "DONE.json").is_file():
         raise RunError(f"{job.output}: the notebook failed: {_failure(job)}")
     sign(job.output)
+
+
+def _open_log(path: Path) -> TextIO:
+    try:
+        return open(path, "w", encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def sign(notebook: Path) -> None:
@@ -137,23 +160,6 @@ def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
     return project_root() / "outputs" / config.experiment / variant
 
 
-def _refuse_locked(folder: Path) -> None:
-    if not (folder / ".lock").is_file():
-        return
-    try:
-        with FileLock(folder / ".lock", timeout=3):
-            pass
-    except Timeout:
-        raise RunError(
-            f"{folder}: another run is writing here ({lock_holder(folder)}); wait for it, stop it, or give "
-            "another folder with --output"
-        ) from None
-
-
-def _steps(config: Config, data: Data) -> int:
-    return sum(phase_steps(config, data, plan) for plan in plans(config))
-
-
 def _progress(job: Job) -> tuple[int, str]:
     """Training steps done, and the newest log point in words."""
     done: dict[tuple[str, int], int] = {}
@@ -169,7 +175,7 @@ def _progress(job: Job) -> tuple[int, str]:
     return sum(done.values()), text
 
 
-@contextmanager
+@contextlib.contextmanager
 def _stop_softly(folder: Path, process: subprocess.Popen) -> Iterator[list[int]]:
     """Pass Ctrl-C on to the training process, which saves and stops; a second one kills it."""
     stopped: list[int] = []
@@ -180,10 +186,8 @@ def _stop_softly(folder: Path, process: subprocess.Popen) -> Iterator[list[int]]
             writer = read_json(folder / ".writer.json")["pid"] if len(stopped) == 1 else None
         except (DmtkitError, KeyError):
             writer = None
-        if writer is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            os.kill(writer, signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself just now
+            os.kill(writer, signal.SIGINT) if writer else os.killpg(process.pid, signal.SIGKILL)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

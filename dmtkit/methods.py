@@ -8,14 +8,16 @@ from typing import Literal
 import numpy as np
 import torch
 
-from dmtkit.config import Config, unknown_name
+from dmtkit.config import Config
 from dmtkit.data import Data, load
 from dmtkit.dynamic import Rule
-from dmtkit.environment import pick_device, pick_precision
-from dmtkit.errors import ConfigError
+from dmtkit.environment import describe_environment, pick_device
+from dmtkit.errors import ConfigError, unknown_name
 from dmtkit.phases import Plan, Progress, Session, augmentation, phase_steps, train_phase
 from dmtkit.pseudo import Predictions, PseudoLabels, keep_most_confident
-from dmtkit.runs import Run, default_folder, load_run, open_run, refuse_other_run
+from dmtkit.published import tables
+from dmtkit.run_folder import default_folder, open_run, refuse_other_run
+from dmtkit.runs import Run, load_run
 from dmtkit.seeds import derive, generator
 
 
@@ -49,18 +51,18 @@ def run_methods(
 
     A finished run is opened and returned as it is. `progress` is called after every step.
     """
-    check(config)
     folder = Path(output_dir) if output_dir else default_folder(config)
     refuse_other_run(config, folder)
     if (folder / "DONE.json").is_file():
         return load_run(folder)
+    check(config)
     data = data or load(config)
     check_data(config, data)
+    environment = describe_environment(config)
     device = pick_device(config.device)
-    with open_run(config, folder) as run:
-        run.write_split(data.classes, {name: getattr(data, name).names for name in ("labeled", "unlabeled", "val")})
-        total = sum(phase_steps(config, data, plan) for plan in plans(config))
-        session = Session(config, data, run, device, pick_precision(config.precision, device), progress, total)
+    with open_run(config, folder, environment) as run:
+        run.keep_split(data.describe())
+        session = Session(config, data, run, device, environment["precision"], progress, total_steps(config, data))
         results = {name: run_method(name, session) for name in config.methods}
         run.finish(
             {
@@ -124,14 +126,22 @@ def headline(accuracies: list[float]) -> dict[str, object]:
     return {"accuracy": accuracies[-1], "phases": accuracies}
 
 
+def total_steps(config: Config, data: Data) -> int:
+    """Training steps of all phases of a run."""
+    return sum(phase_steps(config, data, plan) for plan in plans(config))
+
+
 def check(config: Config) -> None:
     """Refuse, before anything starts, what the config alone shows to be impossible."""
     from dmtkit.models import build
 
-    unknown = [unknown_name(name, list(METHODS)) for name in config.methods if name not in METHODS]
+    unknown = [unknown_name(name, list(METHODS), "method") for name in config.methods if name not in METHODS]
     if unknown:
-        raise ConfigError("methods: " + "; ".join(unknown).replace("unknown parameter", "unknown method"))
-    build(config.model, channels=1, classes=2)
+        raise ConfigError("methods: " + "; ".join(unknown))
+    if config.published and config.published not in tables():
+        raise ConfigError("published: " + unknown_name(config.published, tables(), "table"))
+    with torch.device("meta"):
+        build(config.model, channels=1, classes=2)
     augmentation(config)
     pick_device(config.device)
 

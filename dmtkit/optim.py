@@ -4,7 +4,6 @@ import math
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 def gamma_ramp(step: int, steps: int) -> float:
@@ -29,9 +28,19 @@ def cosine(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sched
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: (1 + math.cos(math.pi * t / steps)) / 2)
 
 
-def exponential_average(model: nn.Module, decay: float) -> AveragedModel:
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """A true EMA of weights and BatchNorm statistics: decay · average + (1 − decay) · model (method.md §8).
 
-    >>> ema = exponential_average(nn.Linear(1, 1), 0.9)
+    torch's own AveragedModel reads its counter back from the device in every step; this waits for nothing.
+
+    >>> average, model = nn.Linear(1, 1), nn.Linear(1, 1)
+    >>> update_average(average, model, decay=0.0)
+    >>> bool(average.weight == model.weight)
+    True
     """
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    ours, theirs = average.state_dict(keep_vars=False), model.state_dict(keep_vars=False)
+    names = [name for name, value in ours.items() if value.is_floating_point()]
+    torch._foreach_lerp_([ours[name] for name in names], [theirs[name] for name in names], 1 - decay)
+    for name in ours.keys() - names:  # counters
+        ours[name].copy_(theirs[name])

@@ -5,7 +5,6 @@ A phase ends with its folder complete; a phase that is found complete is read, n
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,12 +18,13 @@ from dmtkit.data import Data, Images
 from dmtkit.data.augment import Augment
 from dmtkit.data.batches import Batches
 from dmtkit.dynamic import Rule
-from dmtkit.errors import RunError
+from dmtkit.errors import RunError, TrainingError
 from dmtkit.explain import case_table, samples
 from dmtkit.metrics import accuracy
 from dmtkit.models import build
 from dmtkit.pseudo import Predictions, PseudoLabels, predict
-from dmtkit.runs import Phase, RunFolder
+from dmtkit.run_folder import RunFolder
+from dmtkit.runs import Phase
 from dmtkit.seeds import derive
 from dmtkit.trainer import Recipe, image_batches, train
 
@@ -105,7 +105,10 @@ def train_phase(session: Session, plan: Plan, pseudo: PseudoLabels | None = None
     outcome = read_outcome(phase)
     if outcome is None:
         started = time.monotonic()
-        ema, earlier = trained_model(session, plan, phase, pseudo)
+        try:
+            ema, earlier = trained_model(session, plan, phase, pseudo)
+        except TrainingError as error:
+            raise TrainingError(f"{plan.method}, phase {plan.number}: {error}") from None
         outcome, summary = measure(session, plan, phase, ema, pseudo)
         steps = phase_steps(session.config, session.data, plan)
         phase.finish({"steps": steps, "seconds": earlier + time.monotonic() - started, **summary})
@@ -122,7 +125,7 @@ def read_outcome(phase: Phase) -> Outcome | None:
         arrays = phase.arrays("predictions")
         return Outcome(phase.summary["accuracy"], Predictions(arrays["label"], arrays["level"]))
     except (RunError, KeyError) as error:
-        warnings.warn(f"{phase.folder}: a damaged file, measuring this phase again ({error})", stacklevel=2)
+        phase.note(f"{phase.folder}: a damaged file, measuring this phase again ({error})")
         return None
 
 
@@ -160,7 +163,7 @@ def trained_model(session: Session, plan: Plan, phase: Phase, pseudo: PseudoLabe
         evaluate=evaluate if len(session.data.val) else lambda ema: {},
         state=state,
         tick=lambda step: session.tell(plan, step),
-    ).module
+    )
     averaged = ema.state_dict()
     phase.save_model({"model": model.state_dict(), "ema": averaged, "seconds": seconds()}, recipe.steps)
     model.load_state_dict(averaged)  # as when it is read from the file: memory layout and all

@@ -1,26 +1,13 @@
 """Runs as tables: measured beside published. Reads run folders alone."""
 
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from dmtkit.metrics import CASES
+from dmtkit.published import published
 from dmtkit.runs import Phase, Run
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def published(table: str) -> "pd.DataFrame":
-    """The published numbers of one table: columns method, title, metric, value, source.
-
-    >>> float(published("cifar10_4000").set_index("method").loc["dmt", "value"])
-    94.21
-    """
-    import pandas as pd
-
-    with files("dmtkit").joinpath("published.csv").open() as file:
-        every = pd.read_csv(file)
-    return every[every["table"] == table].drop(columns="table")
 
 
 def results_table(run: Run) -> "pd.DataFrame":

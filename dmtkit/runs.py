@@ -1,13 +1,13 @@
-"""Run folders: the only thing that passes between training and showing (design: config, metrics, phases, DONE).
+"""Reads run folders, the only thing that passes between training and showing; finished runs or unfinished.
 
-`RunFolder` is the writing side, locked while a run goes on; `Run` reads a finished or unfinished run.
+`<run>/`: config.yaml, environment.json, split.json, metrics.jsonl, `<method>/phase_<k>/`, figures/, notebook, DONE.json.
 """
 
+import contextlib
 import json
 import os
-import socket
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,34 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
-from filelock import FileLock, Timeout
 
-from dmtkit.config import Config, make_config, project_root
-from dmtkit.environment import describe_environment
+from dmtkit.config import Config, make_config
 from dmtkit.errors import ConfigError, RunError
-from dmtkit.files import (
-    TEMPORARY,
-    cannot_write,
-    drop_states,
-    load_newest_state,
-    read_arrays,
-    read_json,
-    save_state,
-    write_arrays,
-    write_atomically,
-    write_json,
-)
+from dmtkit.files import drop_states, load_newest_state, read_arrays, read_json, save_state, write_arrays, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Settings that change how a run is computed but not what comes out of it.
-NOT_COMPARED = {"device", "checkpoint_seconds"}
-
-
-def default_folder(config: Config) -> Path:
-    """outputs/<experiment>/seed-<seed>, below the project's root."""
-    return project_root() / "outputs" / config.experiment / f"seed-{config.seed}"
 
 
 @dataclass(frozen=True)
@@ -65,10 +44,6 @@ class Phase:
         """The arrays stored as `name`: predictions, pseudo_labels, test or samples."""
         return read_arrays(self.folder / f"{name}.npz")
 
-    def has(self, name: str) -> bool:
-        """Whether arrays of this name were stored."""
-        return (self.folder / f"{name}.npz").is_file()
-
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
         """Store arrays, atomically."""
         write_arrays(self.folder / f"{name}.npz", arrays)
@@ -79,7 +54,7 @@ class Phase:
 
     def checkpoint(self) -> dict[str, Any] | None:
         """The newest good checkpoint of the training under way."""
-        return load_newest_state(self.folder, "checkpoint")
+        return load_newest_state(self.folder, "checkpoint", self.note)
 
     def save_model(self, state: dict[str, Any], step: int) -> None:
         """Keep the trained model."""
@@ -87,7 +62,11 @@ class Phase:
 
     def model(self) -> dict[str, Any] | None:
         """The trained model and its EMA: keys `model` and `ema`; None if there is none, or none undamaged."""
-        return load_newest_state(self.folder, "model")
+        return load_newest_state(self.folder, "model", self.note)
+
+    def note(self, message: str) -> None:
+        """Warn, and keep the warning in the run's notes.log, which the command line shows."""
+        note(self.folder.parent.parent, message)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Drop the checkpoints, then write the summary that marks the phase complete."""
@@ -95,88 +74,11 @@ class Phase:
         write_json(self.folder / "phase.json", summary)
 
 
-class RunFolder:
-    """The folder of a run that is being computed; `open_run` makes one."""
-
-    def __init__(self, path: Path, config: Config) -> None:
-        self.path, self.config = path, config
-
-    def phase(self, method: str, number: int) -> Phase:
-        """The folder of a method's phase."""
-        return Phase(self.path / method / f"phase_{number}")
-
-    def log(self, record: dict[str, Any]) -> None:
-        """Append one line to metrics.jsonl; values that are NaN are left out."""
-        line = json.dumps({key: round_off(value) for key, value in record.items() if value == value})
-        try:
-            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise cannot_write(self.path / "metrics.jsonl", error, len(line)) from error
-
-    def rewind_log(self, method: str, phase: int, step: int) -> None:
-        """Forget what was logged of this phase after `step`, and a line torn by a crash."""
-        records = list(read_log(self.path / "metrics.jsonl"))
-        kept = [r for r in records if (r["method"], r["phase"]) != (method, phase) or r["step"] <= step]
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        write_atomically(self.path / "metrics.jsonl", text.encode())
-
-    def write_split(self, classes: tuple[str, ...], parts: dict[str, tuple[str, ...]]) -> None:
-        """Keep the class names and who is in which part; usable as a file of own `lists`."""
-        if not (self.path / "split.json").is_file():
-            write_json(self.path / "split.json", {"classes": classes, **parts})
-
-    def finish(self, done: dict[str, Any]) -> None:
-        """Write DONE.json: from now on the run is finished."""
-        write_json(self.path / "DONE.json", done)
-
-
-@contextmanager
-def open_run(config: Config, path: Path) -> Iterator[RunFolder]:
-    """Lock `path` for this run, creating it if needed; another writer or other settings are a RunError."""
-    refuse_other_run(config, path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock", timeout=3)
-        lock.acquire()
-    except Timeout:
-        raise RunError(
-            f"{path}: another run is writing here ({lock_holder(path)}); wait for it, stop it, or choose "
-            "another folder with output_dir"
-        ) from None
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
-        write_json(path / ".writer.json", {"pid": os.getpid(), "host": socket.gethostname()})
-        for torn in path.rglob(f"*{TEMPORARY}"):
-            torn.unlink(missing_ok=True)
-        if not (path / "config.yaml").is_file():
-            write_json(path / "environment.json", describe_environment(config))
-            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-            write_atomically(path / "config.yaml", text.encode())
-        yield RunFolder(path, config)
-    finally:
-        (path / ".writer.json").unlink(missing_ok=True)
-        lock.release()
-
-
-def refuse_other_run(config: Config, path: Path) -> None:
-    """RunError if `path` holds a run of other settings, naming those that differ, or is no folder."""
-    if path.exists() and not path.is_dir():
-        raise RunError(f"{path}: is a file, expected a folder; choose another with output_dir")
-    if not (path / "config.yaml").is_file():
-        return
-    there = read_config(path)
-    differing = [
-        f"{name}: {getattr(there, name)!r} there, {value!r} now"
-        for name, value in config
-        if name not in NOT_COMPARED and getattr(there, name) != value
-    ]
-    if differing:
-        raise RunError(
-            f"{path}: holds a run of other settings ({'; '.join(differing)}); "
-            "choose another folder with output_dir, or remove this one"
-        )
+def note(run: Path, message: str) -> None:
+    """Warn of something that a run met and survived, and add it to its notes.log."""
+    warnings.warn(message, stacklevel=3)
+    with contextlib.suppress(OSError), open(run / "notes.log", "a", encoding="utf-8") as file:
+        file.write(message + "\n")
 
 
 def read_config(path: Path) -> Config:
@@ -185,15 +87,6 @@ def read_config(path: Path) -> Config:
         return make_config(yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, ConfigError, TypeError) as error:
         raise RunError(f"{path}: config.yaml cannot be read ({error})") from None
-
-
-def lock_holder(path: Path) -> str:
-    """Who writes the run, as far as the folder tells."""
-    try:
-        writer = read_json(path / ".writer.json")
-        return f"process {writer['pid']} on {writer['host']}"
-    except (RunError, KeyError):
-        return "its process did not say who it is"
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
@@ -207,11 +100,6 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(record, dict) and {"method", "phase", "step"} <= record.keys():
             yield record
-
-
-def round_off(value: Any) -> Any:
-    """Floats to nine digits, as many as a 32-bit number has."""
-    return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
 @dataclass(frozen=True)

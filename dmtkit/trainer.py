@@ -4,6 +4,7 @@ A step's randomness follows from the seed and the step, so a checkpoint is the m
 the step. No measurement is read from the device within a step: sums stay tensors until a log point.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,15 +13,14 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from dmtkit.data.augment import draw_mix
 from dmtkit.data.batches import Batch
 from dmtkit.dynamic import Rule, dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy, statistics, trust
-from dmtkit.errors import TrainingError, listing
+from dmtkit.errors import TrainingError
 from dmtkit.interrupts import StopRequest
 from dmtkit.metrics import from_sums
-from dmtkit.optim import cosine, exponential_average, gamma_ramp, sgd
+from dmtkit.optim import cosine, gamma_ramp, sgd, update_average
 from dmtkit.seeds import generator
 
 State = dict[str, Any]
@@ -83,7 +83,7 @@ class Loop:
     """Everything that the next step depends on."""
 
     model: nn.Module
-    ema: AveragedModel
+    ema: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     meter: Meter = field(default_factory=Meter)
@@ -117,14 +117,14 @@ def train(
     evaluate: Callable[[nn.Module], dict[str, float]],
     state: State | None = None,
     tick: Callable[[int], None] = lambda step: None,
-) -> AveragedModel:
+) -> nn.Module:
     """Train `model` in place for one phase and return its EMA.
 
     `state` is one that `save` was given: training goes on from there and ends in the same bits. Raises
     TrainingError on a loss that is NaN or infinite; Ctrl-C saves and raises KeyboardInterrupt.
     """
     optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay)
-    ema = exponential_average(model, recipe.ema_decay)
+    ema = copy.deepcopy(model)
     loop = Loop(model, ema, optimizer, cosine(optimizer, recipe.steps))
     if state:
         loop.load_state_dict(state)
@@ -139,7 +139,7 @@ def train(
             loss.backward()
             optimizer.step()
             loop.schedule.step()
-            ema.update_parameters(model)
+            update_average(ema, model, recipe.ema_decay if loop.step else 0)  # it starts as the first step's model
             loop.meter.add(loss, stats)
             loop.step += 1
 
@@ -158,6 +158,9 @@ def train(
             tick(loop.step)
             if stopping:
                 raise KeyboardInterrupt(f"stopped after step {loop.step} of {recipe.steps}; everything is saved")
+        if stop.requested:  # while the last step was logged
+            save(loop.state_dict())
+            raise KeyboardInterrupt("stopped at the end of a phase; everything is saved")
     return ema
 
 
@@ -197,10 +200,10 @@ def refuse_bad_loss(meter: Meter, batches: Callable[[int], Batch], start: int) -
     """Raise TrainingError, naming step and samples, if a loss since step `start` was not finite."""
     bad = meter.first_bad()
     if bad is not None:
-        names = list(batches(start + bad).names)
+        names = batches(start + bad).names
         raise TrainingError(
             f"the loss became NaN or infinite at step {start + bad + 1}; lower `lr`, or look at the images of "
-            f"that batch. The last checkpoint is kept. Samples:\n{listing(names)}"
+            f"that batch. The last checkpoint is kept. The batch's samples: {', '.join(names)}"
         )
 
 

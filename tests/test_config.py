@@ -47,6 +47,9 @@ def test_mistakes_are_named(values, complaint):
         ({"augment": ["rotat"]}, "unknown operation; did you mean 'rotate'"),
         ({"device": "cuda:77"}, "device"),
         ({"device": "abacus"}, "device"),
+        ({"device": "meta"}, "only the CPU and CUDA"),
+        ({"model": "wrn-10-1000000"}, "width 1 to 32"),
+        ({"published": "cifar10_400"}, "unknown table; did you mean 'cifar10_4000'"),
     ],
 )
 def test_what_only_the_library_knows_is_checked_before_the_start(values, complaint):

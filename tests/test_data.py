@@ -76,6 +76,16 @@ def test_grey_and_colour_images_mix(tmp_path):
     assert data.test.pixels.shape[1] == 3
 
 
+def test_deep_grey_images_keep_their_greys(tmp_path):
+    make_tree(tmp_path)
+    ramp = np.arange(144, dtype=np.uint16).reshape(12, 12) * 455
+    Image.fromarray(ramp).save(tmp_path / "train" / "cat" / "000.png")
+    data = load(folder_config(tmp_path))
+    parts = [p for p in (data.labeled, data.unlabeled, data.val) if "train/cat/000.png" in p.names]
+    pixels = parts[0].pixels[parts[0].names.index("train/cat/000.png"), 0].numpy()
+    np.testing.assert_allclose(pixels, ramp / 65535 * 255, atol=0.51)
+
+
 def test_every_offender_is_named_at_once(tmp_path):
     make_tree(tmp_path)
     (tmp_path / "train" / "cat" / "000.png").write_bytes(b"no image")
@@ -116,6 +126,10 @@ def test_labels_larger_than_a_class(tmp_path):
 def test_own_lists_from_a_file(tmp_path):
     make_tree(tmp_path / "data")
     lists = {"labeled": ["train/cat/000.png", "train/dog/000.png"], "unlabeled": ["train/cat/005.png"]}
+    one_class = {**lists, "labeled": ["train/cat/000.png"]}
+    (tmp_path / "lists.json").write_text(json.dumps(one_class))
+    with pytest.raises(DataError, match="no image of these classes: dog"):
+        load(folder_config(tmp_path / "data", lists=str(tmp_path / "lists.json")))
     (tmp_path / "lists.json").write_text(json.dumps(lists))
     data = load(folder_config(tmp_path / "data", lists=str(tmp_path / "lists.json")))
     assert data.labeled.names == tuple(lists["labeled"])

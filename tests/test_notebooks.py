@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 from papermill import inspect_notebook
 
 from dmtkit.config import Config
@@ -126,6 +127,8 @@ def test_plain_papermill_with_an_unknown_parameter_fails_in_words(tmp_path):
         (["-p", "experiment", "../x"], "names a folder"),
         (["-p", "dataset", "folder", "-p", "data_dir", "no/where"], "there is no folder"),
         (["-p", "task", "knitting"], "there is no notebook"),
+        (["-p", "methods", "[dmt"], "is not valid YAML"),
+        (["-p", "seed"], "expected a name and a value"),
     ],
 )
 def test_bad_input_exits_2_and_writes_nothing(tmp_path, words, complaint):
@@ -134,6 +137,23 @@ def test_bad_input_exits_2_and_writes_nothing(tmp_path, words, complaint):
     assert complaint in found.stderr
     assert "Traceback" not in found.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_locked_folder_a_file_and_an_unwritable_place_are_refused(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / ".lock").touch()
+    with FileLock(folder / ".lock"):
+        found = dmtkit("run", "params/digits.yaml", "--output", folder)
+    assert found.returncode == 2
+    assert "another run is writing here" in found.stderr
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        found = dmtkit("run", "params/digits.yaml", "--output", place)
+        assert found.returncode != 0
+        assert "Traceback" not in found.stderr
+        assert str(place) in found.stderr
 
 
 @pytest.mark.slow

@@ -28,12 +28,25 @@ ARROWS = {
     "models": {"config"},
     "data": {"config"},
     "environment": {"config"},
-    "runs": {"config", "files", "environment"},
+    "runs": {"config", "files"},
+    "run_folder": {"config", "files", "runs"},
+    "published": set(),
     "trainer": {"dynamic", "metrics", "optim", "data"},
     "explain": {"config", "dynamic", "metrics", "pseudo"},
-    "phases": {"config", "data", "dynamic", "explain", "metrics", "models", "pseudo", "runs", "trainer"},
-    "methods": {"config", "data", "dynamic", "environment", "models", "phases", "pseudo", "runs"},
-    "report": {"metrics", "runs"},
+    "phases": {"config", "data", "dynamic", "explain", "metrics", "models", "pseudo", "run_folder", "runs", "trainer"},
+    "methods": {
+        "config",
+        "data",
+        "dynamic",
+        "environment",
+        "models",
+        "phases",
+        "pseudo",
+        "published",
+        "run_folder",
+        "runs",
+    },
+    "report": {"metrics", "published", "runs"},
     "plots": {"data", "metrics", "runs"},
     "doctor": {"config", "environment"},
     "papermill_io": set(),
@@ -71,6 +84,12 @@ def test_files_are_short_and_say_what_they_are_for(path):
     text = path.read_text()
     assert text.count("\n") <= 300
     assert ast.get_docstring(ast.parse(text)), "the first lines say what the file is for"
+
+
+def test_every_module_is_tracked():
+    """An ignore pattern once hid a whole package, and an editable install hid that."""
+    tracked = set(subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split())
+    assert {path.relative_to(ROOT).as_posix() for _, path in modules()} <= tracked
 
 
 def test_environment_yml_agrees_with_pyproject():

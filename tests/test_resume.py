@@ -14,8 +14,9 @@ from dmtkit.config import make_config
 from dmtkit.data import load
 from dmtkit.errors import RunError, TrainingError
 from dmtkit.methods import run_methods
+from dmtkit.run_folder import RunFolder
 from dmtkit.runs import load_run
-from tests.helpers import TINY, fingerprint
+from tests.helpers import TINY, fingerprint, make_tree
 
 CONFIG = make_config({**TINY, "checkpoint_seconds": 0})
 
@@ -73,6 +74,53 @@ def test_ctrl_c_saves_and_says_so(tmp_path, data, undisturbed):
     assert fingerprint(tmp_path / "run") == undisturbed
 
 
+def test_ctrl_c_while_the_last_step_is_logged_is_not_lost(tmp_path, data, undisturbed, monkeypatch):
+    real = RunFolder.log
+
+    def log_and_interrupt(self, record):
+        real(self, record)
+        if (record["phase"], record["step"]) == (1, record["steps"]):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "log", log_and_interrupt)
+        with pytest.raises(KeyboardInterrupt, match="end of a phase"):
+            run_methods(CONFIG, data, tmp_path / "run")
+    run_methods(CONFIG, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == undisturbed
+
+
+def test_other_data_under_the_same_settings_is_refused(tmp_path):
+    folder = make_tree(tmp_path / "data")
+    values = {**TINY, "dataset": "folder", "data_dir": str(folder), "labels": 2, "val": 1}
+    with pytest.raises(Stop):
+        run_methods(make_config(values), output_dir=tmp_path / "run", progress=stop_after(7))
+    (folder / "train" / "cat" / "000.png").rename(folder / "train" / "cat" / "zzz.png")
+    with pytest.raises(RunError, match="started on other data"):
+        run_methods(make_config(values), output_dir=tmp_path / "run")
+    (folder / "train" / "cat" / "zzz.png").rename(folder / "train" / "cat" / "000.png")
+    folder.rename(tmp_path / "moved")  # the same data elsewhere is the same data
+    moved = make_config({**values, "data_dir": str(tmp_path / "moved")})
+    assert run_methods(moved, output_dir=tmp_path / "run").finished
+
+
+def test_going_on_elsewhere_is_noted(tmp_path, data):
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(3))
+    path = tmp_path / "run" / "environment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "machine": "an abacus"}))
+    with pytest.warns(UserWarning, match="goes on with another machine"):
+        run_methods(CONFIG, data, tmp_path / "run")
+    assert "another machine" in (tmp_path / "run" / "notes.log").read_text()
+    assert json.loads(path.read_text())["resumed"]
+
+
+def test_a_finished_run_opens_where_its_device_is_missing(tmp_path, data):
+    run_methods(CONFIG, data, tmp_path / "run")
+    elsewhere = make_config({**TINY, "checkpoint_seconds": 0, "device": "cuda:9"})
+    assert run_methods(elsewhere, None, tmp_path / "run").finished
+
+
 def test_a_finished_run_is_left_alone(tmp_path, data):
     run_methods(CONFIG, data, tmp_path / "run")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
@@ -85,7 +133,7 @@ def test_a_truncated_checkpoint_goes_back_to_the_one_before(tmp_path, data, undi
         run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(11))
     _, new = sorted(tmp_path.glob("run/*/phase_*/checkpoint-*.pt"))
     new.write_bytes(new.read_bytes()[:1000])
-    with pytest.warns(UserWarning, match="damaged checkpoint, going back"):
+    with pytest.warns(UserWarning, match="damaged checkpoint, going back to checkpoint-"):
         run_methods(CONFIG, data, tmp_path / "run")
     assert fingerprint(tmp_path / "run") == undisturbed
 
@@ -156,6 +204,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_samples(tmp_path, data):
     config = make_config({**TINY, "lr": 1e30, "methods": ("supervised",)})
     with pytest.raises(TrainingError) as error:
         run_methods(config, data, tmp_path / "run")
+    assert "supervised, phase 0" in str(error.value)
     assert "at step" in str(error.value)
     assert "digit-" in str(error.value)
     assert not (tmp_path / "run" / "DONE.json").exists()

@@ -11,9 +11,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
-from dmtkit.config import unknown_name
 from dmtkit.data.ops import OPERATIONS, crop_flip
-from dmtkit.errors import ConfigError
+from dmtkit.errors import ConfigError, unknown_name
 
 Pixels = UInt8[Tensor, "n c h w"]
 STRENGTHS = 10
@@ -38,9 +37,9 @@ class Augment:
 
     def __post_init__(self) -> None:
         names = self.names
-        unknown = [unknown_name(name, list(OPERATIONS)) for name in names if name not in OPERATIONS]
+        unknown = [unknown_name(name, list(OPERATIONS), "operation") for name in names if name not in OPERATIONS]
         if unknown:
-            raise ConfigError("augment: " + "; ".join(unknown).replace("parameter", "operation"))
+            raise ConfigError("augment: " + "; ".join(unknown))
 
     @property
     def names(self) -> list[str]:
@@ -56,7 +55,9 @@ class Augment:
         shift = torch.randint(-pad, pad + 1, (n, 2), generator=generator)
         flip = torch.randint(0, 2, (n,), generator=generator, dtype=torch.uint8) * self.flip
         if pad or self.flip:
-            pixels = crop_flip(pixels, shift.to(device), flip.to(device), self.fill)
+            pixels = crop_flip(
+                pixels, shift.to(device, non_blocking=True), flip.to(device, non_blocking=True), self.fill
+            )
         if self.names:
             pixels = rand_augment(pixels, self.names, generator, self.fill)
         return pixels

@@ -90,8 +90,11 @@ def _read(file: Path) -> UInt8[np.ndarray, "h w c"] | str:
     """The image as height × width × (1 or 3), or what is wrong with it."""
     try:
         with Image.open(file) as image:
-            grey = image.mode in ("1", "L", "I;16", "I", "F")
-            mode = "L" if grey else "RGB"
+            if image.mode.startswith("I;16"):  # convert() would cut everything above 255
+                return (np.asarray(image).astype(np.float64) / 257).round().astype(np.uint8)[..., None]
+            if image.mode in ("I", "F"):
+                return f"has {image.mode!r} pixels (32 bits); store it with 8 bits a channel"
+            mode = "L" if image.mode in ("1", "L") else "RGB"
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return f"unreadable ({type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else 'no detail'})"

@@ -1,5 +1,6 @@
 """Classification data, small enough to lie in memory as uint8: digits, CIFAR, any folder of class folders."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -60,6 +61,16 @@ class Data:
         """Whether every unlabeled image has a truth to measure against (it is never trained on)."""
         return bool((self.unlabeled.labels != UNKNOWN).all())
 
+    def describe(self) -> dict[str, object]:
+        """Class names, who is in which part, and a checksum of all pixels and labels."""
+        parts = {name: getattr(self, name) for name in ("labeled", "unlabeled", "val", "test")}
+        digest = hashlib.sha256()
+        for part in parts.values():
+            digest.update(part.pixels.cpu().numpy().tobytes())
+            digest.update(part.labels.cpu().numpy().tobytes())
+        names = {name: part.names for name, part in parts.items()}
+        return {"classes": self.classes, **names, "checksum": digest.hexdigest()[:32]}
+
     def normalise(self, pixels: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Pixels 0–255 as the network reads them: scaled to 0–1, then standardised per channel."""
         mean, std = _on_device(self.mean, self.std, pixels.device)
@@ -103,6 +114,10 @@ def _split(config: Config, train: Images, classes: tuple[str, ...]) -> Split:
         unknown = [train.names[i] for i in (*split.labeled, *split.val) if train.labels[i] == UNKNOWN]
         if unknown:
             raise DataError(f"lists: labeled or val holds an image outside the class folders: {unknown[0]}")
+        seen = set(train.labels[list(split.labeled)].tolist())
+        missing = [name for number, name in enumerate(classes) if number not in seen]
+        if missing:
+            raise DataError(f"lists: labeled holds no image of these classes: {', '.join(missing)}; add one of each")
         return split
     known = (train.labels != UNKNOWN).nonzero().flatten().tolist()
     extra = tuple((train.labels == UNKNOWN).nonzero().flatten().tolist())
@@ -114,11 +129,14 @@ def _split(config: Config, train: Images, classes: tuple[str, ...]) -> Split:
 def _read_lists(path: Path) -> dict[str, list[str]]:
     try:
         lists = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"lists: {path} cannot be read: {error}") from None
-    if not isinstance(lists, dict) or not all(isinstance(v, list) for v in lists.values()):
+    if not isinstance(lists, dict):
         raise DataError(f"lists: {path} must map labeled, unlabeled (and val) to lists of image names")
-    return {str(key): [str(name) for name in value] for key, value in lists.items()}
+    parts = {str(key): value for key, value in lists.items() if key in ("labeled", "unlabeled", "val")}
+    if not parts or not all(isinstance(value, list) for value in parts.values()):
+        raise DataError(f"lists: {path} must map labeled, unlabeled (and val) to lists of image names")
+    return {str(key): [str(name) for name in parts.get(key, [])] for key in lists}
 
 
 def _data_dir(config: Config) -> Path:

@@ -166,8 +166,8 @@ def _fixed(value: Float64[Tensor, "n _ _"]) -> Int64[Tensor, "n _ _"]:
 
 
 def _matrix(value: Value, position: int) -> Float64[Tensor, "n 6"]:
-    identity = torch.tensor([1.0, 0, 0, 0, 1, 0], dtype=torch.float64, device=value.device)
-    matrix = identity.repeat(len(value), 1)
+    matrix = torch.zeros(len(value), 6, dtype=torch.float64, device=value.device)
+    matrix[:, 0::4] = 1  # the identity's a and e
     matrix[:, position] = value.double()
     return matrix
 

@@ -57,7 +57,7 @@ def class_split(labels: Sequence[int], per_class: int | None, val_per_class: int
 def list_split(names: Sequence[str], lists: dict[str, list[str]]) -> Split:
     """The split that a file of own lists describes: keys `labeled`, `unlabeled` and, optionally, `val`.
 
-    A run's split.json is such a file; its `classes` are passed over.
+    A run's split.json is such a file; what else it holds is passed over.
 
     Raises DataError naming keys that do not belong, names that do not exist and names in two lists.
 
@@ -65,7 +65,8 @@ def list_split(names: Sequence[str], lists: dict[str, list[str]]) -> Split:
     Split(labeled=(1,), unlabeled=(0, 2), val=())
     """
     index = {name: position for position, name in enumerate(names)}
-    problems = [f"unknown list '{key}'" for key in lists if key not in ("labeled", "unlabeled", "val", "classes")]
+    allowed = ("labeled", "unlabeled", "val", "classes", "test", "checksum")
+    problems = [f"unknown list '{key}'" for key in lists if key not in allowed]
     problems += [f"list '{key}' is missing or empty" for key in ("labeled", "unlabeled") if not lists.get(key)]
     seen: dict[str, str] = {}
     for key in ("labeled", "unlabeled", "val"):

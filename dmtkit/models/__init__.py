@@ -17,9 +17,9 @@ def build(name: str, channels: int, classes: int) -> nn.Module:
     1467610
     """
     match = re.fullmatch(r"wrn-(\d+)-(\d+)", name)
-    if not match or int(match[1]) % 6 != 4 or int(match[1]) < 10 or int(match[2]) < 1:
+    if not match or int(match[1]) % 6 != 4 or not 10 <= int(match[1]) <= 202 or not 1 <= int(match[2]) <= 32:
         raise ConfigError(
             f"model: found {name!r}, expected wrn-<depth>-<width> with depth 10, 16, 22, 28, … (6n + 4) "
-            "and width 1 or more, such as wrn-28-2"
+            "and width 1 to 32, such as wrn-28-2"
         )
     return WideResNet(int(match[1]), int(match[2]), channels, classes)

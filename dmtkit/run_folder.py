@@ -1,0 +1,161 @@
+"""The run folder of a run that is being computed: locked, appended to, and never mixed with another run's."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from dmtkit.config import Config, project_root
+from dmtkit.errors import RunError
+from dmtkit.files import TEMPORARY, cannot_write, read_json, write_atomically, write_json
+from dmtkit.runs import Phase, note, read_config, read_log
+
+# Settings that change how a run is computed, or where its data lies, but not what comes out of it.
+NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds"}
+# What must stay as it was for a resumed run to end in the same bits.
+SAME_BITS = ("device", "precision", "machine", "versions")
+
+
+def default_folder(config: Config) -> Path:
+    """outputs/<experiment>/seed-<seed>, below the project's root."""
+    return project_root() / "outputs" / config.experiment / f"seed-{config.seed}"
+
+
+class RunFolder:
+    """The folder of a run that is being computed; `open_run` makes one."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self.path, self.config = path, config
+
+    def phase(self, method: str, number: int) -> Phase:
+        """The folder of a method's phase."""
+        return Phase(self.path / method / f"phase_{number}")
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one line to metrics.jsonl; values that are NaN are left out."""
+        line = json.dumps({key: round_off(value) for key, value in record.items() if value == value})
+        try:
+            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())  # before the checkpoint that counts on it
+        except OSError as error:
+            raise cannot_write(self.path / "metrics.jsonl", error, len(line)) from error
+
+    def rewind_log(self, method: str, phase: int, step: int) -> None:
+        """Forget what was logged of this phase after `step`, and a line torn by a crash."""
+        records = list(read_log(self.path / "metrics.jsonl"))
+        kept = [r for r in records if (r["method"], r["phase"]) != (method, phase) or r["step"] <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        write_atomically(self.path / "metrics.jsonl", text.encode())
+
+    def keep_split(self, split: dict[str, Any]) -> None:
+        """Store the split (usable as a file of own `lists`); RunError if the run was started on other data."""
+        path = self.path / "split.json"
+        if not path.is_file():
+            return write_json(path, split)
+        there = read_json(path)
+        differing = [name for name, value in split.items() if there.get(name) != json.loads(json.dumps(value))]
+        if differing:
+            raise RunError(
+                f"{self.path}: was started on other data (differing: {', '.join(differing)}); put the data back "
+                "as it was, or choose another folder with output_dir"
+            )
+
+    def finish(self, done: dict[str, Any]) -> None:
+        """Write DONE.json: from now on the run is finished."""
+        write_json(self.path / "DONE.json", done)
+
+
+@contextmanager
+def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterator[RunFolder]:
+    """Lock `path` for this run, creating it if needed; another writer or other settings are a RunError."""
+    refuse_other_run(config, path)
+    with hold(path, ".lock"):
+        write_json(path / ".writer.json", {"pid": os.getpid(), "host": socket.gethostname()})
+        try:
+            for torn in path.rglob(f"*{TEMPORARY}"):
+                torn.unlink(missing_ok=True)
+            if (path / "config.yaml").is_file():
+                _note_other_machine(path, environment)
+            else:
+                write_json(path / "environment.json", environment)
+                text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+                write_atomically(path / "config.yaml", text.encode())
+            yield RunFolder(path, config)
+        finally:
+            (path / ".writer.json").unlink(missing_ok=True)
+
+
+@contextmanager
+def hold(path: Path, name: str, seconds: float = 3) -> Iterator[None]:
+    """Hold the lock file `name` in the run folder `path`, making the folder; RunError if another process holds it.
+
+    The lock ends with its process, however that ends.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / name, timeout=seconds)
+        lock.acquire()
+    except Timeout:
+        raise RunError(
+            f"{path}: another run is writing here ({lock_holder(path)}); wait for it, stop it, or choose "
+            "another folder with output_dir"
+        ) from None
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _note_other_machine(path: Path, environment: dict[str, Any]) -> None:
+    """Say, and record, that a run goes on under other conditions than it was started in."""
+    with contextlib.suppress(RunError, KeyError):
+        there = read_json(path / "environment.json")
+        last = [there, *there.get("resumed", [])][-1]
+        differing = [name for name in SAME_BITS if last[name] != environment[name]]
+        if differing:
+            note(path, f"{path}: goes on with another {', '.join(differing)}; the bits may differ from one go's")
+            write_json(path / "environment.json", {**there, "resumed": [*there.get("resumed", []), environment]})
+
+
+def refuse_other_run(config: Config, path: Path) -> None:
+    """RunError if `path` holds a run of other settings, naming those that differ, or is no folder."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file, expected a folder; choose another with output_dir")
+    if not (path / "config.yaml").is_file():
+        return
+    there = read_config(path)
+    differing = [
+        f"{name}: {getattr(there, name)!r} there, {value!r} now"
+        for name, value in config
+        if name not in NOT_COMPARED and getattr(there, name) != value
+    ]
+    if differing:
+        raise RunError(
+            f"{path}: holds a run of other settings ({'; '.join(differing)}); "
+            "choose another folder with output_dir, or remove this one"
+        )
+
+
+def lock_holder(path: Path) -> str:
+    """Who writes the run, as far as the folder tells."""
+    try:
+        writer = read_json(path / ".writer.json")
+        return f"process {writer['pid']} on {writer['host']}"
+    except (RunError, KeyError):
+        return "its process did not say who it is"
+
+
+def round_off(value: Any) -> Any:
+    """Floats to nine digits, as many as a 32-bit number has."""
+    return float(f"{value:.9g}") if isinstance(value, float) else value

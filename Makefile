@@ -37,8 +37,8 @@ bench: setup  ## run the benchmarks that need nothing but this machine (about ha
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.kill
 
-docs: setup  ## render the notebooks of the newest demo run as HTML into docs/_build
-	$(BIN)/jupyter nbconvert --to html --output-dir docs/_build outputs/digits/*/classification.ipynb
+docs: demo  ## render the executed demo notebook as HTML into docs/_build
+	$(BIN)/jupyter nbconvert --to html --output-dir docs/_build outputs/digits/seed-1/classification.ipynb
 
 constraints: setup  ## write the installed versions to constraints.txt
 	@(echo '# The versions that were tested together; `make` installs with them. Renewed by: make constraints'; \

@@ -110,7 +110,8 @@ def load_newest_state(folder: Path, stem: str, note: Callable[[str], None]) -> d
         try:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest()[:16] == path.stem.rsplit("-", 1)[1]:
-                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                buffer = io.BytesIO(content)
+                return torch.load(buffer, map_location="cpu", weights_only=True)
         except OSError:
             pass
         remedy = f"going back to {older.name}" if older else "that work is done again"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_cifar
+from benchmarks import gpu_cifar, readme
 from tests.helpers import make_tree
 
-RESULTS = sorted((Path(__file__).resolve().parent.parent / "benchmarks" / "results").glob("*.json"))
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 
 @pytest.mark.slow
@@ -36,3 +37,8 @@ def test_gpu_cifar_at_a_tiny_size(tmp_path, capsys):
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_results_say_where_they_come_from(path):
     assert {"command", "commit", "date", "machine", "results"} == set(json.loads(path.read_text()))
+
+
+def test_the_readme_quotes_the_results_as_they_came():
+    text = (ROOT / "README.md").read_text()
+    assert readme.render(text) == text, "run python -m benchmarks.readme"

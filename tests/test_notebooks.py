@@ -3,8 +3,10 @@
 import ast
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -162,6 +164,25 @@ def test_a_failing_run_exits_1_with_its_own_words(tmp_path):
     assert found.returncode == 1
     assert "loss became NaN or infinite at step" in found.stderr
     assert not (tmp_path / "run" / "DONE.json").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_the_command_line_saves_and_the_same_command_goes_on(tmp_path):
+    folder = tmp_path / "run"
+    words = ["run", "params/digits.yaml", *tiny(("epochs", 12), ("checkpoint_seconds", 3600)), "--output", str(folder)]
+    process = subprocess.Popen([sys.executable, "-m", "dmtkit", *words], cwd=ROOT, env=ENVIRONMENT,
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    log = folder / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.is_file() and '"dmt"' in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command again to go on" in said
+    assert list(folder.glob("dmt/phase_*/checkpoint-*.pt")), "the training process was asked to save"
+    again = dmtkit(*words)
+    assert again.returncode == 0, again.stderr[-2000:]
 
 
 @pytest.mark.slow

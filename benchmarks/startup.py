@@ -38,7 +38,9 @@ def main() -> None:
         command = (sys.executable, "-m", "dmtkit", "run", "params/digits.yaml", "--output", f"{folder}/run")
         results["demo_seconds"] = round(seconds(*command), 1)
     if "--without-tests" not in sys.argv:
-        results["test_seconds"] = round(seconds(sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup"), 1)
+        command = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup")
+        quotes = "tests/test_benchmarks.py::test_the_readme_quotes_the_results_as_they_came"  # this result among them
+        results["test_seconds"] = round(seconds(*command, "--deselect", quotes), 1)
     print(results)
     write_result("startup", results)
 

@@ -27,20 +27,18 @@ def keep(run: Run, name: str, drawn: "Axes | Figure | np.ndarray") -> None:
 
 
 def plot_split(data: "Data", per_class: int = 8) -> Figure:
-    """The labeled images, a column a class, above the size of each part of the data."""
-    classes = min(len(data.classes), 10)
+    """A few labeled images of every class, above the size of each part of the data."""
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(9, 5.4), height_ratios=[1.2, 1])
-    shown = min(per_class, max(1, len(data.labeled) // len(data.classes)))
+    classes = min(len(data.classes), 10)
+    in_rows = classes < 5  # few classes: one a row, else one a column
+    shown = min(12 if in_rows else per_class, max(1, len(data.labeled) // len(data.classes)))
     labels, pixels = data.labeled.labels.cpu().numpy(), data.labeled.pixels.cpu().numpy()
-    height, width = pixels.shape[2] + 1, pixels.shape[3] + 1
-    sheet = np.full((shown * height - 1, classes * width - 1, pixels.shape[1]), 255, np.uint8)
-    for column in range(classes):
-        for row, index in enumerate(np.flatnonzero(labels == column)[:shown]):
-            place = (slice(row * height, (row + 1) * height - 1), slice(column * width, (column + 1) * width - 1))
-            sheet[place] = pixels[index].transpose(1, 2, 0)
-    _image(top, sheet)
-    top.set_xticks([column * width + width / 2 for column in range(classes)], [c[:10] for c in data.classes[:classes]])
-    top.set_yticks([])
+    chosen = [np.flatnonzero(labels == number)[:shown] for number in range(classes)]
+    _image(top, _contact_sheet([pixels[indices] for indices in chosen], shown, in_rows))
+    step = pixels.shape[2 if in_rows else 3] + 1
+    names = [name[:10] for name in data.classes[:classes]]
+    (top.set_yticks if in_rows else top.set_xticks)([step * (i + 0.5) for i in range(classes)], names)
+    (top.set_xticks if in_rows else top.set_yticks)([])
     top.set_title(f"{len(data.labeled):,} labeled images, {shown} of each class shown")
     parts = {"labeled X": data.labeled, "unlabeled U": data.unlabeled, "validation": data.val, "test": data.test}
     bars = bottom.barh(list(parts), [len(part) for part in parts.values()], color="#0072B2")
@@ -50,6 +48,19 @@ def plot_split(data: "Data", per_class: int = 8) -> Figure:
     bottom.grid(False, axis="y")
     bottom.set_title("What each part holds")
     return figure
+
+
+def _contact_sheet(groups: list[np.ndarray], shown: int, in_rows: bool) -> np.ndarray:
+    """Images "m c h w" of each group side by side, one group a row or a column, with white lines between."""
+    channels, height, width = groups[0].shape[1:]
+    rows, columns = (len(groups), shown) if in_rows else (shown, len(groups))
+    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), 255, np.uint8)
+    for number, group in enumerate(groups):
+        for index, image in enumerate(group):
+            row, column = (number, index) if in_rows else (index, number)
+            y, x = row * (height + 1), column * (width + 1)
+            sheet[y : y + height, x : x + width] = image.transpose(1, 2, 0)
+    return sheet
 
 
 def plot_phases(run: Run, ax: Axes | None = None) -> Axes:

@@ -56,8 +56,9 @@ def test_a_figure_draws_into_axes_that_are_given(known):
     assert plots.plot_case_accuracy(known, "cl", ax=plt.subplots()[1]).texts, "CL has no cases, and the figure says so"
 
 
-def test_the_split_draws():
+def test_the_split_draws(unknown):
     plots.plot_split(load(make_config({})))
+    plots.plot_split(load(unknown.config))
 
 
 def test_the_stacked_shares_are_those_of_the_log(known):

@@ -63,7 +63,11 @@ def run_methods(
     with open_run(config, folder, environment) as run:
         run.keep_split(data.describe())
         session = Session(config, data, run, device, environment["precision"], progress, total_steps(config, data))
-        results = {name: run_method(name, session) for name in config.methods}
+        try:
+            results = {name: run_method(name, session) for name in config.methods}
+        except KeyboardInterrupt as stop:  # between two steps, or anywhere else: nothing complete is lost
+            where = f" ({stop})" if str(stop) else ""
+            raise KeyboardInterrupt(f"{folder}: stopped{where}; run the same again and it goes on from here") from None
         run.finish(
             {
                 "experiment": config.experiment,

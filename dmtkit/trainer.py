@@ -157,10 +157,10 @@ def train(
                 saved = time.monotonic()
             tick(loop.step)
             if stopping:
-                raise KeyboardInterrupt(f"stopped after step {loop.step} of {recipe.steps}; everything is saved")
+                raise KeyboardInterrupt(f"after step {loop.step} of {recipe.steps} of a phase; everything is saved")
         if stop.requested:  # while the last step was logged
             save(loop.state_dict())
-            raise KeyboardInterrupt("stopped at the end of a phase; everything is saved")
+            raise KeyboardInterrupt("at the end of a phase; everything is saved")
     return ema
 
 

@@ -169,7 +169,7 @@ def test_a_failing_run_exits_1_with_its_own_words(tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_on_the_command_line_saves_and_the_same_command_goes_on(tmp_path):
     folder = tmp_path / "run"
-    words = ["run", "params/digits.yaml", *tiny(("epochs", 12), ("checkpoint_seconds", 3600)), "--output", str(folder)]
+    words = ["run", "params/digits.yaml", *tiny(("epochs", 30), ("checkpoint_seconds", 3600)), "--output", str(folder)]
     process = subprocess.Popen([sys.executable, "-m", "dmtkit", *words], cwd=ROOT, env=ENVIRONMENT,
                                stderr=subprocess.PIPE, text=True)  # fmt: skip
     log = folder / "metrics.jsonl"
@@ -180,7 +180,8 @@ def test_ctrl_c_on_the_command_line_saves_and_the_same_command_goes_on(tmp_path)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "run the same command again to go on" in said
-    assert list(folder.glob("dmt/phase_*/checkpoint-*.pt")), "the training process was asked to save"
+    saved = [p for name in ("checkpoint", "model") for p in folder.glob(f"dmt/phase_*/{name}-*.pt")]
+    assert saved, "the training process was asked to save, and did"
     again = dmtkit(*words)
     assert again.returncode == 0, again.stderr[-2000:]
 

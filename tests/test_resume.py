@@ -74,6 +74,18 @@ def test_ctrl_c_saves_and_says_so(tmp_path, data, undisturbed):
     assert fingerprint(tmp_path / "run") == undisturbed
 
 
+def test_ctrl_c_outside_training_says_how_to_go_on(tmp_path, data, undisturbed, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dmtkit.phases.measure", interrupted)
+        with pytest.raises(KeyboardInterrupt, match="run the same again and it goes on"):
+            run_methods(CONFIG, data, tmp_path / "run")
+    run_methods(CONFIG, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == undisturbed
+
+
 def test_ctrl_c_while_the_last_step_is_logged_is_not_lost(tmp_path, data, undisturbed, monkeypatch):
     real = RunFolder.log
 

@@ -23,7 +23,10 @@ from dmtkit.seeds import derive, generator
 
 @dataclass(frozen=True)
 class Method:
-    """A point on the two axes of §4: who labels, and how its labels are weighed."""
+    """A point on the two axes of §4: who labels, and how its labels are weighed.
+
+    In classification `itself` and `other` both mean the previous phase's model: every student starts anew.
+    """
 
     title: str
     teacher: Literal["nobody", "truth", "itself", "other"]
@@ -100,11 +103,11 @@ def run_method(name: str, session: Session) -> dict[str, object]:
 def phase_plans(name: str, config: Config) -> list[Plan]:
     """The phases 1 … K of a method that labels; every student is newly initialised, with another seed (§5.1).
 
-    >>> [(plan.number, plan.ratio, plan.init) for plan in phase_plans("dmt", Config(label_ratios=(0.5, 1.0)))]
-    [(1, 0.5, 1), (2, 1.0, 2)]
+    >>> [(plan.number, plan.ratio, plan.rule) for plan in phase_plans("dmt", Config(label_ratios=(0.5, 1.0)))]
+    [(1, 0.5, 'dynamic'), (2, 1.0, 'dynamic')]
     """
     method = METHODS[name]
-    return [Plan(name, k, ratio, method.rule, init=k) for k, ratio in enumerate(config.label_ratios, start=1)]
+    return [Plan(name, k, ratio, method.rule) for k, ratio in enumerate(config.label_ratios, start=1)]
 
 
 def plans(config: Config) -> list[Plan]:

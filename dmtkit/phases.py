@@ -31,13 +31,12 @@ from dmtkit.trainer import Recipe, image_batches, train
 
 @dataclass(frozen=True)
 class Plan:
-    """What a phase is: whose, which, the share α of pseudo labels, their rule, and which initialisation."""
+    """What a phase is: whose, which (this also picks the initialisation), the share α of pseudo labels, their rule."""
 
     method: str
     number: int = 0
     ratio: float = 0.0
     rule: Rule = "uniform"
-    init: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def read_outcome(phase: Phase) -> Outcome | None:
 def trained_model(session: Session, plan: Plan, phase: Phase, pseudo: PseudoLabels | None) -> tuple[nn.Module, float]:
     """The phase's EMA, from its file or trained from its newest checkpoint on; and the seconds spent before now."""
     config = session.config
-    model = session.build(config.seed, "init", plan.init)
+    model = session.build(config.seed, "init", plan.number)
     recipe = phase_recipe(session, plan)
     if (state := phase.model()) is not None:
         model.load_state_dict(state["ema"])

@@ -7,8 +7,9 @@ import sys
 import time
 
 from benchmarks.common import ROOT, summary, write_result
-from dmtkit.config import load_params, make_config
-from dmtkit.methods import run_methods
+from dmtkit.config import make_config
+from dmtkit.experiment import run_methods
+from dmtkit.params import load_params
 
 
 def main(seeds: list[int]) -> None:

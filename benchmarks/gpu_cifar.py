@@ -15,12 +15,15 @@ import torch
 import yaml
 
 from benchmarks.common import ROOT, write_result
-from dmtkit.config import Config, load_params, make_config
+from dmtkit.classification import new_model, on_device, phase_batches, phase_recipe, phase_steps, plans, predict_images
+from dmtkit.config import Config, make_config
 from dmtkit.data import Data, load
 from dmtkit.environment import pick_device, pick_precision
-from dmtkit.methods import plans, run_methods
+from dmtkit.experiment import run_methods
+from dmtkit.methods import Plan
 from dmtkit.optim import sgd, update_average
-from dmtkit.phases import Plan, Session, phase_batches, phase_recipe, phase_steps
+from dmtkit.params import load_params
+from dmtkit.phases import Session
 from dmtkit.pseudo import PseudoLabels
 from dmtkit.runs import load_run
 from dmtkit.trainer import step_loss
@@ -30,11 +33,11 @@ RESERVE = 0.85  # the share of the time that is planned for; the rest is labelli
 
 def step_seconds(session: Session, plan: Plan, steps: int) -> float:
     """Seconds of one training step, its batch and augmentation included."""
-    model = session.build(0, "timing")
+    model = new_model(session, 0)
     optimizer, ema = sgd(model, 0.01, 0.9, 5e-4), copy.deepcopy(model)
     pseudo = None
     if plan.number:
-        found = session.predict(model, session.data.unlabeled)
+        found = predict_images(session, model, session.data.unlabeled)
         pseudo = PseudoLabels(found.label, found.level, found.level >= 0)
     batches, recipe = phase_batches(session, plan, pseudo), phase_recipe(session, plan)
     for step in range(steps + 3):
@@ -71,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
     data = load(config)
     device = pick_device(config.device)
     precision = pick_precision(config.precision, device)
-    session = Session(config, data, None, device, precision, lambda progress: None, 0)  # type: ignore[arg-type]
+    session = Session(config, on_device(data, device), None, device, precision, lambda progress: None, 0)  # type: ignore[arg-type]
     kinds = {"supervised": Plan("supervised"), "cl": Plan("cl", 1, 1.0), "dmt": Plan("dmt", 1, 1.0, "dynamic")}
     seconds = {name: step_seconds(session, plan, arguments.steps) for name, plan in kinds.items()}
     if (Path(arguments.output) / "config.yaml").is_file():  # go on with an interrupted run, as it was cut

@@ -7,20 +7,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dmtkit.config import Config, load_params, make_config, notebook_config
-    from dmtkit.data import load as load_data
+    from dmtkit.config import ClassificationConfig, Config, SegmentationConfig, make_config
     from dmtkit.dynamic import dynamic_cross_entropy, dynamic_weights
     from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError, TrainingError
-    from dmtkit.methods import METHODS, run_methods
+    from dmtkit.experiment import load as load_data
+    from dmtkit.experiment import run_methods
+    from dmtkit.methods import METHODS
     from dmtkit.notebook import train
+    from dmtkit.params import load_params, notebook_config
     from dmtkit.runs import Run, load_run
 
 _PLACES = {
+    "ClassificationConfig": "config",
     "Config": "config",
-    "load_params": "config",
+    "SegmentationConfig": "config",
+    "load_params": "params",
     "make_config": "config",
-    "notebook_config": "config",
-    "load_data": "data:load",
+    "notebook_config": "params",
+    "load_data": "experiment:load",
     "dynamic_cross_entropy": "dynamic",
     "dynamic_weights": "dynamic",
     "ConfigError": "errors",
@@ -29,7 +33,7 @@ _PLACES = {
     "RunError": "errors",
     "TrainingError": "errors",
     "METHODS": "methods",
-    "run_methods": "methods",
+    "run_methods": "experiment",
     "train": "notebook",
     "Run": "runs",
     "load_run": "runs",
@@ -37,12 +41,14 @@ _PLACES = {
 
 __all__ = [
     "METHODS",
+    "ClassificationConfig",
     "Config",
     "ConfigError",
     "DataError",
     "DmtkitError",
     "Run",
     "RunError",
+    "SegmentationConfig",
     "TrainingError",
     "dynamic_cross_entropy",
     "dynamic_weights",

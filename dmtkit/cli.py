@@ -58,9 +58,10 @@ def check_data(params: Params, override: Override = None) -> None:
     """Read all data of a params file and report every image that cannot be used."""
     import torch
 
-    from dmtkit.config import load_params, make_config
+    from dmtkit.config import make_config
     from dmtkit.data import load
     from dmtkit.launch import parse_value
+    from dmtkit.params import load_params
 
     with errors(code=2):
         values = load_params(params)

@@ -1,100 +1,86 @@
 """Frozen, typed settings: one flat mapping of names, so that papermill can set each of them.
 
-A params file is a YAML mapping; `load_params` reads it, `make_config` checks it. Unknown keys, wrong
-types and impossible values raise ConfigError naming the field, what was found and the remedy.
+`make_config` checks a mapping: unknown keys, wrong types and impossible values raise ConfigError naming the
+field, what was found and the remedy.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dmtkit.errors import ConfigError, unknown_name
 
 Positive = Annotated[int, Field(gt=0)]
+Size = tuple[Positive, Positive]  # height, width
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,-]*")
 
 
-class ClassificationConfig(BaseModel):
-    """Everything that decides a classification run; the defaults are those of `params/digits.yaml`.
-
-    >>> config = ClassificationConfig(lr="1e-3", seed=2)
-    >>> config.lr, config.seed
-    (0.001, 2)
-    """
+class Config(BaseModel):
+    """What every experiment has; `ClassificationConfig` and `SegmentationConfig` add the rest and the defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # what is run
-    task: Literal["classification"] = "classification"
-    experiment: str = "digits"
-    methods: tuple[str, ...] = ("supervised", "cl", "dmt")
+    task: str
+    experiment: str
+    methods: tuple[str, ...]
     seed: Annotated[int, Field(ge=0)] = 1
     published: str | None = None
     # data
-    dataset: Literal["digits", "cifar10", "cifar100", "folder"] = "digits"
+    dataset: str
     data_dir: str | None = None
     lists: str | None = None
-    labels: Positive | None = 2
-    val: Annotated[int, Field(ge=0)] = 5
     # model and schedule
-    model: str = "wrn-10-1"
+    model: str
     label_ratios: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
-    epochs: Positive = 40
-    baseline_epochs: Positive = 400
-    batch_labeled: Positive = 16
-    batch_pseudo: Positive = 48
-    lr: Annotated[float, Field(gt=0)] = 0.1
+    epochs: Positive
+    baseline_epochs: Positive
+    batch_labeled: Positive
+    batch_pseudo: Positive
+    lr: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
     # the dynamic loss
-    gamma1: Annotated[float, Field(ge=0)] = 4.0
-    gamma2: Annotated[float, Field(ge=0)] = 4.0
-    gamma_ramp: bool = True
-    # augmentation
-    mixup: Annotated[float, Field(ge=0)] = 0.75
-    crop_padding: Annotated[int, Field(ge=0)] = 1
-    flip: bool = False
-    augment: tuple[str, ...] = ("all",)
+    gamma1: Annotated[float, Field(ge=0)]
+    gamma2: Annotated[float, Field(ge=0)]
     # how it is computed
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     log_points: Positive = 20
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
 
+    @property
+    def variant(self) -> str:
+        """The run folder's name below outputs/<experiment>/."""
+        return f"seed-{self.seed}"
+
     @model_validator(mode="before")
     @classmethod
-    def _no_booleans_for_numbers(cls, values: Any) -> Any:
-        """YAML reads `no`, `off` and `yes` as booleans, which Python would take for 0 and 1."""
-        for name, value in values.items() if isinstance(values, Mapping) else ():
-            field = cls.model_fields.get(name)
-            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+    def _as_yaml_means_it(cls, values: Any) -> Any:
+        """Lists may be given as `a,b`, which is what a command line can carry; `no` is not the number 0."""
+        if not isinstance(values, Mapping):
+            return values
+        values = dict(values)
+        for name, value in values.items():
+            annotation = cls.model_fields[name].annotation if name in cls.model_fields else bool
+            if isinstance(value, bool) and annotation is not bool:
                 raise ValueError(
-                    f"{name}: found {value}, expected {_type_name(field.annotation)} "
+                    f"{name}: found {value}, expected {_type_name(annotation)} "
                     "(YAML reads yes/no/on/off as true/false: write a number, or quote the word)"
                 )
+            if isinstance(value, str) and "tuple" in str(annotation):
+                values[name] = [part.strip() for part in value.split(",") if part.strip()]
         return values
-
-    @field_validator("methods", "label_ratios", "augment", mode="before")
-    @classmethod
-    def _split_commas(cls, value: Any) -> Any:
-        """Lists may be given as `a,b`, which is what a command line can carry."""
-        if isinstance(value, str):
-            return [part.strip() for part in value.split(",") if part.strip()]
-        return value
 
     @field_validator("experiment")
     @classmethod
     def _name_stays_inside(cls, value: str) -> str:
         return check_name(value)
 
-    @field_validator("methods", "augment")
+    @field_validator("methods")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value or len(set(value)) != len(value):
@@ -112,11 +98,117 @@ class ClassificationConfig(BaseModel):
     @model_validator(mode="after")
     def _located(self) -> Self:
         if self.dataset == "folder" and not self.data_dir:
-            raise ValueError("data_dir: missing; dataset 'folder' needs the folder that holds train/")
+            raise ValueError("data_dir: missing; dataset 'folder' needs the folder that holds the images")
         return self
 
 
-Config = ClassificationConfig
+class ClassificationConfig(Config):
+    """Everything that decides a classification run; the defaults are those of `params/digits.yaml`.
+
+    >>> config = ClassificationConfig(lr="1e-3", seed=2)
+    >>> config.lr, config.seed
+    (0.001, 2)
+    """
+
+    task: Literal["classification"] = "classification"
+    experiment: str = "digits"
+    methods: tuple[str, ...] = ("supervised", "cl", "dmt")
+    dataset: Literal["digits", "cifar10", "cifar100", "folder"] = "digits"
+    labels: Positive | None = 2
+    val: Annotated[int, Field(ge=0)] = 5
+    model: str = "wrn-10-1"
+    epochs: Positive = 40
+    baseline_epochs: Positive = 400
+    batch_labeled: Positive = 16
+    batch_pseudo: Positive = 48
+    lr: Annotated[float, Field(gt=0)] = 0.1
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    gamma1: Annotated[float, Field(ge=0)] = 4.0
+    gamma2: Annotated[float, Field(ge=0)] = 4.0
+    gamma_ramp: bool = True
+    # augmentation
+    mixup: Annotated[float, Field(ge=0)] = 0.75
+    crop_padding: Annotated[int, Field(ge=0)] = 1
+    flip: bool = False
+    augment: tuple[str, ...] = ("all",)
+
+    _distinct_operations = field_validator("augment")(Config._distinct.__func__)  # type: ignore[attr-defined]
+
+
+class SegmentationConfig(Config):
+    """Everything that decides a segmentation run; the defaults are those of `params/scenes.yaml`.
+
+    >>> SegmentationConfig(crop="65,65", split=2).variant
+    'split-2_seed-1'
+    """
+
+    task: Literal["segmentation"] = "segmentation"
+    experiment: str = "scenes"
+    methods: tuple[str, ...] = ("supervised", "cbst", "dmt")
+    # data
+    dataset: Literal["scenes", "voc", "cityscapes", "folder"] = "scenes"
+    classes: tuple[str, ...] | None = None
+    train_list: str = "train"
+    test_list: str = "val"
+    labeled_list: str | None = None
+    denominator: Annotated[float, Field(ge=1)] | None = 20
+    split: Annotated[int, Field(ge=0, le=999)] = 0
+    val: Annotated[int, Field(ge=0)] = 0
+    sampling: Literal["all", "dms"] = "all"
+    resize: Size | None = None
+    scenes: Positive = 480
+    scene_size: Annotated[int, Field(ge=16, le=1024)] = 64
+    scene_difficulty: Annotated[float, Field(ge=0, le=1)] = 0.5
+    # models and schedule
+    model: str = "deeplab-tiny"
+    aspp_rates: tuple[Positive, ...] = (1, 2, 4)
+    init_a: str | None = None
+    init_b: str | None = None
+    epochs: Positive = 4
+    baseline_epochs: Positive = 100
+    batch_labeled: Positive = 2
+    batch_pseudo: Positive = 14
+    lr: Annotated[float, Field(gt=0)] = 0.02
+    baseline_lr: Annotated[float, Field(gt=0)] = 0.05
+    poly_power: Annotated[float, Field(ge=0)] = 0.9
+    snapshot: Literal["last", "best"] = "last"
+    # pseudo labels and the dynamic loss
+    label_rule: Literal["argmax", "normalized"] = "argmax"
+    gamma1: Annotated[float, Field(ge=0)] = 5.0
+    gamma2: Annotated[float, Field(ge=0)] = 5.0
+    # augmentation and evaluation
+    crop: Size = (64, 64)
+    scale: tuple[float, float] = (0.5, 1.5)
+    flip: bool = False
+    eval_size: Size | None = None
+    # how it is computed
+    workers: Annotated[int, Field(ge=0, le=64)] = 0
+    keep_labels: bool = True
+
+    @property
+    def variant(self) -> str:
+        """The run folder's name below outputs/<experiment>/."""
+        return f"split-{self.split}_seed-{self.seed}"
+
+    @field_validator("scale")
+    @classmethod
+    def _scales(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0.1 <= value[0] <= value[1] <= 10:
+            raise ValueError("expected the smallest and the largest scale, between 0.1 and 10, such as [0.5, 1.5]")
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.dataset == "folder" and not self.classes:
+            raise ValueError("classes: missing; dataset 'folder' needs the class names, in the order of their numbers")
+        if self.classes and not 2 <= len(self.classes) <= 255:
+            raise ValueError(f"classes: found {len(self.classes)} names, expected 2 to 255")
+        if self.snapshot == "best" and not self.val:
+            raise ValueError("val: found 0; snapshot 'best' needs labeled images held out to choose by")
+        return self
+
+
+TASKS: dict[str, type[Config]] = {"classification": ClassificationConfig, "segmentation": SegmentationConfig}
 
 
 def check_name(value: str) -> str:
@@ -134,61 +226,21 @@ def make_config(values: Mapping[str, Any]) -> Config:
     dmtkit.errors.ConfigError: 1 bad parameter:
       - sed: unknown parameter; did you mean 'seed'?
     """
+    kind = config_type(values)
     try:
-        return Config.model_validate(dict(values))
+        return kind.model_validate(dict(values))
     except ValidationError as error:
-        lines = [_explain(item) for item in error.errors()]
+        lines = [_explain(item, kind) for item in error.errors()]
         count = "1 bad parameter" if len(lines) == 1 else f"{len(lines)} bad parameters"
         raise ConfigError(f"{count}:\n" + "\n".join(f"  - {line}" for line in lines)) from None
 
 
-def load_params(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a params file; ConfigError if it is missing, not YAML or not a mapping of names."""
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such params file; see params/ for those that exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ConfigError(
-            f"{path}: found a {type(values).__name__}, expected a mapping of parameter names to values "
-            "(lines such as 'seed: 1')"
-        )
-    return values
-
-
-def notebook_config(namespace: dict[str, Any]) -> Config:
-    """Make the config from a notebook's variables; call it right after the parameters cell.
-
-    Every variable set so far must be a parameter, so that a name mistyped on papermill's command
-    line is an error and not a warning. Later calls in the same kernel check values alone, since by
-    then the notebook has variables of its own.
-    """
-    values = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
-    if namespace.get("_dmtkit_checked"):
-        values = {name: value for name, value in values.items() if name in Config.model_fields}
-    values.pop("output_dir", None)
-    config = make_config(values)
-    namespace["_dmtkit_checked"] = True
-    return config
-
-
-def project_root() -> Path:
-    """The folder that relative `data_dir` and `outputs/` start from: the nearest one upwards that holds params/
-    and notebooks/, else the current folder."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "params").is_dir() and (folder / "notebooks").is_dir():
-            return folder
-    return here
-
-
-def _is_parameter(name: str, value: Any) -> bool:
-    plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
-    return plain and not name.startswith("_") and name not in ("In", "Out")
+def config_type(values: Mapping[str, Any]) -> type[Config]:
+    """The config class of the `task` in `values`, classification by default; ConfigError for an unknown one."""
+    task = values.get("task", "classification")
+    if task not in TASKS:
+        raise ConfigError(f"task: found {task!r}, expected one of {', '.join(TASKS)}")
+    return TASKS[task]
 
 
 def _type_name(annotation: Any) -> str:
@@ -196,11 +248,13 @@ def _type_name(annotation: Any) -> str:
     return {"int": "a whole number", "float": "a number", "str": "text"}.get(text, text)
 
 
-def _explain(item: Any) -> str:
+def _explain(item: Any, kind: type[Config]) -> str:
     """One pydantic error as: field, what was found, what was expected."""
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return unknown_name(name, list(Config.model_fields))
+        return unknown_name(name, list(kind.model_fields))
+    if item["type"] == "missing" and len(item["loc"]) > 1:
+        return f"{item['loc'][0]}: found {item['input']!r}, expected more values"
     message = item["msg"].removeprefix("Value error, ")
     if not name:
         return message

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from dmtkit.config import project_root
 from dmtkit.environment import machine, pick_device, pick_precision, versions
+from dmtkit.params import project_root
 
 ENOUGH_GIB = 2
 

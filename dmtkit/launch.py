@@ -16,11 +16,11 @@ from typing import Any, TextIO
 
 import yaml
 
-from dmtkit.config import Config, check_name, load_params, make_config, project_root
-from dmtkit.data import load
+from dmtkit.config import Config, check_name, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
+from dmtkit.experiment import check, check_data, load, total_steps
 from dmtkit.files import cannot_write, read_json
-from dmtkit.methods import check, check_data, total_steps
+from dmtkit.params import load_params, project_root
 from dmtkit.run_folder import hold, refuse_other_run
 from dmtkit.runs import read_log
 
@@ -147,10 +147,10 @@ def _check_names(values: dict[str, Any], notebook: Path) -> None:
 
 
 def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
-    """outputs/<experiment>/<variant>: the seed, and whatever else was set for this run."""
-    parts = [f"seed-{config.seed}"]
+    """outputs/<experiment>/<variant>: seed (and split), and whatever else was set for this run."""
+    parts = [config.variant]
     for name, value in chosen.items():
-        if name not in ("seed", "experiment", "output_dir", "data_dir", "device"):
+        if name not in ("seed", "split", "experiment", "output_dir", "data_dir", "device"):
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             parts.append(f"{name}-{text}")
     try:
@@ -162,16 +162,17 @@ def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
 
 def _progress(job: Job) -> tuple[int, str]:
     """Training steps done, and the newest log point in words."""
-    done: dict[tuple[str, int], int] = {}
+    done: dict[tuple[str, int, str], int] = {}
     last: dict[str, Any] = {}
     for record in read_log(job.folder / "metrics.jsonl"):
-        done[record["method"], record["phase"]] = record["step"]
+        done[record["method"], record["phase"], record.get("model", "")] = record["step"]
         last = record
     if not last:
         return 0, "starting"
-    text = f"{last['method']}, phase {last['phase']}, loss {last['loss']:.3f}"
-    if "val_accuracy" in last:
-        text += f", val {last['val_accuracy']:.1f} %"
+    model = f", model {last['model']}" if "model" in last else ""
+    text = f"{last['method']}, phase {last['phase']}{model}, loss {last['loss']:.3f}"
+    for name, measure in (("val_accuracy", "val"), ("val_miou", "val mIoU")):
+        text += f", {measure} {last[name]:.1f} %" if name in last else ""
     return sum(done.values()), text
 
 

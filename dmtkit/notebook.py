@@ -6,9 +6,8 @@ from types import TracebackType
 from typing import Any
 
 from dmtkit.config import Config
-from dmtkit.data import Data
 from dmtkit.errors import DmtkitError
-from dmtkit.methods import run_methods
+from dmtkit.experiment import run_methods
 from dmtkit.phases import Progress
 from dmtkit.runs import Run
 
@@ -25,7 +24,7 @@ class Bar:
 
         if self._bar is None:
             self._bar = tqdm(total=progress.steps, initial=progress.step, unit="step", mininterval=0.5)
-        description = f"{progress.method}, phase {progress.phase}"
+        description = f"{progress.method}, phase {progress.phase}" + (f", {progress.model}" if progress.model else "")
         if self._bar.desc != f"{description}: ":
             self._bar.set_description(description)
         self._bar.update(progress.step - self._bar.n)
@@ -36,7 +35,7 @@ class Bar:
             self._bar.close()
 
 
-def train(config: Config, data: Data | None = None, output_dir: str | Path | None = None) -> Run:
+def train(config: Config, data: Any = None, output_dir: str | Path | None = None) -> Run:
     """Run all methods of `config` with a progress bar, or open the run if it is finished.
 
     Interrupt it and run the cell again: it goes on where it stopped.

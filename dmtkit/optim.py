@@ -1,6 +1,8 @@
-"""Schedules and averages, thin over torch's own: SGD, cosine, the γ ramp, EMA."""
+"""Schedules and averages, thin over torch's own: SGD, cosine and poly, the γ ramp, EMA."""
 
 import math
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import nn
@@ -23,9 +25,18 @@ def sgd(model: nn.Module, lr: float, momentum: float, weight_decay: float) -> to
     return torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, fused=fused)
 
 
-def cosine(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    """From the initial learning rate to 0 along half a cosine over `steps` (written in closed form: resumable)."""
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: (1 + math.cos(math.pi * t / steps)) / 2)
+def schedule(
+    name: Literal["cosine", "poly"], optimizer: torch.optim.Optimizer, steps: int, power: float = 0.9
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """From the initial learning rate to 0 over `steps`: along half a cosine, or as (1 − t/T)^power (§6).
+
+    Both in closed form, so that a resumed run has the same bits.
+    """
+    rate: dict[str, Callable[[int], float]] = {
+        "cosine": lambda t: (1 + math.cos(math.pi * t / steps)) / 2,
+        "poly": lambda t: max(0.0, 1 - t / steps) ** power,
+    }
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, rate[name])
 
 
 @torch.no_grad()

@@ -39,7 +39,7 @@ def phase_table(run: Run, method: str = "dmt") -> "pd.DataFrame":
 def _row(phase: Phase) -> dict[str, object]:
     summary = phase.summary
     row: dict[str, object] = {
-        "phase": int(phase.folder.name.removeprefix("phase_")),
+        "phase": phase.number,
         "test accuracy": summary["accuracy"],
         "kept": summary["kept"],
         "threshold": summary.get("threshold"),

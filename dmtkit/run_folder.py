@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from dmtkit.config import Config, project_root
+from dmtkit.config import Config
 from dmtkit.errors import RunError
 from dmtkit.files import TEMPORARY, cannot_write, read_json, write_atomically, write_json
+from dmtkit.params import project_root
 from dmtkit.runs import Phase, note, read_config, read_log
 
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
@@ -24,8 +25,8 @@ SAME_BITS = ("device", "precision", "machine", "versions")
 
 
 def default_folder(config: Config) -> Path:
-    """outputs/<experiment>/seed-<seed>, below the project's root."""
-    return project_root() / "outputs" / config.experiment / f"seed-{config.seed}"
+    """outputs/<experiment>/<variant>, below the project's root."""
+    return project_root() / "outputs" / config.experiment / config.variant
 
 
 class RunFolder:
@@ -34,9 +35,9 @@ class RunFolder:
     def __init__(self, path: Path, config: Config) -> None:
         self.path, self.config = path, config
 
-    def phase(self, method: str, number: int) -> Phase:
-        """The folder of a method's phase."""
-        return Phase(self.path / method / f"phase_{number}")
+    def phase(self, method: str, number: int, model: str = "") -> Phase:
+        """The folder of a method's phase, or of one of the models trained in it."""
+        return Phase(self.path / method / f"phase_{number}" / model, self.path)
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl; values that are NaN are left out."""
@@ -49,10 +50,11 @@ class RunFolder:
         except OSError as error:
             raise cannot_write(self.path / "metrics.jsonl", error, len(line)) from error
 
-    def rewind_log(self, method: str, phase: int, step: int) -> None:
+    def rewind_log(self, method: str, phase: int, model: str, step: int) -> None:
         """Forget what was logged of this phase after `step`, and a line torn by a crash."""
         records = list(read_log(self.path / "metrics.jsonl"))
-        kept = [r for r in records if (r["method"], r["phase"]) != (method, phase) or r["step"] <= step]
+        here = (method, phase, model)
+        kept = [r for r in records if (r["method"], r["phase"], r.get("model", "")) != here or r["step"] <= step]
         text = "".join(json.dumps(record) + "\n" for record in kept)
         write_atomically(self.path / "metrics.jsonl", text.encode())
 

@@ -26,9 +26,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of one method: `<run>/<method>/phase_<k>`; complete when phase.json is there."""
+    """One phase of one method, `<run>/<method>/phase_<k>`, or of one of its models; complete with its phase.json."""
 
     folder: Path
+    run: Path
+
+    @property
+    def number(self) -> int:
+        """Which phase it is, from 0."""
+        place = self.folder if self.folder.name.startswith("phase_") else self.folder.parent
+        return int(place.name.removeprefix("phase_"))
+
+    def model_folder(self, name: str) -> "Phase":
+        """What belongs to one model, A or B, of a phase that trains two."""
+        return Phase(self.folder / name, self.run)
 
     @property
     def done(self) -> bool:
@@ -61,12 +72,12 @@ class Phase:
         save_state(self.folder, "model", step, state, keep=1)
 
     def model(self) -> dict[str, Any] | None:
-        """The trained model and its EMA: keys `model` and `ema`; None if there is none, or none undamaged."""
+        """The trained model and what is reported of it: keys `model` and, if that is another, `kept`; None if there is none, or none undamaged."""
         return load_newest_state(self.folder, "model", self.note)
 
     def note(self, message: str) -> None:
         """Warn, and keep the warning in the run's notes.log, which the command line shows."""
-        note(self.folder.parent.parent, message)
+        note(self.run, message)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Drop the checkpoints, then write the summary that marks the phase complete."""
@@ -145,7 +156,7 @@ class Run:
     def phases(self, method: str) -> list[Phase]:
         """The finished phases of a method, in order; phase 0, shared by the methods, belongs to `supervised`."""
         folders = sorted((self.path / method).glob("phase_*"), key=lambda p: int(p.name.removeprefix("phase_")))
-        return [phase for phase in map(Phase, folders) if phase.done]
+        return [phase for phase in (Phase(folder, self.path) for folder in folders) if phase.done]
 
     @property
     def methods(self) -> list[str]:

@@ -6,9 +6,9 @@ the step. No measurement is read from the device within a step: sums stay tensor
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
@@ -20,7 +20,7 @@ from dmtkit.dynamic import Rule, dynamic_cross_entropy, dynamic_weights, mixed_c
 from dmtkit.errors import TrainingError
 from dmtkit.interrupts import StopRequest
 from dmtkit.metrics import from_sums
-from dmtkit.optim import cosine, gamma_ramp, sgd, update_average
+from dmtkit.optim import gamma_ramp, schedule, sgd, update_average
 from dmtkit.seeds import generator
 
 State = dict[str, Any]
@@ -28,7 +28,10 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one phase is trained: steps, optimiser, dynamic loss, mixup, EMA and how often to log and save."""
+    """How one phase is trained: steps, optimiser, dynamic loss, mixup, what is kept, how often to log and save.
+
+    `keeps` is the model that comes out: the `average` (EMA), the `last`, or the `best` on held-out images by `score`.
+    """
 
     steps: int
     seed: int
@@ -36,11 +39,15 @@ class Recipe:
     gamma1: float = 0.0
     gamma2: float = 0.0
     gamma_ramp: bool = True
-    mixup: float = 0.75
+    mixup: float = 0.0
     lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    schedule: Literal["cosine", "poly"] = "cosine"
+    poly_power: float = 0.9
+    keeps: Literal["average", "last", "best"] = "last"
     ema_decay: float = 0.999
+    score: str = ""
     precision: str = "fp32"
     log_points: int = 20
     checkpoint_seconds: float = 60.0
@@ -83,25 +90,31 @@ class Loop:
     """Everything that the next step depends on."""
 
     model: nn.Module
-    ema: nn.Module
+    kept: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     meter: Meter = field(default_factory=Meter)
     step: int = 0
+    best: float = -1.0
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts with a state of their own; `kept` may be the model itself."""
+        return ["model", "optimizer", "schedule", *(["kept"] if self.kept is not self.model else [])]
 
     def state_dict(self) -> State:
         """The loop as plain containers and tensors, for a checkpoint."""
-        parts = {name: getattr(self, name).state_dict() for name in ("model", "ema", "optimizer", "schedule")}
+        parts = {name: getattr(self, name).state_dict() for name in self.parts}
         random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
-        return {**parts, "meter": dict(self.meter.sums), "step": self.step, "random": random}
+        return {**parts, "meter": dict(self.meter.sums), "step": self.step, "best": self.best, "random": random}
 
     def load_state_dict(self, state: State) -> None:
         """Put a checkpoint back."""
-        for name in ("model", "ema", "optimizer", "schedule"):
+        for name in self.parts:
             getattr(self, name).load_state_dict(state[name])
         device = next(self.model.parameters()).device
         self.meter.sums = {name: value.to(device) for name, value in state["meter"].items()}
-        self.step = int(state["step"])
+        self.step, self.best = int(state["step"]), float(state["best"])
         torch.set_rng_state(state["random"][0].cpu())
         if torch.cuda.is_available() and len(state["random"]) > 1:
             torch.cuda.set_rng_state_all([value.cpu() for value in state["random"][1:]])
@@ -114,18 +127,20 @@ def train(
     *,
     log: Callable[[dict[str, float]], None],
     save: Callable[[State], None],
-    evaluate: Callable[[nn.Module], dict[str, float]],
+    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    visits: Mapping[int, Callable[[nn.Module], None]] | None = None,
     state: State | None = None,
     tick: Callable[[int], None] = lambda step: None,
 ) -> nn.Module:
-    """Train `model` in place for one phase and return its EMA.
+    """Train `model` in place for one phase and return what `recipe.keeps`: the model itself, or its average or best.
 
-    `state` is one that `save` was given: training goes on from there and ends in the same bits. Raises
+    `visits` maps a number of finished steps to what is then done with the model. `state` is one that `save`
+    was given: training goes on from there and ends in the same bits. Raises
     TrainingError on a loss that is NaN or infinite; Ctrl-C saves and raises KeyboardInterrupt.
     """
     optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay)
-    ema = copy.deepcopy(model)
-    loop = Loop(model, ema, optimizer, cosine(optimizer, recipe.steps))
+    kept = model if recipe.keeps == "last" else copy.deepcopy(model)
+    loop = Loop(model, kept, optimizer, schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power))
     if state:
         loop.load_state_dict(state)
     log_every = max(1, recipe.steps // recipe.log_points)
@@ -133,13 +148,16 @@ def train(
 
     with StopRequest() as stop:
         while loop.step < recipe.steps:
+            if visits and loop.step in visits:
+                visits[loop.step](model)
             model.train()
             loss, stats = step_loss(model, batches(loop.step), recipe, loop.step)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             loop.schedule.step()
-            update_average(ema, model, recipe.ema_decay if loop.step else 0)  # it starts as the first step's model
+            if recipe.keeps == "average":  # it starts as the first step's model
+                update_average(kept, model, recipe.ema_decay if loop.step else 0)
             loop.meter.add(loss, stats)
             loop.step += 1
 
@@ -151,7 +169,11 @@ def train(
                 refuse_bad_loss(loop.meter, batches, checked)
                 checked = loop.step
             if at_log_point:
-                log(log_record(loop, recipe) | evaluate(ema))
+                found = evaluate(kept if recipe.keeps == "average" else model) if evaluate else {}
+                log(log_record(loop, recipe) | found)
+                if recipe.keeps == "best" and found[recipe.score] > loop.best:
+                    loop.best = found[recipe.score]
+                    kept.load_state_dict(model.state_dict())
             if due:
                 save(loop.state_dict())
                 saved = time.monotonic()
@@ -161,7 +183,7 @@ def train(
         if stop.requested:  # while the last step was logged
             save(loop.state_dict())
             raise KeyboardInterrupt("at the end of a phase; everything is saved")
-    return ema
+    return kept
 
 
 def log_record(loop: Loop, recipe: Recipe) -> dict[str, float]:

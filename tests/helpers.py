@@ -34,7 +34,9 @@ def fingerprint(folder: Path) -> dict[str, str]:
         elif path.suffix == ".pt":
             name = name.rsplit("-", 1)[0]  # the checksum in its name covers the seconds too
             state = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
-            tensors = {f"{part}.{key}": value for part in ("model", "ema") for key, value in state[part].items()}
+            tensors = {
+                f"{part}.{key}": value for part in ("model", "kept") for key, value in state.get(part, {}).items()
+            }
             content = b"".join(key.encode() + value.numpy().tobytes() for key, value in sorted(tensors.items()))
         else:
             summary = json.loads(path.read_text())

@@ -2,9 +2,10 @@
 
 import pytest
 
-from dmtkit.config import Config, load_params, make_config, notebook_config
+from dmtkit.config import ClassificationConfig, make_config
 from dmtkit.errors import ConfigError
-from dmtkit.methods import check
+from dmtkit.experiment import check
+from dmtkit.params import load_params, notebook_config
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_unreadable_params_files(tmp_path):
 
 def test_config_is_frozen():
     with pytest.raises(Exception, match="frozen"):
-        Config().lr = 1
+        ClassificationConfig().lr = 1
 
 
 def test_notebook_config_takes_parameters_and_refuses_others():

@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 from papermill import inspect_notebook
 
-from dmtkit.config import Config
+from dmtkit.config import ClassificationConfig
 from tests.helpers import TINY, make_tree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,8 +60,8 @@ def test_parameters_are_the_configs_with_the_same_defaults():
     values.pop("__builtins__")
     values.pop("__annotations__", None)
     values.pop("output_dir")
-    assert Config.model_validate(values) == Config()
-    assert set(values) == set(Config.model_fields)
+    assert ClassificationConfig.model_validate(values) == ClassificationConfig()
+    assert set(values) == set(ClassificationConfig.model_fields)
     helped = inspect_notebook(str(ROOT / "notebooks" / "classification.ipynb"))
     assert all(parameter["help"] for parameter in helped.values()), "papermill --help-notebook explains every one"
 

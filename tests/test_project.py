@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dmtkit.config import Config, load_params, make_config
-from dmtkit.methods import check
+from dmtkit.config import ClassificationConfig, make_config
+from dmtkit.experiment import check
+from dmtkit.params import load_params
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMS = sorted((ROOT / "params").glob("*.yaml"))
@@ -26,29 +27,32 @@ ARROWS = {
     "metrics": set(),
     "optim": set(),
     "models": {"config"},
-    "data": {"config"},
+    "data": {"config", "params"},
     "environment": {"config"},
     "runs": {"config", "files"},
-    "run_folder": {"config", "files", "runs"},
+    "run_folder": {"config", "files", "params", "runs"},
     "published": set(),
+    "params": {"config"},
     "trainer": {"dynamic", "metrics", "optim", "data"},
     "explain": {"config", "dynamic", "metrics", "pseudo"},
-    "phases": {"config", "data", "dynamic", "explain", "metrics", "models", "pseudo", "run_folder", "runs", "trainer"},
-    "methods": {
+    "methods": {"config", "dynamic", "published"},
+    "phases": {"config", "data", "methods", "run_folder", "runs", "trainer"},
+    "classification": {
         "config",
         "data",
-        "dynamic",
-        "environment",
+        "explain",
+        "methods",
+        "metrics",
         "models",
         "phases",
         "pseudo",
-        "published",
-        "run_folder",
         "runs",
+        "trainer",
     },
+    "experiment": {"config", "environment", "methods", "phases", "run_folder", "runs"},
     "report": {"metrics", "published", "runs"},
     "plots": {"data", "metrics", "runs"},
-    "doctor": {"config", "environment"},
+    "doctor": {"environment", "params"},
     "papermill_io": set(),
 }
 TOP = {"cli", "launch", "notebook", "__init__", "__main__"}  # may import everything
@@ -119,7 +123,7 @@ def test_params_files_are_sound(path):
 
 
 def test_the_defaults_are_those_of_digits():
-    assert make_config(load_params(ROOT / "params" / "digits.yaml")) == Config()
+    assert make_config(load_params(ROOT / "params" / "digits.yaml")) == ClassificationConfig()
 
 
 def test_importing_dmtkit_loads_nothing_heavy():

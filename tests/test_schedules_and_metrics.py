@@ -9,7 +9,8 @@ import torch
 
 import dmtkit.compat  # noqa: F401  before torchmetrics, which imports torchvision
 from dmtkit.metrics import accuracy, case_rows, from_sums, reliability
-from dmtkit.optim import cosine, gamma_ramp, sgd, update_average
+from dmtkit.optim import gamma_ramp, sgd, update_average
+from dmtkit.optim import schedule as make_schedule
 
 
 def test_gamma_ramp_by_hand():
@@ -19,7 +20,7 @@ def test_gamma_ramp_by_hand():
 def test_cosine_by_hand_and_resumed():
     model = torch.nn.Linear(1, 1)
     optimizer = sgd(model, 0.1, 0.9, 0)
-    schedule = cosine(optimizer, 10)
+    schedule = make_schedule("cosine", optimizer, 10)
     rates = []
     for _ in range(10):
         rates.append(schedule.get_last_lr()[0])

@@ -12,10 +12,11 @@ import yaml
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from dmtkit.config import Config, project_root
+from dmtkit.config import ClassificationConfig
 from dmtkit.data.folder import read_tree
 from dmtkit.data.splits import Split, class_split, list_split
 from dmtkit.errors import DataError
+from dmtkit.params import project_root
 
 UNKNOWN = -1  # the truth of an image that nobody labeled
 IGNORED = 255  # never a class: pseudo labels are stored as uint8
@@ -83,10 +84,10 @@ def _on_device(mean: tuple[float, ...], std: tuple[float, ...], device: torch.de
     return torch.tensor(mean, device=device).view(1, -1, 1, 1), torch.tensor(std, device=device).view(1, -1, 1, 1)
 
 
-def load(config: Config) -> Data:
+def load(config: ClassificationConfig) -> Data:
     """Load the data set that `config` names and split it; DataError names every offender at once.
 
-    >>> data = load(Config())
+    >>> data = load(ClassificationConfig())
     >>> len(data.labeled), tuple(data.test.pixels.shape[1:])
     (20, (1, 8, 8))
     """
@@ -108,7 +109,7 @@ def load(config: Config) -> Data:
     return Data(labeled, unlabeled, val, test, classes, mean, std)
 
 
-def _split(config: Config, train: Images, classes: tuple[str, ...]) -> Split:
+def _split(config: ClassificationConfig, train: Images, classes: tuple[str, ...]) -> Split:
     if config.lists:
         split = list_split(train.names, _read_lists(project_root() / config.lists))
         unknown = [train.names[i] for i in (*split.labeled, *split.val) if train.labels[i] == UNKNOWN]
@@ -139,7 +140,7 @@ def _read_lists(path: Path) -> dict[str, list[str]]:
     return {str(key): [str(name) for name in parts.get(key, [])] for key in lists}
 
 
-def _data_dir(config: Config) -> Path:
+def _data_dir(config: ClassificationConfig) -> Path:
     folder = project_root() / (config.data_dir or "data")
     if not folder.is_dir():
         raise DataError(

@@ -1,0 +1,113 @@
+"""A whole run: every method of a config in one run folder, whatever the task."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from dmtkit.config import Config
+from dmtkit.environment import describe_environment, pick_device
+from dmtkit.methods import Plan, check_methods
+from dmtkit.phases import Progress, Session
+from dmtkit.run_folder import default_folder, open_run, refuse_other_run
+from dmtkit.runs import Run, load_run
+
+
+class Task(Protocol):
+    """What a task's module, dmtkit.classification or dmtkit.segmentation, offers."""
+
+    def load(self, config: Any) -> Any:
+        """The data of a config."""
+
+    def check(self, config: Any) -> None:
+        """Refuse what the config alone shows to be impossible."""
+
+    def check_data(self, config: Any, data: Any) -> None:
+        """Refuse what this data cannot give."""
+
+    def on_device(self, data: Any, device: torch.device) -> Any:
+        """The data where training wants it."""
+
+    def plans(self, config: Any) -> list[Plan]:
+        """Every phase that a run trains, each once."""
+
+    def phase_steps(self, config: Any, data: Any, plan: Plan) -> int:
+        """Optimiser steps of a phase."""
+
+    def run_method(self, name: str, session: Session) -> dict[str, object]:
+        """Run a method to its end; what DONE.json says of it."""
+
+
+def task_of(config: Config) -> Task:
+    """The module that runs the config's task."""
+    return import_module(f"dmtkit.{config.task}")  # type: ignore[return-value]
+
+
+def load(config: Config) -> Any:
+    """The data of a run; DataError names every offender at once."""
+    return task_of(config).load(config)
+
+
+def run_methods(
+    config: Config,
+    data: Any = None,
+    output_dir: str | Path | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    """Run every method of `config` in its run folder, going on where an earlier start stopped.
+
+    A finished run is opened and returned as it is. `progress` is called after every step.
+    """
+    folder = Path(output_dir) if output_dir else default_folder(config)
+    refuse_other_run(config, folder)
+    if (folder / "DONE.json").is_file():
+        return load_run(folder)
+    check(config)
+    task = task_of(config)
+    data = data or load(config)
+    task.check_data(config, data)
+    environment = describe_environment(config)
+    device = pick_device(config.device)
+    with open_run(config, folder, environment) as run:
+        run.keep_split(data.describe())
+        session = Session(
+            config, task.on_device(data, device), run, device, environment["precision"], progress,
+            total_steps(config, data),
+        )  # fmt: skip
+        try:
+            results = {name: task.run_method(name, session) for name in config.methods}
+        except KeyboardInterrupt as stop:  # between two steps, or anywhere else: nothing complete is lost
+            where = f" ({stop})" if str(stop) else ""
+            raise KeyboardInterrupt(f"{folder}: stopped{where}; run the same again and it goes on from here") from None
+        run.finish(
+            {
+                "experiment": config.experiment,
+                "dataset": config.dataset,
+                "task": config.task,
+                "seed": config.seed,
+                "split": getattr(config, "split", config.seed),
+                "seconds": session.seconds,
+                "results": results,
+            }
+        )
+    return load_run(folder)
+
+
+def total_steps(config: Config, data: Any) -> int:
+    """Training steps of all phases of a run."""
+    task = task_of(config)
+    return sum(task.phase_steps(config, data, plan) for plan in task.plans(config))
+
+
+def check(config: Config) -> None:
+    """Refuse, before anything starts, what the config alone shows to be impossible."""
+    check_methods(config)
+    pick_device(config.device)
+    task_of(config).check(config)
+
+
+def check_data(config: Config, data: Any) -> None:
+    """Refuse, before anything starts, what this data cannot give."""
+    task_of(config).check_data(config, data)

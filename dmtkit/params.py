@@ -1,0 +1,59 @@
+"""Parameters as people give them: params files, a notebook's variables, paths relative to the project."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dmtkit.config import Config, config_type, make_config
+from dmtkit.errors import ConfigError
+
+
+def load_params(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a params file; ConfigError if it is missing, not YAML or not a mapping of names."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such params file; see params/ for those that exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(
+            f"{path}: found a {type(values).__name__}, expected a mapping of parameter names to values "
+            "(lines such as 'seed: 1')"
+        )
+    return values
+
+
+def notebook_config(namespace: dict[str, Any]) -> Config:
+    """Make the config from a notebook's variables; call it right after the parameters cell.
+
+    Every variable set so far must be a parameter, so that a name mistyped on papermill's command
+    line is an error and not a warning. Later calls in the same kernel check values alone, since by
+    then the notebook has variables of its own.
+    """
+    values = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
+    if namespace.get("_dmtkit_checked"):
+        values = {name: value for name, value in values.items() if name in config_type(values).model_fields}
+    values.pop("output_dir", None)
+    config = make_config(values)
+    namespace["_dmtkit_checked"] = True
+    return config
+
+
+def project_root() -> Path:
+    """The folder that relative `data_dir` and `outputs/` start from: the nearest one upwards that holds params/
+    and notebooks/, else the current folder."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params").is_dir() and (folder / "notebooks").is_dir():
+            return folder
+    return here
+
+
+def _is_parameter(name: str, value: Any) -> bool:
+    plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
+    return plain and not name.startswith("_") and name not in ("In", "Out")

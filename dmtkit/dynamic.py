@@ -95,7 +95,7 @@ def dynamic_cross_entropy(
         weight, label = trust(found, pseudo_label, trusted)
     log_likelihood = log_p.gather(1, label.masked_fill(~found.valid, 0).long().unsqueeze(1)).squeeze(1)
     loss = -(weight * log_likelihood).sum() / found.valid.sum().clamp(min=1)
-    return loss, statistics(found, trusted, truth)
+    return loss, statistics(found, trusted, truth, ignore_index)
 
 
 def trust(
@@ -110,12 +110,16 @@ def trust(
 
 
 def statistics(
-    found: DynamicWeights, trusted: Bool[Tensor, " n"] | None = None, truth: Integer[Tensor, "n *s"] | None = None
+    found: DynamicWeights,
+    trusted: Bool[Tensor, " n"] | None = None,
+    truth: Integer[Tensor, "n *s"] | None = None,
+    ignore_index: int = 255,
 ) -> dict[str, Tensor]:
     """Sums over the pseudo-labeled elements, as tensors on their device: reading them is for log points.
 
     `count`, `weight` (Σ w), and how many there are of each case: `agree`, `negative` and `positive`
-    disagreement; with `truth` also how many labels of each are right: `right_agree`, and so on.
+    disagreement; with `truth` also of how many of each the truth is known (`known_agree`, …: not `ignore_index`)
+    and how many of them are right (`right_agree`, …).
     """
     pseudo = found.valid
     if trusted is not None:
@@ -124,8 +128,9 @@ def statistics(
     sums = {"count": pseudo.sum(), "weight": (found.weight * pseudo).sum()}
     sums |= {case: mask.sum() for case, mask in cases.items()}
     if truth is not None:
-        right = found.label == truth
+        right, known = found.label == truth, truth != ignore_index
         sums |= {f"right_{case}": (mask & right).sum() for case, mask in cases.items()}
+        sums |= {f"known_{case}": (mask & known).sum() for case, mask in cases.items()}
     return sums
 
 

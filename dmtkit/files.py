@@ -75,10 +75,10 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: cannot be read ({error})") from None
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], compressed: bool = False) -> None:
     """Write named arrays as .npz, atomically."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    (np.savez_compressed if compressed else np.savez)(buffer, allow_pickle=False, **arrays)
     write_atomically(path, buffer.getvalue())
 
 
@@ -117,6 +117,11 @@ def load_newest_state(folder: Path, stem: str, note: Callable[[str], None]) -> d
         remedy = f"going back to {older.name}" if older else "that work is done again"
         note(f"{path}: damaged checkpoint, {remedy}")
     return None
+
+
+def newest_name(folder: Path, stem: str) -> str:
+    """The file name of the newest checkpoint, damaged or not; empty if there is none."""
+    return next((path.name for path in _states(folder, stem)), "")
 
 
 def drop_states(folder: Path, stem: str) -> None:

@@ -22,8 +22,8 @@ def from_sums(sums: dict[str, float]) -> dict[str, float]:
 
     `sums` are those of `dynamic.statistics`; a case that did not occur has no accuracy.
 
-    >>> from_sums({"count": 4, "weight": 2.0, "agree": 3, "negative": 1, "positive": 0, "right_agree": 3,
-    ...            "right_negative": 0, "right_positive": 0})["accuracy_negative"]
+    >>> from_sums({"count": 4, "weight": 2.0, "agree": 3, "negative": 1, "positive": 0,
+    ...            "known_negative": 1, "right_negative": 0})["accuracy_negative"]
     0.0
     """
     count = sums.get("count", 0)
@@ -32,8 +32,8 @@ def from_sums(sums: dict[str, float]) -> dict[str, float]:
     record = {"count": count, "mean_weight": sums["weight"] / count}
     record |= {f"share_{case}": sums[case] / count for case in CASES}
     for case in CASES:
-        if f"right_{case}" in sums and sums[case]:
-            record[f"accuracy_{case}"] = 100 * sums[f"right_{case}"] / sums[case]
+        if sums.get(f"known_{case}"):
+            record[f"accuracy_{case}"] = 100 * sums[f"right_{case}"] / sums[f"known_{case}"]
     return record
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8, UInt16
+from jaxtyping import Bool, Float, Int64, Integer, UInt8, UInt16
 from torch import Generator, Tensor
 
 LEVELS = 65536
@@ -55,21 +55,35 @@ def predict(
     >>> found.label.tolist(), found.level.tolist()
     ([1, 0], [65535, 32768])
     """
-    labels, levels, givens, start = [], [], [], 0
+    found, start = [], 0
     for images in batches:
-        log_p = model(images).float().log_softmax(1)
-        log_confidence, label = log_p.max(1)
-        labels.append(label.to(torch.uint8))
-        levels.append(quantise(log_confidence.exp()))
-        if given is not None:
-            part = torch.from_numpy(given[start : start + len(images)]).to(label)
-            givens.append(quantise(log_p.gather(1, part.unsqueeze(1)).squeeze(1).exp()))
-        start += len(images)
-    return Predictions(
-        torch.cat(labels).cpu().numpy(),
-        torch.cat(levels).cpu().numpy().astype(np.uint16),
-        torch.cat(givens).cpu().numpy().astype(np.uint16) if given is not None else None,
+        end = start + len(images)
+        found.append(read_logits(model(images), None if given is None else torch.from_numpy(given[start:end])))
+        start = end
+    label, level, level_of_given = (
+        None if part[0] is None else torch.cat([values.cpu() for values in part]).numpy()
+        for part in zip(*found, strict=True)
     )
+    return Predictions(label, level.astype(np.uint16), None if given is None else level_of_given.astype(np.uint16))
+
+
+def read_logits(
+    logits: Float[Tensor, "n k *s"], given: Integer[Tensor, "n *s"] | None = None
+) -> tuple[UInt8[Tensor, "n *s"], Int64[Tensor, "n *s"], Int64[Tensor, "n *s"] | None]:
+    """Class, confidence level, and the level of the class `given` (0 where that is no class), of every element.
+
+    One maximum and one sum of exponentials: the softmax itself is never written down.
+    """
+    logits = logits.float()
+    normaliser = logits.logsumexp(1)
+    top, label = logits.max(1)
+    level = quantise((top - normaliser).exp())
+    if given is None:
+        return label.to(torch.uint8), level, None
+    given = given.to(logits.device)
+    known = given < logits.shape[1]
+    p = (logits.gather(1, (given * known).long().unsqueeze(1)).squeeze(1) - normaliser).exp()
+    return label.to(torch.uint8), level, quantise(p) * known
 
 
 def confidence_of(level: UInt16[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
@@ -83,7 +97,7 @@ def confidence_of(level: UInt16[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
 
 def quantise(confidence: Float[Tensor, "*s"]) -> Int64[Tensor, "*s"]:
     """The nearest of 65 536 levels, 0 for a confidence of 0 and 65 535 for 1."""
-    return (confidence.double() * (LEVELS - 1)).round().long()
+    return (confidence.float() * (LEVELS - 1)).round().long()
 
 
 def confidence_histogram(

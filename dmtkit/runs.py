@@ -18,7 +18,16 @@ import yaml
 
 from dmtkit.config import Config, make_config
 from dmtkit.errors import ConfigError, RunError
-from dmtkit.files import drop_states, load_newest_state, read_arrays, read_json, save_state, write_arrays, write_json
+from dmtkit.files import (
+    drop_states,
+    load_newest_state,
+    newest_name,
+    read_arrays,
+    read_json,
+    save_state,
+    write_arrays,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +83,18 @@ class Phase:
     def model(self) -> dict[str, Any] | None:
         """The trained model and what is reported of it: keys `model` and, if that is another, `kept`; None if there is none, or none undamaged."""
         return load_newest_state(self.folder, "model", self.note)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the trained model's file, which tells its content; empty if there is none."""
+        return newest_name(self.folder, "model")
+
+    def remark(self, message: str) -> None:
+        """Add a line to the run's notes.log, once."""
+        place = self.run / "notes.log"
+        if not place.is_file() or message not in place.read_text(encoding="utf-8").splitlines():
+            with open(place, "a", encoding="utf-8") as file:
+                file.write(message + "\n")
 
     def note(self, message: str) -> None:
         """Warn, and keep the warning in the run's notes.log, which the command line shows."""

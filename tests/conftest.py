@@ -9,7 +9,8 @@ from jaxtyping import install_import_hook
 import tests.typecheck  # noqa: F401  found by name below
 
 install_import_hook(
-    ["dmtkit.dynamic", "dmtkit.pseudo", "dmtkit.metrics", "dmtkit.data", "dmtkit.models"], "tests.typecheck.check"
+    ["dmtkit.dynamic", "dmtkit.pseudo", "dmtkit.class_balance", "dmtkit.metrics", "dmtkit.data", "dmtkit.models"],
+    "tests.typecheck.check",
 )
 
 import pytest

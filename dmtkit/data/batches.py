@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Integer, Shaped
 from torch import Tensor
 
 from dmtkit.data.augment import Augmentation
@@ -15,12 +15,18 @@ from dmtkit.seeds import derive, generator
 class Batch:
     """What one step trains on: labeled samples (`trusted`) and pseudo-labeled ones together."""
 
-    images: Float[Tensor, "n c *s"]
-    label: Int64[Tensor, "n *t"]
+    images: Shaped[Tensor, "n c *s"]
+    label: Integer[Tensor, "n *t"]
     confidence: Float[Tensor, "n *t"]
     trusted: Bool[Tensor, " n"]
-    truth: Int64[Tensor, "n *t"] | None
+    truth: Integer[Tensor, "n *t"] | None
     names: tuple[str, ...]
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory, from which copies to the device need no waiting."""
+        truth = None if self.truth is None else self.truth.pin_memory()
+        pinned = (values.pin_memory() for values in (self.images, self.label, self.confidence, self.trusted))
+        return Batch(*pinned, truth, self.names)
 
 
 class Stream:

@@ -12,7 +12,7 @@ import yaml
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from dmtkit.config import ClassificationConfig
+from dmtkit.config import ClassificationConfig, Config
 from dmtkit.data.folder import read_tree
 from dmtkit.data.splits import Split, class_split, list_split
 from dmtkit.errors import DataError
@@ -94,9 +94,9 @@ def load(config: ClassificationConfig) -> Data:
     if config.dataset == "digits":
         train, test, classes = _digits()
     elif config.dataset == "folder":
-        train, test, classes = _folder(_data_dir(config))
+        train, test, classes = _folder(data_dir(config))
     else:
-        train, test, classes = _cifar(config.dataset, _data_dir(config))
+        train, test, classes = _cifar(config.dataset, data_dir(config))
     split = _split(config, train, classes)
     labeled, unlabeled, val = (train.select(part) for part in (split.labeled, split.unlabeled, split.val))
     if not len(test):  # own data without a test folder: the held-out slice is all there is to measure on
@@ -111,7 +111,7 @@ def load(config: ClassificationConfig) -> Data:
 
 def _split(config: ClassificationConfig, train: Images, classes: tuple[str, ...]) -> Split:
     if config.lists:
-        split = list_split(train.names, _read_lists(project_root() / config.lists))
+        split = list_split(train.names, read_lists(project_root() / config.lists))
         unknown = [train.names[i] for i in (*split.labeled, *split.val) if train.labels[i] == UNKNOWN]
         if unknown:
             raise DataError(f"lists: labeled or val holds an image outside the class folders: {unknown[0]}")
@@ -127,7 +127,8 @@ def _split(config: ClassificationConfig, train: Images, classes: tuple[str, ...]
     return Split(labeled, unlabeled + extra, val)
 
 
-def _read_lists(path: Path) -> dict[str, list[str]]:
+def read_lists(path: Path) -> dict[str, list[str]]:
+    """A YAML file of own lists, checked for its form."""
     try:
         lists = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -140,7 +141,8 @@ def _read_lists(path: Path) -> dict[str, list[str]]:
     return {str(key): [str(name) for name in parts.get(key, [])] for key in lists}
 
 
-def _data_dir(config: ClassificationConfig) -> Path:
+def data_dir(config: Config) -> Path:
+    """The folder of the config's data, relative to the project."""
     folder = project_root() / (config.data_dir or "data")
     if not folder.is_dir():
         raise DataError(

@@ -1,0 +1,106 @@
+"""Joint augmentation of an image with its label, confidence and truth: random scale, crop and flip (method.md §6).
+
+Only the part of the image that the crop shows is read and resized. Images are resized bilinearly (by PIL,
+which averages where it shrinks); labels, confidences and truths take the nearest pixel, all the same one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64, Shaped, UInt8
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a crop lies: the image is scaled to `height`×`width`, the crop starts at `top`, `left` in it.
+
+    A negative start, or a crop that reaches beyond the end, shows what is outside the image.
+    """
+
+    height: int
+    width: int
+    top: int
+    left: int
+    flip: bool
+    crop: tuple[int, int]
+
+
+def draw_view(
+    size: tuple[int, int],
+    crop: tuple[int, int],
+    scale: tuple[float, float],
+    flip: bool,
+    rng: np.random.Generator,
+) -> View:
+    """Draw a scale, a place for the crop within the scaled image (or the image within the crop), and a flip.
+
+    >>> view = draw_view((10, 20), (8, 8), (1.0, 1.0), False, np.random.default_rng(0))
+    >>> (view.height, view.width), 0 <= view.top <= 2, 0 <= view.left <= 12
+    ((10, 20), True, True)
+    """
+    factor = rng.uniform(*scale)
+    height, width = (max(1, round(side * factor)) for side in size)
+    room = height - crop[0], width - crop[1]
+    top, left = (int(rng.integers(min(0, r), max(0, r) + 1)) for r in room)
+    return View(height, width, top, left, bool(rng.integers(2)) and flip, crop)
+
+
+def show(
+    image: UInt8[np.ndarray, "h w 3"],
+    view: View,
+    fill: tuple[int, int, int],
+    nearest: Sequence[tuple[Shaped[np.ndarray, "h w"], int]] = (),
+) -> tuple[UInt8[np.ndarray, "i j 3"], list[Shaped[np.ndarray, "i j"]]]:
+    """The view of an image, and of each map of `nearest`, given with its value outside the image.
+
+    >>> image = np.full((4, 4, 3), 7, np.uint8)
+    >>> seen, (label,) = show(image, View(4, 4, -1, 0, False, (5, 4)), (0, 0, 0), [(np.ones((4, 4), np.uint8), 255)])
+    >>> seen[:, 0, 0].tolist(), label[:, 0].tolist()
+    ([0, 7, 7, 7, 7], [255, 1, 1, 1, 1])
+    """
+    h, w = image.shape[:2]
+    (rows, y0, y1), (columns, x0, x1) = (
+        _inside(view.top, view.crop[0], view.height), _inside(view.left, view.crop[1], view.width)
+    )  # fmt: skip
+    seen = np.empty((*view.crop, 3), np.uint8)
+    seen[:] = fill
+    fy, fx = h / view.height, w / view.width
+    if (view.height, view.width) == (h, w):
+        seen[rows, columns] = image[y0:y1, x0:x1]
+    else:
+        box = (x0 * fx, y0 * fy, min(x1 * fx, w), min(y1 * fy, h))
+        part = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
+        seen[rows, columns] = np.asarray(part)
+    y, x = _nearest(y0, y1, fy, h), _nearest(x0, x1, fx, w)
+    maps = []
+    for values, outside in nearest:
+        canvas = np.full(view.crop, outside, values.dtype)
+        canvas[rows, columns] = values[y[0] : y[-1] + 1][y - y[0]][:, x]  # a mapped file is read row by row
+        maps.append(canvas)
+    if view.flip:
+        seen, maps = seen[:, ::-1], [values[:, ::-1] for values in maps]
+    return seen, maps
+
+
+def _inside(start: int, length: int, size: int) -> tuple[slice, int, int]:
+    """Where in the crop the image is, and which part of the scaled image that is."""
+    first, last = max(0, start), min(size, start + length)
+    return slice(first - start, last - start), first, last
+
+
+def _nearest(start: int, end: int, factor: float, size: int) -> Int64[np.ndarray, " m"]:
+    """The source row (or column) of each row of the scaled image."""
+    return np.minimum(((np.arange(start, end) + 0.5) * factor).astype(np.int64), size - 1)
+
+
+def pad_to(
+    image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int], fill: tuple[int, int, int]
+) -> UInt8[np.ndarray, "i j 3"]:
+    """The image in the top left corner of a canvas of `size`, or of its own size where that is larger."""
+    height, width = max(size[0], image.shape[0]), max(size[1], image.shape[1])
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas[:] = fill
+    canvas[: image.shape[0], : image.shape[1]] = image
+    return canvas

@@ -1,0 +1,194 @@
+"""Segmentation data: digit scenes, VOC, Cityscapes and any VOC-style folder, split into X, U, val and test."""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from dmtkit.config import SegmentationConfig
+from dmtkit.data import cityscapes, digit_scenes, voc
+from dmtkit.data.digit_scenes import DigitScenes
+from dmtkit.data.images import data_dir, read_lists
+from dmtkit.data.pictures import Part, Pictures
+from dmtkit.data.splits import (
+    PAPER_DENOMINATORS,
+    PAPER_SAMPLED,
+    NamedSplit,
+    Sampling,
+    difference_maximised,
+    list_split,
+    paper_sampling,
+    paper_splits,
+)
+from dmtkit.data.survey import Survey, survey
+from dmtkit.errors import DataError, listing
+from dmtkit.params import project_root
+from dmtkit.seeds import derive
+
+TEST_SCENES = 160
+TRAIN_DIGITS, TEST_DIGITS = (0, 1400), (1400, 1797)
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """The parts of a data set, X = `labeled` and U = `unlabeled`; `left` and `right` are X as A and B first see it."""
+
+    labeled: Part
+    unlabeled: Part
+    val: Part
+    test: Part
+    left: Part
+    right: Part
+    classes: tuple[str, ...]
+    survey: Survey
+
+    @property
+    def truth_known(self) -> bool:
+        """Whether every unlabeled image has a mask to measure against (it is never trained on)."""
+        return bool((self.class_counts(self.unlabeled, each=True)[:, :-1].sum(1) > 0).all())
+
+    @property
+    def fill(self) -> tuple[int, int, int]:
+        """The colour around an image that is smaller than its crop: a mean grey, 0 to the network's eyes."""
+        return (124, 116, 104)  # ImageNet's mean, which both normalisations subtract
+
+    def sizes(self, part: Part) -> Int64[np.ndarray, "n 2"]:
+        """Height and width of every image of a part."""
+        return self.survey.sizes[list(part.indices)]
+
+    def class_counts(self, part: Part, each: bool = False) -> np.ndarray:
+        """Pixels of every class in a part, the last entry being void; of each image with `each`."""
+        counts = self.survey.counts[list(part.indices)]
+        return counts if each else counts.sum(0)
+
+    def describe(self) -> dict[str, object]:
+        """Class names, who is in which part, and a checksum of the data."""
+        names = {name: getattr(self, name).names for name in ("labeled", "unlabeled", "val", "test", "left", "right")}
+        return {"classes": self.classes, **names, "checksum": self.labeled.pictures.checksum()}
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Two sets as one, the second after the first."""
+
+    first: Pictures
+    second: Pictures
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of both."""
+        return (*self.first.names, *self.second.names)
+
+    def _find(self, index: int) -> tuple[Pictures, int]:
+        n = len(self.first.names)
+        return (self.first, index) if index < n else (self.second, index - n)
+
+    def image(self, index: int) -> np.ndarray:
+        """The image, red, green and blue."""
+        source, place = self._find(index)
+        return source.image(place)
+
+    def mask(self, index: int) -> np.ndarray:
+        """The class of every pixel."""
+        source, place = self._find(index)
+        return source.mask(place)
+
+    def checksum(self) -> str:
+        """Of both."""
+        return f"{self.first.checksum()}-{self.second.checksum()}"
+
+
+def load(config: SegmentationConfig) -> Scenes:
+    """Load and survey the data set that `config` names and split it; DataError names every offender at once.
+
+    >>> data = load(SegmentationConfig(scenes=40, scene_size=32))
+    >>> len(data.labeled), len(data.unlabeled), data.classes[0]
+    (2, 38, 'background')
+    """
+    pictures, trained, classes = _pictures(config)
+    names = pictures.names
+    if len(set(names)) < len(names):
+        raise DataError("two images have the same name")
+    split, val = _split(config, names[:trained])
+    index = {name: position for position, name in enumerate(names)}
+
+    def part(chosen: list[str] | tuple[str, ...]) -> Part:
+        return Part(pictures, tuple(index[name] for name in chosen))
+
+    sampling = _sampling(config, names[:trained], split)
+    test = part(names[trained:])
+    labeled = part(split.labeled)
+    needed = (*labeled.indices, *test.indices, *part(val).indices)
+    cache = None if config.dataset == "scenes" else project_root() / "outputs" / ".surveys"
+    found = survey(pictures, len(classes), needed, cache)
+    return Scenes(
+        labeled, part(split.unlabeled), part(val), test, part(sampling.left), part(sampling.right), classes, found
+    )
+
+
+def _pictures(config: SegmentationConfig) -> tuple[Pictures, int, tuple[str, ...]]:
+    """Training and test images as one set, how many of them train, and the class names."""
+    if config.dataset == "scenes":
+        shape = {"size": config.scene_size, "difficulty": config.scene_difficulty}
+        train = DigitScenes(config.scenes, **shape, name="train", pool=TRAIN_DIGITS)
+        test = DigitScenes(TEST_SCENES, **shape, name="test", pool=TEST_DIGITS)
+        return Joined(train.in_memory(), test.in_memory()), config.scenes, digit_scenes.CLASSES
+    folder = data_dir(config)
+    if config.dataset == "voc":
+        return *voc.voc2012(folder, config.resize), voc.CLASSES
+    if config.dataset == "cityscapes":
+        return *cityscapes.cityscapes(folder, config.resize), cityscapes.CLASSES
+    assert config.classes is not None
+    return *voc.voc_folder(folder, config.train_list, config.test_list, config.resize), config.classes
+
+
+def _split(config: SegmentationConfig, train: tuple[str, ...]) -> tuple[NamedSplit, tuple[str, ...]]:
+    """X and U, by own lists, by a list of labeled names, or by the paper's rule; and the held-out slice of X."""
+    if config.lists:
+        found = list_split(train, read_lists(project_root() / config.lists))
+        labeled, unlabeled, val = ([train[i] for i in part] for part in (found.labeled, found.unlabeled, found.val))
+        return NamedSplit(labeled, unlabeled), tuple(val)
+    if config.labeled_list:
+        split = _listed(config, train)
+    elif config.denominator:
+        split = paper_splits(train, [config.denominator], config.split + 1)[config.split][config.denominator]
+    else:
+        raise DataError("nothing says which images are labeled: set `denominator`, `labeled_list` or `lists`")
+    if not split.labeled or not split.unlabeled:
+        raise DataError(
+            f"{len(split.labeled)} of {len(train)} training images are labeled; some must be and some must not: "
+            "choose another denominator or list"
+        )
+    if config.val >= len(split.labeled):
+        raise DataError(f"val: found {config.val}, but only {len(split.labeled)} images are labeled; hold out fewer")
+    end = len(split.labeled) - config.val
+    return NamedSplit(split.labeled[:end], split.unlabeled), tuple(split.labeled[end:])
+
+
+def _listed(config: SegmentationConfig, train: tuple[str, ...]) -> NamedSplit:
+    """X is a list of ImageSets/Segmentation, U the rest of the training images."""
+    if config.dataset not in ("voc", "folder"):
+        raise DataError(f"labeled_list: {config.dataset} has no lists; use `denominator` or `lists`")
+    folder = data_dir(config)
+    if config.dataset == "voc":
+        folder = voc.find_voc(folder)
+    labeled = voc.read_list(folder, str(config.labeled_list))
+    foreign = sorted(set(labeled) - set(train))
+    if foreign:
+        raise DataError(f"labeled_list: {len(foreign)} names are no training images:\n{listing(foreign)}")
+    chosen = set(labeled)
+    unlabeled = [name for name in train if name not in chosen]
+    random.Random(derive(config.split, "labeled_list")).shuffle(labeled)
+    return NamedSplit(labeled, unlabeled)
+
+
+def _sampling(config: SegmentationConfig, train: tuple[str, ...], split: NamedSplit) -> Sampling:
+    """What A and B see of X in phase 0: all of it, or two overlapping parts (the paper's own for its own splits)."""
+    if config.sampling == "all":
+        return Sampling(split.labeled, split.labeled)
+    of_paper = config.dataset == "voc" and len(train) == voc.TRAINAUG and config.split < 3 and not config.val
+    if of_paper and not config.lists and not config.labeled_list and config.denominator in PAPER_SAMPLED:
+        splits = paper_splits(train, PAPER_DENOMINATORS["voc"])
+        return paper_sampling(splits)[config.split][float(config.denominator or 0)]
+    return difference_maximised(split.labeled, random.Random(derive(config.split, "sampling")))

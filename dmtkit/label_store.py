@@ -1,0 +1,138 @@
+"""Predicted labels of whole images on disk: three bytes a pixel, mapped and never read whole, images of any size.
+
+`<folder>/label.u8` and `level.u16` hold one image after the other; `index.json`, written last, says whose
+they are and where each image lies. A folder without it is not there yet.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Int64, UInt8, UInt16
+
+from dmtkit.class_balance import ClassThresholds, keep_by_class
+from dmtkit.errors import RunError
+from dmtkit.files import TEMPORARY, cannot_write, read_arrays, read_json, write_arrays, write_json
+
+PARTS = {"label.u8": np.dtype(np.uint8), "level.u16": np.dtype("<u2")}
+
+
+@dataclass(frozen=True)
+class LabelStore:
+    """The labels that one model gave to a list of images; opens no file before it is asked for an image."""
+
+    folder: Path
+    names: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def offsets(self) -> Int64[np.ndarray, " n1"]:
+        """The first pixel of every image, and the number of all pixels."""
+        areas = [height * width for height, width in self.sizes]
+        return np.concatenate([[0], np.cumsum(areas, dtype=np.int64)]).astype(np.int64)
+
+    @cached_property
+    def histogram(self) -> Int64[np.ndarray, "k levels"]:
+        """How many pixels of every class have each level of confidence."""
+        return read_arrays(self.folder / "histogram.npz")["histogram"]
+
+    def label(self, position: int) -> UInt8[np.ndarray, "h w"]:
+        """The predicted classes of an image, mapped from disk."""
+        return self._view("label.u8", position)
+
+    def level(self, position: int) -> UInt16[np.ndarray, "h w"]:
+        """The confidence levels of an image, mapped from disk."""
+        return self._view("level.u16", position)
+
+    def _view(self, part: str, position: int) -> np.ndarray:
+        start, end = self.offsets[position], self.offsets[position + 1]
+        return self._mapped[part][start:end].reshape(self.sizes[position])
+
+    @cached_property
+    def _mapped(self) -> dict[str, np.ndarray]:
+        total = int(self.offsets[-1])
+        return {part: np.memmap(self.folder / part, kind, "r", shape=(total,)) for part, kind in PARTS.items()}
+
+    def __getstate__(self) -> dict[str, object]:
+        """What a worker process is sent: where the files are, not what is in them."""
+        return {name: value for name, value in self.__dict__.items() if name != "_mapped"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The labels of a store that a phase keeps: those above their class's threshold."""
+
+    store: LabelStore
+    thresholds: ClassThresholds
+    ignore_index: int = 255
+
+    def kept(self, position: int) -> tuple[UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
+        """y_A of an image, 255 where it is not kept, and the level of c_A."""
+        label, level = self.store.label(position), self.store.level(position)
+        keep = keep_by_class(label, level, self.thresholds, int(self.store.offsets[position]))
+        return np.where(keep, label, np.uint8(self.ignore_index)), level
+
+
+@contextmanager
+def write_labels(folder: Path, owner: str) -> Iterator["Writer"]:
+    """Write a store image by image; it is there once the block ends well. `owner` names the model that labels."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+        files = {name: open(folder / f"{name}{TEMPORARY}", "wb") for name in PARTS}  # noqa: SIM115
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    writer = Writer(files)
+    try:
+        yield writer
+        for name, file in files.items():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            os.replace(folder / f"{name}{TEMPORARY}", folder / name)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    finally:
+        for file in files.values():
+            file.close()
+    if writer.histogram is not None:
+        write_arrays(folder / "histogram.npz", {"histogram": writer.histogram}, compressed=True)
+    write_json(folder / "index.json", {"owner": owner, "names": writer.names, "sizes": writer.sizes})
+
+
+class Writer:
+    """Appends images to a store under way."""
+
+    def __init__(self, files: dict[str, BinaryIO]) -> None:
+        self.files, self.names, self.sizes = files, list[str](), list[tuple[int, int]]()
+        self.histogram: np.ndarray | None = None
+
+    def add(self, name: str, label: UInt8[np.ndarray, "h w"], level: UInt16[np.ndarray, "h w"]) -> None:
+        """Append one image."""
+        for part, values in (("label.u8", label), ("level.u16", level)):
+            self.files[part].write(np.ascontiguousarray(values, PARTS[part]).data)
+        self.names.append(name)
+        self.sizes.append((int(label.shape[0]), int(label.shape[1])))
+
+
+def open_labels(folder: Path, owner: str, names: tuple[str, ...]) -> LabelStore:
+    """Open a complete store; RunError if it is missing, truncated, or of another model or other images."""
+    index = read_json(folder / "index.json")
+    store = LabelStore(folder, tuple(index["names"]), tuple((int(h), int(w)) for h, w in index["sizes"]))
+    if index["owner"] != owner:
+        raise RunError(f"{folder}: holds the labels of another model ({index['owner']}, expected {owner})")
+    if store.names != names:
+        raise RunError(f"{folder}: holds the labels of other images")
+    for part, kind in PARTS.items():
+        wanted = int(store.offsets[-1]) * kind.itemsize
+        found = (folder / part).stat().st_size if (folder / part).is_file() else 0
+        if found != wanted:
+            raise RunError(f"{folder / part}: found {found} bytes, expected {wanted}; the file is truncated or foreign")
+    _ = store.histogram
+    return store

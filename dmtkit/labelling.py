@@ -1,0 +1,199 @@
+"""Passes over whole images without augmentation: labels of U written to disk, models tested, weights explained."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dmtkit.class_balance import class_thresholds, normalized
+from dmtkit.data.crops import image_groups
+from dmtkit.data.joint import pad_to
+from dmtkit.data.pictures import VOID, Part
+from dmtkit.dynamic import DynamicWeights, Rule, weigh
+from dmtkit.label_store import Kept, Writer, write_labels
+from dmtkit.models.deeplab import enlarge
+from dmtkit.pixels import confusion_matrix
+from dmtkit.pseudo import LEVELS, read_logits
+
+
+@dataclass(frozen=True)
+class Images:
+    """Consecutive images of a part, padded to one size, on the device; `sizes` are their own."""
+
+    positions: list[int]
+    pixels: Tensor
+    sizes: list[tuple[int, int]]
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width with padding."""
+        return self.pixels.shape[2], self.pixels.shape[3]
+
+    def stack(self, maps: list[np.ndarray], outside: int) -> Tensor:
+        """A map of every image, padded alike, on the device."""
+        canvas = np.full((len(maps), *self.padded), outside, maps[0].dtype)
+        for row, values in enumerate(maps):
+            canvas[row, : values.shape[0], : values.shape[1]] = values
+        return torch.from_numpy(canvas).to(self.pixels.device)
+
+    def crop(self, values: Tensor) -> Iterator[np.ndarray]:
+        """Each image's own part of a batch "n h w", on the host."""
+        for row, (height, width) in zip(values.cpu().numpy(), self.sizes, strict=True):
+            yield row[:height, :width]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How whole images are read: on which device, how many at once, padded to what, in which precision."""
+
+    device: torch.device
+    fill: tuple[int, int, int]
+    batch: int = 8
+    eval_size: tuple[int, int] | None = None
+    autocast: Callable[[], Any] = field(default=lambda: torch.autocast("cpu", enabled=False))
+
+    def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[Images]:
+        """All images of a part in order; the next ones are read while the last are used."""
+        least = self.eval_size or (0, 0)
+        groups = list(image_groups(part, sizes, self.batch, lambda h, w: (max(h, least[0]), max(w, least[1]))))
+        with ThreadPoolExecutor(2) as pool:
+            coming = [pool.submit(self._read, part, *group) for group in groups[:2]]
+            for number in range(len(groups)):
+                ready = coming.pop(0).result()
+                if number + 2 < len(groups):
+                    coming.append(pool.submit(self._read, part, *groups[number + 2]))
+                yield Images(ready[0], ready[1].to(self.device).float(), ready[2])
+
+    def _read(
+        self, part: Part, positions: list[int], size: tuple[int, int]
+    ) -> tuple[list[int], Tensor, list[tuple[int, int]]]:
+        images = [part.image(position) for position in positions]
+        pixels = np.stack([pad_to(image, size, self.fill) for image in images])
+        own = [(image.shape[0], image.shape[1]) for image in images]
+        return positions, torch.from_numpy(pixels).permute(0, 3, 1, 2), own
+
+
+Observe = Callable[[Images, Tensor], None]
+
+
+@torch.inference_mode()
+def label_images(
+    model: nn.Module,
+    part: Part,
+    sizes: np.ndarray,
+    reader: Reader,
+    folder: Path,
+    owner: str,
+    classes: int,
+    normalized_ratio: float | None = None,
+    observe: Observe | None = None,
+) -> None:
+    """Label every image of a part at its own size, by one forward pass, into a store (method.md §5.2).
+
+    With `normalized_ratio` the labels follow CBST's own rule for that share: it needs the thresholds of all
+    images first, so the network's coarse logits are kept meanwhile (about a byte a pixel) and only enlarged
+    again. `observe` sees the logits of every batch.
+    """
+    model.eval()
+    counts = torch.zeros(classes * LEVELS, dtype=torch.int64)
+    with write_labels(folder, owner) as writer:
+        keep = (folder / "coarse.partial").open("w+b") if normalized_ratio is not None else None
+        shapes: list[tuple[int, ...]] = []
+        for images in reader(part, sizes):
+            with reader.autocast():
+                coarse = model.coarse(images.pixels)  # type: ignore[operator]
+            coarse = coarse.float()
+            logits = enlarge(coarse, images.padded)
+            label, level, _ = read_logits(logits)
+            _write(writer, part, images, label, level, counts, write=keep is None)
+            if keep is not None:
+                keep.write(np.ascontiguousarray(coarse.cpu().numpy()).data)
+                shapes.append(tuple(coarse.shape))
+            if observe is not None:
+                observe(images, logits)
+        writer.histogram = counts.view(classes, LEVELS).numpy()
+        if keep is not None and normalized_ratio is not None:
+            found = class_thresholds(counts.view(classes, LEVELS), normalized_ratio)
+            keep.seek(0)
+            counts = torch.zeros_like(counts)
+            for images, shape in zip(reader(part, sizes), shapes, strict=True):
+                stored = np.frombuffer(keep.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
+                again = enlarge(torch.from_numpy(stored.copy()).to(reader.device), images.padded).softmax(1)
+                _write(writer, part, images, *normalized(again, found), counts)
+            keep.close()
+            (folder / "coarse.partial").unlink()
+
+
+def _write(
+    writer: Writer, part: Part, images: Images, label: Tensor, level: Tensor, counts: Tensor, write: bool = True
+) -> None:
+    """Append a batch to the store, and count the levels of every class."""
+    pairs = zip(images.positions, images.crop(label), images.crop(level), strict=True)
+    for position, own, confidence in pairs:
+        index = torch.from_numpy(own.astype(np.int64) * LEVELS + confidence).ravel()
+        counts.scatter_add_(0, index, torch.ones(1, dtype=torch.int64).expand(len(index)))
+        if write:
+            writer.add(part.name(position), own, confidence.astype(np.uint16))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a student says of the labels it was given, for one batch: weights and why, the labels, and the truth."""
+
+    images: Images
+    found: DynamicWeights
+    given: Tensor
+    confidence: Tensor
+    truth: Tensor
+
+
+def explain_batch(
+    images: Images, logits: Tensor, part: Part, kept: Kept, gammas: tuple[float, float], rule: Rule, truth: bool
+) -> Explanation:
+    """Weigh the kept labels of a batch of whole images by what the student says of them."""
+    pairs = [kept.kept(position) for position in images.positions]
+    given = images.stack([label for label, _ in pairs], VOID)
+    level = images.stack([level.astype(np.int32) for _, level in pairs], 0)
+    masks = [part.mask(position) if truth else np.full(size, VOID, np.uint8)
+             for position, size in zip(images.positions, images.sizes, strict=True)]  # fmt: skip
+    prediction, own, p = read_logits(logits, given)
+    assert p is not None
+    c_a, c_b, p_b = (values.float() / (LEVELS - 1) for values in (level, own, p))
+    found = weigh(given, c_a, prediction, c_b, p_b, gamma1=gammas[0], gamma2=gammas[1], rule=rule)
+    return Explanation(images, found, given, c_a, images.stack(masks, VOID))
+
+
+@torch.inference_mode()
+def look(model: nn.Module, part: Part, sizes: np.ndarray, reader: Reader, observe: Observe) -> None:
+    """Show `observe` the logits of every image of a part."""
+    model.eval()
+    for images in reader(part, sizes):
+        with reader.autocast():
+            logits = model(images.pixels)
+        observe(images, logits.float())
+
+
+@torch.inference_mode()
+def confusion_matrices(
+    models: Mapping[str, nn.Module], part: Part, sizes: np.ndarray, reader: Reader, classes: int
+) -> dict[str, np.ndarray]:
+    """The confusion matrix of every model and, where there are two, of the mean of their softmax (`A+B`)."""
+    totals = {name: torch.zeros(classes, classes, dtype=torch.int64) for name in models}
+    if len(models) > 1:
+        totals["+".join(models)] = torch.zeros(classes, classes, dtype=torch.int64)
+    for model in models.values():
+        model.eval()
+    for images in reader(part, sizes):
+        with reader.autocast():
+            logits = {name: model(images.pixels).float() for name, model in models.items()}
+        truth = images.stack([part.mask(position) for position in images.positions], VOID)
+        if len(models) > 1:
+            logits["+".join(models)] = sum(values.softmax(1) for values in logits.values())  # type: ignore[assignment]
+        for name, values in logits.items():
+            totals[name] += confusion_matrix(values.argmax(1), truth, classes).cpu()
+    return {name: values.numpy() for name, values in totals.items()}

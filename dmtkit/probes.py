@@ -1,0 +1,140 @@
+"""What is looked at while a student learns: fixed samples, and how well low weights find wrong labels, over time.
+
+At the start, the middle and the end of a phase the student is asked about the same images of U, un-augmented:
+a student may come to memorise its labels, so the time matters.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dmtkit.data.pictures import Part
+from dmtkit.dynamic import weigh
+from dmtkit.label_store import Kept
+from dmtkit.labelling import Explanation, Images, Reader, explain_batch, look
+from dmtkit.methods import Plan
+from dmtkit.metrics import CASES
+from dmtkit.pixels import CaseSums, ErrorSearch, case_table, mean_iou
+from dmtkit.pseudo import quantise
+from dmtkit.runs import Phase
+from dmtkit.seeds import generator
+
+SAMPLES, PROBES = 6, 48  # images kept for looking at, and images that errors are searched in
+TIMES = ("start", "middle", "end")
+
+
+class Probe:
+    """Watches one student of one phase; what it sees goes into the phase's folder."""
+
+    def __init__(self, session: Any, plan: Plan, phase: Phase, kept: Kept, reader: Reader) -> None:
+        self.session, self.plan, self.phase, self.kept, self.reader = session, plan, phase, kept, reader
+        order = torch.randperm(len(self.part), generator=generator(session.config.seed, "samples")).tolist()
+        self.chosen = order[:PROBES]  # the same in all phases of all methods
+        self.samples = set(order[:SAMPLES])
+        self.cases = CaseSums.empty(len(session.data.classes))
+
+    @property
+    def part(self) -> Part:
+        """The unlabeled images."""
+        return self.session.data.unlabeled
+
+    def visits(self, steps: int) -> Mapping[int, Callable[[nn.Module], None]]:
+        """What training is to do at its start and its middle."""
+        return {
+            0: lambda model: self.visit(model, "start"),
+            max(1, steps // 2): lambda model: self.visit(model, "middle"),
+        }
+
+    def visit(self, model: nn.Module, time: str) -> None:
+        """Ask the student about the probe images and store what it says as probe_<time>."""
+        search, arrays = ErrorSearch.empty(), dict[str, np.ndarray]()
+        part = self.part.select(self.chosen)
+
+        def observe(images: Images, logits: Tensor) -> None:
+            place = Images([self.chosen[p] for p in images.positions], images.pixels, images.sizes)
+            explained = self._explain(place, logits)
+            known = explained.truth < len(self.session.data.classes)
+            as_dmt = self._weights_of_dmt(explained)
+            search.add(as_dmt, explained.confidence, explained.given != explained.truth, known)
+            self._keep_samples(arrays, explained)
+
+        look(model, part, self.session.data.sizes(part), self.reader, observe)
+        arrays |= {f"roc/{name}": curve.astype(np.float32) for name, curve in search.curves().items()}
+        arrays["auroc"] = np.array(list(search.auroc.values()))
+        self.phase.write_arrays(f"probe_{time}", **arrays)
+
+    def observe(self, images: Images, logits: Tensor) -> None:
+        """Take in a batch of U, seen by the finished student."""
+        explained = self._explain(images, logits)
+        self.cases.add(explained.found, explained.given, explained.truth)
+
+    def _explain(self, images: Images, logits: Tensor) -> Explanation:
+        gammas = self.session.config.gamma1, self.session.config.gamma2
+        truth = self.session.data.truth_known
+        return explain_batch(images, logits, self.part, self.kept, gammas, self.plan.rule, truth)
+
+    def _weights_of_dmt(self, explained: Explanation) -> Any:
+        """The dynamic weights, whatever rule trains: what is compared is how well they find errors."""
+        found, config = explained.found, self.session.config
+        return weigh(
+            explained.given, explained.confidence, found.prediction, found.student_confidence, found.p,
+            gamma1=config.gamma1, gamma2=config.gamma2,
+        )  # fmt: skip
+
+    def _keep_samples(self, arrays: dict[str, np.ndarray], explained: Explanation) -> None:
+        """The student's class, confidence, probability of the label, and the weight, of the sample images."""
+        found, images = explained.found, explained.images
+        maps = {"y_B": found.prediction.to(torch.uint8)}
+        maps |= {"c_B": quantise(found.student_confidence), "p_B": quantise(found.p), "w": quantise(found.weight)}
+        for name, values in maps.items():
+            kind = np.uint8 if name == "y_B" else np.uint16
+            for position, own in zip(images.positions, images.crop(values), strict=True):
+                if position in self.samples:
+                    arrays[f"{position}/{name}"] = own.astype(kind)
+
+    def write_samples(self) -> None:
+        """Store image, truth, label, confidence and what is kept of the sample images."""
+        arrays = {}
+        for position in sorted(self.samples):
+            level = self.kept.store.level(position)
+            arrays |= {
+                f"{position}/image": self.part.image(position),
+                f"{position}/truth": self.part.mask(position),
+                f"{position}/y_A": self.kept.store.label(position),
+                f"{position}/c_A": level,
+                f"{position}/kept": self.kept.kept(position)[0] != self.kept.ignore_index,
+            }
+        self.phase.write_arrays("samples", **arrays)
+
+    def finish(self, model: nn.Module) -> dict[str, Any]:
+        """Look a last time, and sum the phase up: what was kept of every class, the cases, the search for errors."""
+        self.visit(model, "end")
+        self.write_samples()
+        classes, count = self.session.data.classes, self.cases.count
+        predicted, kept = self.kept.store.histogram.sum(1), count.sum((0, 2))
+        known = count[:, :, :-1].sum(0).T  # rows true, columns labeled
+        total = int(count.sum())
+        return {
+            "kept": total,
+            "pixels": int(predicted.sum()),
+            "threshold": [none_for_nan(value) for value in self.kept.thresholds.confidence.tolist()],
+            "kept_share": [none_for_nan(k / p if p else math.nan) for k, p in zip(kept, predicted, strict=True)],
+            "mean_weight": float(self.cases.weight.sum() / max(total, 1)),
+            **{f"share_{case}": float(count[row].sum() / max(total, 1)) for row, case in enumerate(CASES)},
+            "label_miou": none_for_nan(mean_iou(known)),
+            "cases": case_table(self.cases, classes),
+            "auroc": {time: self._auroc(time) for time in TIMES},
+        }
+
+    def _auroc(self, time: str) -> dict[str, float | None]:
+        values = self.phase.arrays(f"probe_{time}")["auroc"].tolist()
+        return {name: none_for_nan(value) for name, value in zip(ErrorSearch.empty().auroc, values, strict=True)}
+
+
+def none_for_nan(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else float(value)

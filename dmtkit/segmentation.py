@@ -1,0 +1,272 @@
+"""Segmentation by mutual training of two models side by side: the loop of method.md §5.2, and what each phase is.
+
+Phase 0 trains A and B supervised on X. In each phase k both label U as they are at its start; the labels
+that A is surest of, class by class, fine-tune B, and those of B fine-tune A.
+"""
+
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from dmtkit.class_balance import class_thresholds
+from dmtkit.config import Config, SegmentationConfig
+from dmtkit.data.crops import Ahead, Crops
+from dmtkit.data.pictures import Part
+from dmtkit.data.segmentation import Scenes, load
+from dmtkit.errors import ConfigError, RunError
+from dmtkit.label_store import Kept, LabelStore, open_labels
+from dmtkit.labelling import Reader, confusion_matrices, label_images
+from dmtkit.methods import METHODS, Plan, phase_plans
+from dmtkit.models import build
+from dmtkit.models.weights import load_weights
+from dmtkit.phases import Session, Work, complete, reported
+from dmtkit.pixels import class_iou, mean_iou
+from dmtkit.probes import Probe
+from dmtkit.runs import Phase
+from dmtkit.seeds import derive
+from dmtkit.trainer import Recipe
+
+__all__ = ["check", "check_data", "load", "on_device", "phase_steps", "plans", "run_method"]
+
+OTHER = {"A": "B", "B": "A"}
+DROPPED = "labels-dropped"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model at the end of a phase: its folder, its weights and its labels of U (None once they were dropped)."""
+
+    phase: Phase
+    state: Mapping[str, torch.Tensor]
+    labels: LabelStore | None
+
+
+def run_method(name: str, session: Session) -> dict[str, object]:
+    """One method from phase 0 to the last; mIoU in percent of A, of B and of their mean, after every phase."""
+    config: SegmentationConfig = session.config
+    method = METHODS[name]
+    if method.teacher == "truth":
+        return headline([score_phase(session, name, 0, {"A": train_phase(session, Plan(name, model="A"))})])
+    states = {model: train_phase(session, Plan("supervised", model=model)) for model in models_of(config, "supervised")}
+    if method.teacher == "nobody":
+        return headline([score_phase(session, name, 0, states)])
+    scores = []
+    states = {model: states[model] for model in models_of(config, name)}
+    for k, ratio in enumerate(config.label_ratios, start=1):
+        teachers = {m: states[OTHER[m] if method.teacher == "other" else m] for m in states}  # as the phase starts
+        kept = {m: keep(teacher, ratio) for m, teacher in teachers.items()}
+        before, states = (
+            states,
+            {m: train_phase(session, Plan(name, k, ratio, method.rule, m), kept[m], states[m]) for m in states},
+        )
+        scores.append(score_phase(session, name, k, states))
+        drop_labels(config, before)
+    return headline(scores)
+
+
+def models_of(config: Config, name: str) -> tuple[str, ...]:
+    """Which models a method trains: two where each labels for the other; phase 0 trains what any method needs.
+
+    >>> models_of(SegmentationConfig(), "cbst"), models_of(SegmentationConfig(), "supervised")
+    (('A',), ('A', 'B'))
+    """
+    names = config.methods if name == "supervised" else (name,)
+    return ("A", "B") if any(METHODS[n].teacher == "other" for n in names) else ("A",)
+
+
+def keep(teacher: Trained, ratio: float) -> Kept | None:
+    """Of every class the share `ratio` of the teacher's labels that it is surest of; None if they were dropped."""
+    if teacher.labels is None:
+        return None
+    return Kept(teacher.labels, class_thresholds(torch.from_numpy(teacher.labels.histogram), ratio))
+
+
+def headline(scores: list[dict[str, float]]) -> dict[str, object]:
+    """What DONE.json says of a method: A's mIoU after the last phase is the method's, fixed before training (§8)."""
+    last = scores[-1] if len(scores[-1]) > 1 else {}
+    return {"miou": scores[-1]["A"], "phases": [score["A"] for score in scores], **last}
+
+
+def train_phase(session: Session, plan: Plan, kept: Kept | None = None, start: Trained | None = None) -> Trained:
+    """Train one model for one phase, from its own last weights or from its initialisation, and let it label U."""
+    phase = session.phase(plan)
+    probe = Probe(session, plan, phase, kept, reader_of(session)) if kept is not None else None
+    recipe = phase_recipe(session, plan)
+
+    def measure(model: nn.Module, phase: Phase) -> dict[str, Any]:
+        return measure_phase(session, plan, model, phase, probe)
+
+    work = Work(
+        recipe=recipe,
+        build=partial(starting_model, session, plan, start),
+        batches=lambda: Ahead(crops(session, plan, kept), recipe.steps, session.config.workers, session.device),
+        measure=measure,
+        check=lambda phase: read_trained(session, phase),
+        evaluate=partial(val_miou, session) if len(session.data.val) else None,
+        visits=probe.visits(recipe.steps) if probe else {},
+    )
+    return read_trained(session, complete(session, plan, work))
+
+
+def read_trained(session: Session, phase: Phase) -> Trained:
+    """What a complete phase of one model passes on; RunError if a file is damaged or of another run."""
+    state = phase.model()
+    if state is None:
+        raise RunError(f"{phase.folder}: its model is missing or damaged")
+    if (phase.folder / DROPPED).is_file():
+        return Trained(phase, reported(state), None)
+    labels = open_labels(phase.folder / "labels", phase.model_name, session.data.unlabeled.names)
+    return Trained(phase, reported(state), labels)
+
+
+def starting_model(session: Session, plan: Plan, start: Trained | None) -> nn.Module:
+    """The model as the phase starts: its own last weights, or newly initialised (A and B with seeds of their own)."""
+    config: SegmentationConfig = session.config
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(config.seed, "init", plan.model))
+        model = build(config.model, 3, len(session.data.classes), config.aspp_rates)
+    if start is not None:
+        model.load_state_dict(start.state)
+    elif source := {"A": config.init_a, "B": config.init_b}[plan.model]:
+        session.phase(plan).remark(f"model {plan.model}: {load_weights(model, source)}")
+    return model.to(session.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def crops(session: Session, plan: Plan, kept: Kept | None) -> Crops:
+    """Augmented crops of X and the kept labels; in phase 0 of what this model sees of X, or, for the oracle, of all."""
+    config, data = session.config, session.data
+    labeled, size = data.labeled, config.batch_labeled
+    if kept is None and plan.number:
+        raise RunError(f"{session.phase(plan).folder}: the labels it needs were dropped; remove the folders of this "
+                       "method and run again, or set keep_labels")  # fmt: skip
+    if kept is None:
+        size += config.batch_pseudo
+        labeled = {"A": data.left, "B": data.right}[plan.model]
+    if plan.method == "oracle":
+        labeled = Part(data.labeled.pictures, data.labeled.indices + data.unlabeled.indices)
+    return Crops(
+        labeled, data.unlabeled, kept, data.truth_known and kept is not None,
+        batch_labeled=size, batch_pseudo=config.batch_pseudo, crop=config.crop, scale=config.scale,
+        flip=config.flip, fill=data.fill, seed=derive(config.seed, "batches", plan.number, plan.model),
+    )  # fmt: skip
+
+
+def phase_steps(config: SegmentationConfig, data: Scenes, plan: Plan) -> int:
+    """Optimiser steps of a phase: an epoch is one pass over U, or, in phase 0, over what the model sees of X (§6)."""
+    batch = config.batch_labeled + config.batch_pseudo
+    if plan.number:
+        return config.epochs * math.ceil(len(data.unlabeled) / config.batch_pseudo)
+    if plan.method == "oracle":
+        whole = len(data.labeled) + len(data.unlabeled)
+        return config.epochs * len(config.label_ratios) * math.ceil(whole / batch)
+    seen = {"A": data.left, "B": data.right}[plan.model]
+    return config.baseline_epochs * math.ceil(len(seen) / batch)
+
+
+def phase_recipe(session: Session, plan: Plan) -> Recipe:
+    """The config's recipe for this phase; γ is constant, optimiser and poly schedule start anew (§5.2)."""
+    config: SegmentationConfig = session.config
+    shared = ("gamma1", "gamma2", "momentum", "weight_decay", "poly_power", "log_points", "checkpoint_seconds")
+    return Recipe(
+        steps=phase_steps(config, session.data, plan),
+        seed=derive(config.seed, "steps", plan.number, plan.model),
+        rule=plan.rule,
+        gamma_ramp=False,
+        lr=config.lr if plan.number else config.baseline_lr,
+        schedule="poly",
+        keeps=config.snapshot,
+        score="val_miou",
+        precision=session.precision,
+        **{name: getattr(config, name) for name in shared},
+    )
+
+
+def measure_phase(session: Session, plan: Plan, model: nn.Module, phase: Phase, probe: Probe | None) -> dict[str, Any]:
+    """Let the model label U for the next phase and, in the same pass, weigh the labels it was trained on."""
+    config, data = session.config, session.data
+    ratios = (*config.label_ratios, 1.0)
+    label_images(
+        model, data.unlabeled, data.sizes(data.unlabeled), reader_of(session), phase.folder / "labels",
+        phase.model_name, len(data.classes),
+        normalized_ratio=ratios[plan.number] if config.label_rule == "normalized" else None,
+        observe=probe.observe if probe else None,
+    )  # fmt: skip
+    return probe.finish(model) if probe else {}
+
+
+def score_phase(session: Session, method: str, number: int, trained: Mapping[str, Trained]) -> dict[str, float]:
+    """mIoU in percent of each model and of their mean on the test images, kept in the phase's own phase.json."""
+    data, phase = session.data, session.run.phase(method, number)
+    if not phase.done or set(phase.summary["miou"]) < set(trained):
+        models = {name: starting_model(session, Plan(method, model=name), found) for name, found in trained.items()}
+        found = confusion_matrices(models, data.test, data.sizes(data.test), reader_of(session), len(data.classes))
+        phase.write_arrays("confusion", **found)
+        iou = {name: [None if math.isnan(v) else v for v in class_iou(c).tolist()] for name, c in found.items()}
+        phase.finish({"miou": {name: mean_iou(confusion) for name, confusion in found.items()}, "iou": iou})
+    return phase.summary["miou"]
+
+
+def val_miou(session: Session, model: nn.Module) -> dict[str, float]:
+    """mIoU on the held-out images, for the curves and for the best snapshot."""
+    data = session.data
+    found = confusion_matrices({"A": model}, data.val, data.sizes(data.val), reader_of(session), len(data.classes))
+    return {"val_miou": mean_iou(found["A"])}
+
+
+def reader_of(session: Session) -> Reader:
+    """How this run reads whole images."""
+    config: SegmentationConfig = session.config
+    batch = config.batch_labeled + config.batch_pseudo
+    return Reader(session.device, session.data.fill, batch, config.eval_size, session.autocast)
+
+
+def drop_labels(config: SegmentationConfig, trained: Mapping[str, Trained]) -> None:
+    """Remove labels that no later phase needs, unless `keep_labels`; those of phase 0 serve the other methods too."""
+    for found in trained.values():
+        if not config.keep_labels and found.phase.number:
+            (found.phase.folder / DROPPED).touch()
+            shutil.rmtree(found.phase.folder / "labels", ignore_errors=True)
+
+
+def on_device(data: Scenes, device: torch.device) -> Scenes:
+    """The same data: images are read as they are needed."""
+    return data
+
+
+def plans(config: Config) -> list[Plan]:
+    """Every phase of every model that a run trains, each once."""
+    found = (
+        []
+        if set(config.methods) == {"oracle"}
+        else [Plan("supervised", model=m) for m in models_of(config, "supervised")]
+    )
+    for name in config.methods:
+        if METHODS[name].teacher == "truth":
+            found.append(Plan(name, model="A"))
+        elif METHODS[name].teacher != "nobody":
+            found += [plan for model in models_of(config, name) for plan in phase_plans(name, config, model)]
+    return found
+
+
+def check(config: SegmentationConfig) -> None:
+    """Refuse, before anything starts, what the config alone shows to be impossible."""
+    if not config.model.startswith("deeplab-"):
+        raise ConfigError(f"model: found {config.model!r}, expected deeplab-resnet101, -resnet50, -resnet18 or -tiny")
+    with torch.device("meta"):
+        build(config.model, 3, 2, config.aspp_rates)
+
+
+def check_data(config: SegmentationConfig, data: Scenes) -> None:
+    """Refuse, before anything starts, what this data cannot give, and weights that do not fit it."""
+    if "oracle" in config.methods and not data.truth_known:
+        raise ConfigError("methods: oracle needs the mask of every unlabeled image, which this data does not have")
+    needed = models_of(config, "supervised")
+    for name, source in (("A", config.init_a), ("B", config.init_b)):
+        if source and name in needed:
+            load_weights(build(config.model, 3, len(data.classes), config.aspp_rates), source)

@@ -56,10 +56,8 @@ def run(
 @data_app.command("check")
 def check_data(params: Params, override: Override = None) -> None:
     """Read all data of a params file and report every image that cannot be used."""
-    import torch
-
     from dmtkit.config import make_config
-    from dmtkit.data import load
+    from dmtkit.experiment import load
     from dmtkit.launch import parse_value
     from dmtkit.params import load_params
 
@@ -68,13 +66,8 @@ def check_data(params: Params, override: Override = None) -> None:
         values |= {name: parse_value(name, value) for name, value in _overrides(override or []).items()}
         values.pop("output_dir", None)
         data = load(make_config({"experiment": params.stem, **values}))
-    shape = "×".join(str(size) for size in data.test.pixels.shape[1:])
-    typer.echo(f"{len(data.classes)} classes, images {shape}; truth of U {'known' if data.truth_known else 'unknown'}")
-    for name in ("labeled", "unlabeled", "val", "test"):
-        part = getattr(data, name)
-        counts = torch.bincount(part.labels[part.labels >= 0], minlength=len(data.classes))
-        detail = f", {int(counts.min())} to {int(counts.max())} a class" if len(part) and counts.sum() else ""
-        typer.echo(f"  {name:10s} {len(part):7,d} images{detail}")
+    for line in data.overview():
+        typer.echo(line)
 
 
 @app.command()

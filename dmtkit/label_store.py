@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
@@ -20,7 +20,7 @@ from dmtkit.class_balance import ClassThresholds, keep_by_class
 from dmtkit.errors import RunError
 from dmtkit.files import TEMPORARY, cannot_write, read_arrays, read_json, write_arrays, write_json
 
-PARTS = {"label.u8": np.dtype(np.uint8), "level.u16": np.dtype("<u2")}
+PARTS: dict[str, np.dtype[Any]] = {"label.u8": np.dtype(np.uint8), "level.u16": np.dtype("<u2")}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def write_labels(folder: Path, owner: str) -> Iterator["Writer"]:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(parents=True)
-        files = {name: open(folder / f"{name}{TEMPORARY}", "wb") for name in PARTS}  # noqa: SIM115
+        files: dict[str, BinaryIO] = {name: open(folder / f"{name}{TEMPORARY}", "wb") for name in PARTS}  # noqa: SIM115
     except OSError as error:
         raise cannot_write(folder, error) from error
     writer = Writer(files)

@@ -1,6 +1,6 @@
 """Passes over whole images without augmentation: labels of U written to disk, models tested, weights explained."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from dmtkit.pseudo import LEVELS, read_logits
 class Images:
     """Consecutive images of a part, padded to one size, on the device; `sizes` are their own."""
 
-    positions: list[int]
+    positions: Sequence[int]
     pixels: Tensor
     sizes: list[tuple[int, int]]
 
@@ -60,7 +60,7 @@ class Reader:
     def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[Images]:
         """All images of a part in order; the next ones are read while the last are used."""
         least = self.eval_size or (0, 0)
-        groups = list(image_groups(part, sizes, self.batch, lambda h, w: (max(h, least[0]), max(w, least[1]))))
+        groups = list(image_groups(sizes, self.batch, lambda h, w: (max(h, least[0]), max(w, least[1]))))
         with ThreadPoolExecutor(2) as pool:
             coming = [pool.submit(self._read, part, *group) for group in groups[:2]]
             for number in range(len(groups)):
@@ -70,8 +70,8 @@ class Reader:
                 yield Images(ready[0], ready[1].to(self.device).float(), ready[2])
 
     def _read(
-        self, part: Part, positions: list[int], size: tuple[int, int]
-    ) -> tuple[list[int], Tensor, list[tuple[int, int]]]:
+        self, part: Part, positions: Sequence[int], size: tuple[int, int]
+    ) -> tuple[Sequence[int], Tensor, list[tuple[int, int]]]:
         images = [part.image(position) for position in positions]
         pixels = np.stack([pad_to(image, size, self.fill) for image in images])
         own = [(image.shape[0], image.shape[1]) for image in images]

@@ -5,6 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+
+@dataclass(frozen=True)
+class Measure:
+    """The headline metric of a task: its name in DONE.json, and in words."""
+
+    name: str
+    label: str
+
+
+MEASURES = {"classification": Measure("accuracy", "accuracy"), "segmentation": Measure("miou", "mIoU")}
 CASES = ("agree", "negative", "positive")  # agreement, negative and positive disagreement (method.md §3)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -145,7 +146,8 @@ def case_table(sums: CaseSums, classes: Sequence[str]) -> list[dict[str, float |
         counts = sums.count[number] if number < 3 else sums.count.sum(0)
         weights = sums.weight[number] if number < 3 else sums.weight.sum(0)
         right, known = np.diag(counts[:, :k]), counts[:, :k].sum(1)
-        for c, name in [*enumerate(classes), (slice(None), "all")]:
+        every: list[tuple[Any, str]] = [*enumerate(classes), (slice(None), "all")]
+        for c, name in every:
             count = int(counts[c].sum())
             row: dict[str, float | str] = {"case": case, "class": name, "count": count}
             row["share"] = count / max(int(sums.count.sum()), 1)

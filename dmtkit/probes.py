@@ -98,7 +98,7 @@ class Probe:
 
     def write_samples(self) -> None:
         """Store image, truth, label, confidence and what is kept of the sample images."""
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for position in sorted(self.samples):
             level = self.kept.store.level(position)
             arrays |= {

@@ -61,10 +61,13 @@ def predict(
         found.append(read_logits(model(images), None if given is None else torch.from_numpy(given[start:end])))
         start = end
     label, level, level_of_given = (
-        None if part[0] is None else torch.cat([values.cpu() for values in part]).numpy()
+        np.concatenate([values.cpu().numpy() for values in part if values is not None])
+        if part[0] is not None
+        else np.empty(0)
         for part in zip(*found, strict=True)
     )
-    return Predictions(label, level.astype(np.uint16), None if given is None else level_of_given.astype(np.uint16))
+    of_given = None if given is None else level_of_given.astype(np.uint16)
+    return Predictions(label, level.astype(np.uint16), of_given)
 
 
 def read_logits(

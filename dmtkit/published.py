@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 def tables() -> list[str]:
     """The names of the published tables.
 
-    >>> tables()
-    ['cifar10_4000']
+    >>> tables()[:2]
+    ['cifar10_4000', 'cityscapes_30']
     """
     with files("dmtkit").joinpath("published.csv").open(encoding="utf-8") as file:
         return sorted({row["table"] for row in csv.DictReader(file)})

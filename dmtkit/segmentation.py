@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from dmtkit.labelling import Reader, confusion_matrices, label_images
 from dmtkit.methods import METHODS, Plan, phase_plans
 from dmtkit.models import build
 from dmtkit.models.weights import load_weights
+from dmtkit.params import project_root
 from dmtkit.phases import Session, Work, complete, reported
 from dmtkit.pixels import class_iou, mean_iou
 from dmtkit.probes import Probe
@@ -49,7 +51,7 @@ class Trained:
 
 def run_method(name: str, session: Session) -> dict[str, object]:
     """One method from phase 0 to the last; mIoU in percent of A, of B and of their mean, after every phase."""
-    config: SegmentationConfig = session.config
+    config = config_of(session)
     method = METHODS[name]
     if method.teacher == "truth":
         return headline([score_phase(session, name, 0, {"A": train_phase(session, Plan(name, model="A"))})])
@@ -105,13 +107,24 @@ def train_phase(session: Session, plan: Plan, kept: Kept | None = None, start: T
     work = Work(
         recipe=recipe,
         build=partial(starting_model, session, plan, start),
-        batches=lambda: Ahead(crops(session, plan, kept), recipe.steps, session.config.workers, session.device),
+        batches=lambda: Ahead(crops(session, plan, kept), recipe.steps, config_of(session).workers, session.device),
         measure=measure,
         check=lambda phase: read_trained(session, phase),
         evaluate=partial(val_miou, session) if len(session.data.val) else None,
         visits=probe.visits(recipe.steps) if probe else {},
     )
     return read_trained(session, complete(session, plan, work))
+
+
+def weights_at(source: str) -> str | Path:
+    """`imagenet`, or a file relative to the project."""
+    return source if source == "imagenet" else project_root() / source
+
+
+def config_of(session: Session) -> SegmentationConfig:
+    """The run's settings."""
+    assert isinstance(session.config, SegmentationConfig)
+    return session.config
 
 
 def read_trained(session: Session, phase: Phase) -> Trained:
@@ -127,20 +140,20 @@ def read_trained(session: Session, phase: Phase) -> Trained:
 
 def starting_model(session: Session, plan: Plan, start: Trained | None) -> nn.Module:
     """The model as the phase starts: its own last weights, or newly initialised (A and B with seeds of their own)."""
-    config: SegmentationConfig = session.config
+    config = config_of(session)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(config.seed, "init", plan.model))
         model = build(config.model, 3, len(session.data.classes), config.aspp_rates)
     if start is not None:
         model.load_state_dict(start.state)
     elif source := {"A": config.init_a, "B": config.init_b}[plan.model]:
-        session.phase(plan).remark(f"model {plan.model}: {load_weights(model, source)}")
+        session.phase(plan).remark(f"model {plan.model}: {load_weights(model, weights_at(source))}")
     return model.to(session.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def crops(session: Session, plan: Plan, kept: Kept | None) -> Crops:
     """Augmented crops of X and the kept labels; in phase 0 of what this model sees of X, or, for the oracle, of all."""
-    config, data = session.config, session.data
+    config, data = config_of(session), session.data
     labeled, size = data.labeled, config.batch_labeled
     if kept is None and plan.number:
         raise RunError(f"{session.phase(plan).folder}: the labels it needs were dropped; remove the folders of this "
@@ -171,7 +184,7 @@ def phase_steps(config: SegmentationConfig, data: Scenes, plan: Plan) -> int:
 
 def phase_recipe(session: Session, plan: Plan) -> Recipe:
     """The config's recipe for this phase; γ is constant, optimiser and poly schedule start anew (§5.2)."""
-    config: SegmentationConfig = session.config
+    config = config_of(session)
     shared = ("gamma1", "gamma2", "momentum", "weight_decay", "poly_power", "log_points", "checkpoint_seconds")
     return Recipe(
         steps=phase_steps(config, session.data, plan),
@@ -189,7 +202,7 @@ def phase_recipe(session: Session, plan: Plan) -> Recipe:
 
 def measure_phase(session: Session, plan: Plan, model: nn.Module, phase: Phase, probe: Probe | None) -> dict[str, Any]:
     """Let the model label U for the next phase and, in the same pass, weigh the labels it was trained on."""
-    config, data = session.config, session.data
+    config, data = config_of(session), session.data
     ratios = (*config.label_ratios, 1.0)
     label_images(
         model, data.unlabeled, data.sizes(data.unlabeled), reader_of(session), phase.folder / "labels",
@@ -221,7 +234,7 @@ def val_miou(session: Session, model: nn.Module) -> dict[str, float]:
 
 def reader_of(session: Session) -> Reader:
     """How this run reads whole images."""
-    config: SegmentationConfig = session.config
+    config = config_of(session)
     batch = config.batch_labeled + config.batch_pseudo
     return Reader(session.device, session.data.fill, batch, config.eval_size, session.autocast)
 
@@ -269,4 +282,4 @@ def check_data(config: SegmentationConfig, data: Scenes) -> None:
     needed = models_of(config, "supervised")
     for name, source in (("A", config.init_a), ("B", config.init_b)):
         if source and name in needed:
-            load_weights(build(config.model, 3, len(data.classes), config.aspp_rates), source)
+            load_weights(build(config.model, 3, len(data.classes), config.aspp_rates), weights_at(source))

@@ -1,12 +1,25 @@
 """One look for every figure: Okabe–Ito colours, and never colour alone."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CASE_COLOURS = {"agree": "#009E73", "negative": "#E69F00", "positive": "#D55E00"}
 CASE_TITLES = {"agree": "agreement", "negative": "negative disagreement", "positive": "positive disagreement (w = 0)"}
 CASE_HATCHES = {"agree": "", "negative": "//", "positive": "xx"}
-METHOD_COLOURS = {"supervised": "#000000", "oracle": "#999999", "cl": "#CC79A7", "dmt": "#0072B2"}
-METHOD_MARKERS = {"supervised": "s", "oracle": "D", "cl": "^", "dmt": "o"}
+METHOD_COLOURS = {"supervised": "#000000", "oracle": "#999999", "cl": "#CC79A7", "cbst": "#CC79A7", "dmt": "#0072B2"}
+METHOD_MARKERS = {"supervised": "s", "oracle": "D", "cl": "^", "cbst": "^", "dmt": "o"}
+MODEL_LINES = {"A": "-", "B": "--", "A+B": ":"}
+SCORE_STYLES: dict[str, dict[str, Any]] = {
+    "w": {"color": "#0072B2", "ls": "-", "marker": "o"},
+    "p_B": {"color": "#56B4E9", "ls": "--", "marker": "s"},
+    "c_A": {"color": "#D55E00", "ls": "-.", "marker": "^"},
+    "p_B·c_A": {"color": "#000000", "ls": ":", "marker": "D"},
+}
+VOID_COLOUR = "#d9d9d9"
+WEIGHT_MAP = "cividis"
 OTHER_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#D55E00", "#F0E442")
 
 
@@ -37,3 +50,20 @@ def apply_style() -> None:
             "legend.frameon": False,
         },
     )
+
+
+def class_colours(classes: Sequence[str]) -> "np.ndarray":
+    """A colour for every class, 0–1; a first class named background is nearly black.
+
+    >>> class_colours(["background", "cat", "dog"]).shape
+    (3, 3)
+    """
+    import numpy as np
+    import seaborn as sns
+
+    dark = bool(classes) and classes[0] == "background"
+    n = len(classes) - dark
+    wheel = np.array(sns.husl_palette(max(n, 1), s=0.85, l=0.62))
+    stride = next((s for s in (7, 5, 3) if n % s and n > s), 1)  # neighbours in number lie apart in hue
+    colours = wheel[[(i * stride) % max(n, 1) for i in range(n)]]
+    return np.concatenate([np.full((1, 3), 0.12), colours]) if dark else colours

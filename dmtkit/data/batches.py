@@ -25,8 +25,8 @@ class Batch:
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, from which copies to the device need no waiting."""
         truth = None if self.truth is None else self.truth.pin_memory()
-        pinned = (values.pin_memory() for values in (self.images, self.label, self.confidence, self.trusted))
-        return Batch(*pinned, truth, self.names)
+        images, label = self.images.pin_memory(), self.label.pin_memory()
+        return Batch(images, label, self.confidence.pin_memory(), self.trusted.pin_memory(), truth, self.names)
 
 
 class Stream:

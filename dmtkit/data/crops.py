@@ -153,9 +153,9 @@ class Ahead:
 
 
 def image_groups(
-    part: Part, sizes: np.ndarray, batch: int, padded: Callable[[int, int], tuple[int, int]]
+    sizes: np.ndarray, batch: int, padded: Callable[[int, int], tuple[int, int]]
 ) -> Iterator[tuple[Sequence[int], tuple[int, int]]]:
-    """Consecutive positions of a part, at most `batch`, whose images are padded to one size; and that size."""
+    """Consecutive positions, at most `batch`, of images of these `sizes` whose images are padded to one size; and that size."""
     group: list[int] = []
     size = (0, 0)
     for position, (height, width) in enumerate(sizes.tolist()):

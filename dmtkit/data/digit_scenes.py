@@ -15,16 +15,15 @@ from dmtkit.data.pictures import Arrays, Colour, Mask
 from dmtkit.seeds import derive
 
 CLASSES = ("background", *"0123456789")
-INK = 0.45  # how much of a pixel must be ink for the pixel to belong to the digit
 
 
 @dataclass(frozen=True)
 class DigitScenes:
-    """`count` scenes of `size`×`size` pixels with 2 to 5 digits each, class d + 1 for digit d, 0 for background.
+    """`count` scenes of `size`×`size` pixels: balls that bear a digit, class d + 1 for digit d, 0 for the rest.
 
-    `difficulty`, 0 to 1, sets noise, clutter (strokes that are no digit), overlap and how little the ink
-    differs from what lies behind it. Scenes of different `first` never share a digit image:
-    `pool` (from, to) is the range of the 1 797 digits that is drawn from.
+    `difficulty`, 0 to 1, sets noise, clutter (balls that bear a scrawl instead of a digit are background),
+    overlap, and how little a digit differs in colour from its ball. `pool` is the range of the 1 797
+    digits that is drawn from: sets with different pools share no digit.
 
     >>> scenes = DigitScenes(count=3, size=32)
     >>> scenes.image(2).shape, int(scenes.mask(2).max()) <= 10
@@ -61,16 +60,16 @@ class DigitScenes:
 
     def _compose(self, index: int) -> tuple[Colour, Mask]:
         rng = np.random.default_rng(derive("scene", self.name, self.size, index))
-        hard, size = self.difficulty, self.size
-        picture, mask = _background(rng, size, hard), np.zeros((size, size), np.uint8)
-        for _ in range(rng.binomial(6, hard)):
-            _paint(picture, None, _stroke(rng, size), rng, hard, 0)
+        picture, mask = _background(rng, self.size), np.zeros((self.size, self.size), np.uint8)
         digits, truths = _digits()
-        for _ in range(rng.integers(2, 6)):
+        balls = [True] * rng.integers(2, 5) + [False] * rng.binomial(3, 0.7 * self.difficulty)
+        for bears_digit in rng.permutation(balls):
             which = int(rng.integers(*self.pool))
-            ink = _place(digits[which], rng, size, mask, hard)
-            _paint(picture, mask, ink, rng, hard, int(truths[which]) + 1)
-        picture += rng.normal(0, 6 + 26 * hard, picture.shape)
+            glyph = Image.fromarray(digits[which]) if bears_digit else _scrawl(rng)
+            disc, ink = _place(glyph, rng, mask, self.difficulty)
+            _paint(picture, disc, ink, rng, self.difficulty)
+            mask[disc > 0.5] = truths[which] + 1 if bears_digit else 0
+        picture += rng.normal(0, 5 + 25 * self.difficulty, picture.shape)
         return picture.clip(0, 255).round().astype(np.uint8), mask
 
 
@@ -82,44 +81,54 @@ def _digits() -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, " n"]]:
     return (bunch.images * (255 / 16)).round().astype(np.uint8), bunch.target.astype(np.uint8)
 
 
-def _background(rng: np.random.Generator, size: int, hard: float) -> Float[np.ndarray, "h w 3"]:
-    """A smooth field of two or three colours."""
-    coarse = rng.uniform(70, 185, (1, 1, 3)) + rng.uniform(-1, 1, (4, 4, 3)) * (15 + 45 * hard)
+def _background(rng: np.random.Generator, size: int) -> Float[np.ndarray, "h w 3"]:
+    """A smooth field of a few colours."""
+    coarse = rng.uniform(60, 195, (1, 1, 3)) + rng.uniform(-45, 45, (4, 4, 3))
     image = Image.fromarray(coarse.clip(0, 255).astype(np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(image).astype(np.float64)
 
 
 def _place(
-    digit: UInt8[np.ndarray, "8 8"], rng: np.random.Generator, size: int, mask: Mask, hard: float
-) -> Float[np.ndarray, "h w"]:
-    """The digit's ink, 0–1, enlarged and turned, at the least crowded of a few places: fewer tries, more overlap."""
-    side = int(rng.uniform(0.28, 0.42) * size)
-    angle = float(rng.uniform(-1, 1) * (6 + 16 * hard))
-    glyph = (
-        Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC).rotate(angle, Image.Resampling.BILINEAR)
-    )
-    places = rng.integers(0, size - side + 1, (1 + round(5 * (1 - hard)), 2))
+    glyph: Image.Image, rng: np.random.Generator, mask: Mask, hard: float
+) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
+    """Where a ball covers the picture and where its glyph has ink, 0–1: at the least crowded of a few places.
+
+    The harder, the fewer places are tried, and the more balls overlap.
+    """
+    size = len(mask)
+    side = int(rng.uniform(0.38, 0.48) * size)
+    turned = glyph.resize((round(0.8 * side),) * 2, Image.Resampling.BICUBIC)
+    turned = turned.rotate(float(rng.uniform(-1, 1) * 25 * hard), Image.Resampling.BILINEAR)
+    places = rng.integers(0, size - side + 1, (1 + round(7 * (1 - hard)), 2))
     y, x = min(places, key=lambda p: int((mask[p[0] : p[0] + side, p[1] : p[1] + side] > 0).sum()))
+    rows, columns = np.ogrid[:size, :size]
+    centre = (side - 1) / 2
+    distance = np.hypot(rows - y - centre, columns - x - centre)
+    disc = (side / 2 - distance).clip(0, 1)
     ink = np.zeros((size, size))
-    ink[y : y + side, x : x + side] = np.asarray(glyph) / 255
-    return ink
+    edge = round(0.1 * side)
+    high, wide = y + edge + turned.height, x + edge + turned.width
+    ink[y + edge : high, x + edge : wide] = np.asarray(turned)[: size - y - edge, : size - x - edge] / 255
+    return disc, ink
 
 
-def _stroke(rng: np.random.Generator, size: int) -> Float[np.ndarray, "h w"]:
-    """A straight or bent stroke, as thick as a digit's."""
-    canvas = Image.new("L", (size, size))
-    points = rng.uniform(-0.1, 1.1, 2) * size + np.cumsum(rng.normal(0, 0.16 * size, (3, 2)), 0)
-    ImageDraw.Draw(canvas).line([tuple(p) for p in points], fill=255, width=max(1, size // 22), joint="curve")
-    return np.asarray(canvas) / 255
+def _scrawl(rng: np.random.Generator) -> Image.Image:
+    """Strokes on a grid of 8×8 that are no digit."""
+    canvas = Image.new("L", (32, 32))
+    points = [tuple(p) for p in rng.uniform(4, 28, (4, 2))]
+    ImageDraw.Draw(canvas).line(points, fill=255, width=5, joint="curve")
+    return canvas.resize((8, 8), Image.Resampling.BOX)
 
 
 def _paint(
-    picture: Float[np.ndarray, "h w 3"], mask: Mask | None, ink: Float[np.ndarray, "h w"],
-    rng: np.random.Generator, hard: float, label: int,
-) -> None:  # fmt: skip
-    """Lay ink of a random colour over the picture, and its class over the mask."""
-    sign = rng.choice([-1, 1])
-    colour = picture.mean((0, 1)) + sign * rng.uniform(0.5, 1, 3) * (150 - 75 * hard)
-    picture += ink[..., None] * (colour.clip(0, 255) - picture)
-    if mask is not None:
-        mask[ink > INK] = label
+    picture: Float[np.ndarray, "h w 3"],
+    disc: Float[np.ndarray, "h w"],
+    ink: Float[np.ndarray, "h w"],
+    rng: np.random.Generator,
+    hard: float,
+) -> None:
+    """Lay a ball of a random dark colour over the picture, and its lighter ink over the ball."""
+    ball = rng.uniform(30, 150, 3)
+    contrast = rng.uniform(0.7, 1, 3) * (150 - 90 * hard)
+    picture += disc[..., None] * (ball - picture)
+    picture += (disc * ink)[..., None] * ((ball + contrast).clip(0, 255) - picture)

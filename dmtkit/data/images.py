@@ -62,6 +62,19 @@ class Data:
         """Whether every unlabeled image has a truth to measure against (it is never trained on)."""
         return bool((self.unlabeled.labels != UNKNOWN).all())
 
+    def overview(self) -> list[str]:
+        """The data in a few lines: classes, sizes, and what each part holds."""
+        shape = "×".join(str(size) for size in self.test.pixels.shape[1:])
+        lines = [
+            f"{len(self.classes)} classes, images {shape}; truth of U {'known' if self.truth_known else 'unknown'}"
+        ]
+        for name in ("labeled", "unlabeled", "val", "test"):
+            part = getattr(self, name)
+            counts = torch.bincount(part.labels[part.labels >= 0], minlength=len(self.classes))
+            detail = f", {int(counts.min())} to {int(counts.max())} a class" if len(part) and counts.sum() else ""
+            lines.append(f"  {name:10s} {len(part):7,d} images{detail}")
+        return lines
+
     def describe(self) -> dict[str, object]:
         """Class names, who is in which part, and a checksum of all pixels and labels."""
         parts = {name: getattr(self, name) for name in ("labeled", "unlabeled", "val", "test")}

@@ -73,7 +73,7 @@ def show(
         box = (x0 * fx, y0 * fy, min(x1 * fx, w), min(y1 * fy, h))
         part = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
         seen[rows, columns] = np.asarray(part)
-    y, x = _nearest(y0, y1, fy, h), _nearest(x0, x1, fx, w)
+    y, x = _nearest(y0, y1, h, view.height), _nearest(x0, x1, w, view.width)
     maps = []
     for values, outside in nearest:
         canvas = np.full(view.crop, outside, values.dtype)
@@ -90,9 +90,9 @@ def _inside(start: int, length: int, size: int) -> tuple[slice, int, int]:
     return slice(first - start, last - start), first, last
 
 
-def _nearest(start: int, end: int, factor: float, size: int) -> Int64[np.ndarray, " m"]:
-    """The source row (or column) of each row of the scaled image."""
-    return np.minimum(((np.arange(start, end) + 0.5) * factor).astype(np.int64), size - 1)
+def _nearest(start: int, end: int, size: int, scaled: int) -> Int64[np.ndarray, " m"]:
+    """The source row (or column) below the middle of each row of the scaled image: in whole numbers, so exact."""
+    return (2 * np.arange(start, end) + 1) * size // (2 * scaled)
 
 
 def pad_to(

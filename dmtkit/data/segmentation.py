@@ -62,6 +62,26 @@ class Scenes:
         counts = self.survey.counts[list(part.indices)]
         return counts if each else counts.sum(0)
 
+    def overview(self) -> list[str]:
+        """The data in a few lines: classes, sizes, and what each part holds."""
+        low, high = self.survey.sizes.min(0), self.survey.sizes.max(0)
+        shape = f"{low[0]}×{low[1]}" + ("" if (low == high).all() else f" to {high[0]}×{high[1]}")
+        lines = [
+            f"{len(self.classes)} classes, images {shape}; truth of U {'known' if self.truth_known else 'unknown'}"
+        ]
+        for name in ("labeled", "unlabeled", "val", "test"):
+            part = getattr(self, name)
+            counts = self.class_counts(part)
+            absent = [c for c, n in zip(self.classes, counts, strict=False) if not n] if counts[:-1].any() else []
+            void = 100 * counts[-1] / max(counts.sum(), 1)
+            lines.append(
+                f"  {name:10s} {len(part):7,d} images, {void:.1f} % of their pixels void"
+                if len(part)
+                else f"  {name:10s}       0 images"
+            )
+            lines += [f"             no pixel of: {', '.join(absent)}"] if absent and len(part) else []
+        return lines
+
     def describe(self) -> dict[str, object]:
         """Class names, who is in which part, and a checksum of the data."""
         names = {name: getattr(self, name).names for name in ("labeled", "unlabeled", "val", "test", "left", "right")}
@@ -130,9 +150,9 @@ def load(config: SegmentationConfig) -> Scenes:
 def _pictures(config: SegmentationConfig) -> tuple[Pictures, int, tuple[str, ...]]:
     """Training and test images as one set, how many of them train, and the class names."""
     if config.dataset == "scenes":
-        shape = {"size": config.scene_size, "difficulty": config.scene_difficulty}
-        train = DigitScenes(config.scenes, **shape, name="train", pool=TRAIN_DIGITS)
-        test = DigitScenes(TEST_SCENES, **shape, name="test", pool=TEST_DIGITS)
+        size, difficulty = config.scene_size, config.scene_difficulty
+        train = DigitScenes(config.scenes, size, difficulty, "train", TRAIN_DIGITS)
+        test = DigitScenes(TEST_SCENES, size, difficulty, "test", TEST_DIGITS)
         return Joined(train.in_memory(), test.in_memory()), config.scenes, digit_scenes.CLASSES
     folder = data_dir(config)
     if config.dataset == "voc":

@@ -15,7 +15,7 @@ def build_backbone(name: str) -> tuple[nn.Module, int]:
     """The backbone that `name` means, newly initialised, and the number of its feature channels.
 
     >>> build_backbone("tiny")[1]
-    64
+    48
     """
     if name == "tiny":
         return TinyBackbone(), TinyBackbone.channels
@@ -71,20 +71,20 @@ class TinyBackbone(nn.Module):
 
     >>> import torch
     >>> TinyBackbone()(torch.zeros(1, 3, 64, 64)).shape
-    torch.Size([1, 64, 16, 16])
+    torch.Size([1, 48, 16, 16])
     """
 
-    channels = 64
+    channels = 48
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             _conv(3, 24, stride=2),
-            _conv(24, 48),
-            _conv(48, 64, stride=2),
-            _conv(64, 64),
-            _conv(64, 64, dilation=2),
-            _conv(64, 64, dilation=2),
+            _conv(24, 48, stride=2),
+            _conv(48, 48),
+            _conv(48, 48),
+            _conv(48, 48, dilation=2),
+            _conv(48, 48, dilation=2),
         )
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d i j"]:

@@ -4,10 +4,10 @@ BIN := .venv/bin
 PAPERMILL := $(BIN)/papermill
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint lab bench docs constraints clean
+.PHONY: help setup demo demo-segmentation test test-all lint lab bench docs constraints clean
 
 help:  ## say what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 setup: .venv/ready  ## make .venv with the tested versions
 
@@ -19,6 +19,9 @@ setup: .venv/ready  ## make .venv with the tested versions
 
 demo: setup  ## train on real handwriting (2 to 4 minutes on 2 cores) and render the notebook
 	$(BIN)/dmtkit run params/digits.yaml
+
+demo-segmentation: setup  ## train two models on digit scenes (under 5 minutes on 2 cores): weight maps and all
+	$(BIN)/dmtkit run params/scenes.yaml
 
 test: setup  ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -4,10 +4,14 @@ import datetime
 import json
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+from dmtkit.config import make_config
 from dmtkit.environment import commit, machine
+from dmtkit.experiment import run_methods
+from dmtkit.params import load_params
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -39,3 +43,33 @@ def summary(values: list[float]) -> dict[str, float]:
     """Mean, standard deviation and number of values."""
     spread = statistics.stdev(values) if len(values) > 1 else float("nan")
     return {"mean": round(statistics.mean(values), 3), "sd": round(spread, 3), "n": len(values)}
+
+
+def over_seeds(
+    params: str, variants: list[dict[str, Any]], pairs: list[tuple[str, str]], metric: str
+) -> dict[str, Any]:
+    """Run an experiment in each of its `variants` (a seed, a split); every method's metric, and paired differences."""
+    values = load_params(ROOT / "params" / f"{params}.yaml")
+    rows, runs = [], []
+    for variant in variants:
+        started = time.monotonic()
+        name = "_".join(f"{key}-{value}" for key, value in variant.items())
+        folder = ROOT / "outputs" / "benchmarks" / f"{params}_{name}"
+        run = run_methods(make_config({**values, **variant}), output_dir=folder)
+        found = {method: round(result[metric], 2) for method, result in run.results.items()}
+        rows.append({**variant, "seconds": round(time.monotonic() - started, 1), **found})
+        runs.append(run)
+        print(rows[-1], flush=True)
+    differences = {
+        f"{a} - {b}": {
+            "per_seed": [round(row[a] - row[b], 2) for row in rows],
+            **summary([row[a] - row[b] for row in rows]),
+        }
+        for a, b in pairs
+    }
+    return {
+        "per_seed": rows,
+        metric: {name: summary([row[name] for row in rows]) for name in values["methods"]},
+        "paired_difference": differences,
+        "runs": runs,
+    }

@@ -151,34 +151,35 @@ class SegmentationConfig(Config):
     train_list: str = "train"
     test_list: str = "val"
     labeled_list: str | None = None
-    denominator: Annotated[float, Field(ge=1)] | None = 20
+    denominator: Annotated[float, Field(ge=1)] | None = 6
     split: Annotated[int, Field(ge=0, le=999)] = 0
     val: Annotated[int, Field(ge=0)] = 0
     sampling: Literal["all", "dms"] = "all"
     resize: Size | None = None
     scenes: Positive = 480
-    scene_size: Annotated[int, Field(ge=16, le=1024)] = 64
-    scene_difficulty: Annotated[float, Field(ge=0, le=1)] = 0.5
+    scene_size: Annotated[int, Field(ge=16, le=1024)] = 48
+    scene_difficulty: Annotated[float, Field(ge=0, le=1)] = 0.1
     # models and schedule
     model: str = "deeplab-tiny"
-    aspp_rates: tuple[Positive, ...] = (1, 2, 4)
+    label_ratios: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    aspp_rates: tuple[Positive, ...] = (1, 2)
     init_a: str | None = None
     init_b: str | None = None
-    epochs: Positive = 4
-    baseline_epochs: Positive = 100
-    batch_labeled: Positive = 2
-    batch_pseudo: Positive = 14
-    lr: Annotated[float, Field(gt=0)] = 0.02
-    baseline_lr: Annotated[float, Field(gt=0)] = 0.05
+    epochs: Positive = 14
+    baseline_epochs: Positive = 90
+    batch_labeled: Positive = 4
+    batch_pseudo: Positive = 12
+    lr: Annotated[float, Field(gt=0)] = 0.05
+    baseline_lr: Annotated[float, Field(gt=0)] = 0.1
     poly_power: Annotated[float, Field(ge=0)] = 0.9
     snapshot: Literal["last", "best"] = "last"
     # pseudo labels and the dynamic loss
     label_rule: Literal["argmax", "normalized"] = "argmax"
-    gamma1: Annotated[float, Field(ge=0)] = 5.0
-    gamma2: Annotated[float, Field(ge=0)] = 5.0
+    gamma1: Annotated[float, Field(ge=0)] = 3.0
+    gamma2: Annotated[float, Field(ge=0)] = 3.0
     # augmentation and evaluation
-    crop: Size = (64, 64)
-    scale: tuple[float, float] = (0.5, 1.5)
+    crop: Size = (48, 48)
+    scale: tuple[float, float] = (0.7, 1.4)
     flip: bool = False
     eval_size: Size | None = None
     # how it is computed

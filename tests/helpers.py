@@ -20,13 +20,29 @@ TINY = {
     "methods": ("supervised", "cl", "dmt"),
 }
 
+TINY_SEGMENTATION = {
+    "task": "segmentation",
+    "scenes": 16,
+    "scene_size": 24,
+    "denominator": 4,
+    "crop": (24, 24),
+    "epochs": 1,
+    "baseline_epochs": 3,
+    "label_ratios": (0.5, 1.0),
+    "batch_labeled": 1,
+    "batch_pseudo": 5,
+    "log_points": 2,
+    "device": "cpu",
+    "methods": ("supervised", "cbst", "dmt"),
+}
+
 
 def fingerprint(folder: Path) -> dict[str, str]:
     """A checksum of everything a run computed; times and process numbers are left out."""
     bits = {"metrics.jsonl": (folder / "metrics.jsonl").read_text(), "split": (folder / "split.json").read_text()}
     done = json.loads((folder / "DONE.json").read_text())
     bits["DONE"] = json.dumps({key: value for key, value in done.items() if key != "seconds"})
-    for path in sorted(folder.glob("*/phase_*/*")):
+    for path in sorted(p for p in folder.glob("*/phase_*/**/*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         if path.suffix == ".npz":
             with np.load(path) as arrays:
@@ -38,10 +54,13 @@ def fingerprint(folder: Path) -> dict[str, str]:
                 f"{part}.{key}": value for part in ("model", "kept") for key, value in state.get(part, {}).items()
             }
             content = b"".join(key.encode() + value.numpy().tobytes() for key, value in sorted(tensors.items()))
-        else:
+        elif path.suffix == ".json":
             summary = json.loads(path.read_text())
-            summary.pop("seconds")
+            for key in ("seconds", "owner"):  # the owner's name carries its file's checksum
+                summary.pop(key, None)
             content = json.dumps(summary).encode()
+        else:
+            content = path.read_bytes()
         bits[name] = hashlib.sha256(content).hexdigest()
     return bits
 

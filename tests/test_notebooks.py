@@ -10,22 +10,25 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from filelock import FileLock
 from papermill import inspect_notebook
 
-from dmtkit.config import ClassificationConfig
-from tests.helpers import TINY, make_tree
+from dmtkit.config import TASKS
+from tests.helpers import TINY, TINY_SEGMENTATION, make_tree
+from tests.trees import make_voc_style, save_mask
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def tiny(*more):
-    """TINY as arguments of the command line."""
-    pairs = {**TINY, "checkpoint_seconds": 0, "methods": "supervised,dmt", "label_ratios": "0.1,0.2"} | dict(more)
-    return [word for name, value in pairs.items() for word in ("-p", name, str(value))]
+def tiny(*more, values=TINY):
+    """Small values as arguments of the command line."""
+    pairs = {**values, "checkpoint_seconds": 0, "methods": "supervised,dmt"} | dict(more)
+    texts = {name: ",".join(map(str, v)) if isinstance(v, tuple) else str(v) for name, v in pairs.items()}
+    return [word for name, value in texts.items() for word in ("-p", name, value)]
 
 
 def dmtkit(*words, **options):
@@ -52,17 +55,18 @@ def test_structure(path):
             assert cell.source.count("\n") < 25
 
 
-def test_parameters_are_the_configs_with_the_same_defaults():
-    notebook = nbformat.read(ROOT / "notebooks" / "classification.ipynb", as_version=4)
+@pytest.mark.parametrize("task", list(TASKS))
+def test_parameters_are_the_configs_with_the_same_defaults(task):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{task}.ipynb", as_version=4)
     (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     values: dict = {}
     exec(compile(ast.parse(cell.source), "parameters", "exec"), values)
     values.pop("__builtins__")
     values.pop("__annotations__", None)
     values.pop("output_dir")
-    assert ClassificationConfig.model_validate(values) == ClassificationConfig()
-    assert set(values) == set(ClassificationConfig.model_fields)
-    helped = inspect_notebook(str(ROOT / "notebooks" / "classification.ipynb"))
+    assert TASKS[task].model_validate(values) == TASKS[task]()
+    assert set(values) == set(TASKS[task].model_fields)
+    helped = inspect_notebook(str(ROOT / "notebooks" / f"{task}.ipynb"))
     assert all(parameter["help"] for parameter in helped.values()), "papermill --help-notebook explains every one"
 
 
@@ -86,6 +90,49 @@ def test_command_line_runs_the_notebook_and_a_second_time_does_nothing(tmp_path)
     second = dmtkit(*words)
     assert second.returncode == 0
     assert "nothing to do" in second.stdout
+
+
+@pytest.mark.slow
+def test_the_segmentation_notebook_runs_from_the_command_line(tmp_path):
+    folder = tmp_path / "run"
+    words = ["run", "params/scenes.yaml", *tiny(("methods", "supervised,cbst,dmt"), values=TINY_SEGMENTATION)]
+    found = dmtkit(*words, "--output", folder)
+    assert found.returncode == 0, found.stderr[-3000:]
+    assert "test mIoU" in found.stdout
+    assert "A+B" in found.stdout
+    done = json.loads((folder / "DONE.json").read_text())
+    assert {"miou", "phases", "A", "B", "A+B"} == set(done["results"]["dmt"])
+    figures = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert {
+        "phases",
+        "class_iou",
+        "weights_dmt_0",
+        "kept_dmt",
+        "label_quality_dmt",
+        "error_search_cbst",
+        "roc_dmt",
+    } <= figures
+    again = dmtkit(*words, "--output", folder)
+    assert "nothing to do" in again.stdout
+
+
+@pytest.mark.slow
+def test_data_check_names_bad_masks_and_a_run_on_them_writes_nothing(tmp_path):
+    tree = make_voc_style(tmp_path / "data")
+    params = tmp_path / "own.yaml"
+    params.write_text(f"task: segmentation\ndataset: folder\ndata_dir: {tree}\nclasses: [a, b, c]\ndenominator: 4\n")
+    good = dmtkit("data", "check", params)
+    assert good.returncode == 0, good.stderr
+    assert "3 classes, images 24×20 to 30×32" in good.stdout
+    save_mask(tree / "SegmentationClass" / "im_000.png", np.zeros((5, 5), np.uint8))
+    save_mask(tree / "SegmentationClass" / "im_004.png", np.full((24, 32), 7, np.uint8))
+    for words in (["data", "check", params], ["run", params, "--output", tmp_path / "run"]):
+        bad = dmtkit(*words)
+        assert bad.returncode == 2
+        assert "im_000: the mask is 5×5" in bad.stderr
+        assert "im_004: the mask holds label 7" in bad.stderr
+        assert "Traceback" not in bad.stderr
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

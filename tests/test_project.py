@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dmtkit.config import ClassificationConfig, make_config
+from dmtkit.config import ClassificationConfig, SegmentationConfig, make_config
 from dmtkit.experiment import check
 from dmtkit.params import load_params
 
@@ -19,36 +19,32 @@ PARAMS = sorted((ROOT / "params").glob("*.yaml"))
 
 # What each module may import of ours; those not listed are the foundation that any module may use.
 FOUNDATION = {"errors", "compat", "seeds", "style", "interrupts"}
+TASK_MODULE = {"config", "data", "methods", "metrics", "models", "phases", "pseudo", "runs", "trainer"}
 ARROWS = {
     "config": set(),
     "files": set(),
     "dynamic": set(),
     "pseudo": set(),
+    "class_balance": {"pseudo"},
     "metrics": set(),
+    "pixels": {"dynamic"},
     "optim": set(),
+    "params": {"config"},
     "models": {"config"},
     "data": {"config", "params"},
     "environment": {"config"},
     "runs": {"config", "files"},
     "run_folder": {"config", "files", "params", "runs"},
+    "label_store": {"class_balance", "files"},
     "published": set(),
-    "params": {"config"},
     "trainer": {"dynamic", "metrics", "optim", "data"},
-    "explain": {"config", "dynamic", "metrics", "pseudo"},
     "methods": {"config", "dynamic", "published"},
     "phases": {"config", "data", "methods", "run_folder", "runs", "trainer"},
-    "classification": {
-        "config",
-        "data",
-        "explain",
-        "methods",
-        "metrics",
-        "models",
-        "phases",
-        "pseudo",
-        "runs",
-        "trainer",
-    },
+    "explain": {"config", "dynamic", "metrics", "pseudo"},
+    "labelling": {"class_balance", "data", "dynamic", "label_store", "models", "pixels", "pseudo"},
+    "probes": {"data", "dynamic", "label_store", "labelling", "methods", "metrics", "pixels", "pseudo", "runs"},
+    "classification": TASK_MODULE | {"explain"},
+    "segmentation": TASK_MODULE | {"class_balance", "label_store", "labelling", "params", "pixels", "probes"},
     "experiment": {"config", "environment", "methods", "phases", "run_folder", "runs"},
     "report": {"metrics", "published", "runs"},
     "plots": {"data", "metrics", "runs"},
@@ -122,8 +118,9 @@ def test_params_files_are_sound(path):
         assert f"# {word}" in head, f"the header lacks {word}"
 
 
-def test_the_defaults_are_those_of_digits():
+def test_the_defaults_are_those_of_the_demonstrations():
     assert make_config(load_params(ROOT / "params" / "digits.yaml")) == ClassificationConfig()
+    assert make_config(load_params(ROOT / "params" / "scenes.yaml")) == SegmentationConfig()
 
 
 def test_importing_dmtkit_loads_nothing_heavy():

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from dmtkit.metrics import CASES
 from dmtkit.plots.common import nothing
@@ -34,7 +35,10 @@ def plot_class_frequencies(data: "Scenes", ax: Axes | None = None) -> Axes:
     ax.set_xticks(
         np.arange(k) + 0.4 - width / 2, data.classes, rotation=35 if k > 8 else 0, ha="right" if k > 8 else "center"
     )
-    ax.set(yscale="log", ylabel="share of pixels (%)", title="Classes are far from equally frequent")
+    ax.set(yscale="log", ylabel="share of pixels (%)", title="How frequent each class is")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.legend()
     ax.grid(False, axis="x")
     return ax

@@ -32,7 +32,7 @@ def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
                 numbers, values = [0, *numbers], [start[model], *values]
             ax.plot(numbers, values, label=label, ls=line, **style)
             ax.set_xticks(numbers)
-    ax.set(xlabel="phase", ylabel=f"test {measure.label} (%)", title=f"{measure.label} after every phase".capitalize())
+    ax.set(xlabel="phase", ylabel=f"test {measure.label} (%)", title=f"Test {measure.label} after every phase")
     ax.legend(title="last phase", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 

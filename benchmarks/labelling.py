@@ -1,0 +1,90 @@
+"""What labelling costs beside plain inference over the same images, in time, bytes and peak memory.
+
+Usage: python -m benchmarks.labelling
+"""
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.common import write_result
+from dmtkit.data.digit_scenes import DigitScenes
+from dmtkit.data.pictures import Part
+from dmtkit.labelling import Reader, label_images
+from dmtkit.models import build
+
+CASES = {  # model, classes, images, size, head rates
+    "deeplab-tiny, 400 scenes of 48×48, 11 classes": ("deeplab-tiny", 11, 400, 48, (1, 2)),
+    "deeplab-resnet18, 24 scenes of 240×240, 11 classes": ("deeplab-resnet18", 11, 24, 240, (6, 12)),
+    "deeplab-resnet101, 6 scenes of 321×321, 21 classes": ("deeplab-resnet101", 21, 6, 321, (6, 12)),
+}
+REPEATS = 5
+COUNTS = (100, 500, 2000)
+
+
+@torch.inference_mode()
+def plain(model: nn.Module, part: Part, batch: int) -> None:
+    """Read, predict, and take the class of every pixel."""
+    model.eval()
+    for start in range(0, len(part), batch):
+        images = np.stack([part.image(i) for i in range(start, min(len(part), start + batch))])
+        model(torch.from_numpy(images).permute(0, 3, 1, 2).float()).argmax(1).to(torch.uint8).numpy()
+
+
+def ratio(name: str, classes: int, count: int, size: int, rates: tuple[int, ...]) -> dict[str, float]:
+    """Medians of interleaved repeats."""
+    torch.manual_seed(0)
+    model = build(name, 3, classes, rates).to(memory_format=torch.channels_last)
+    arrays = DigitScenes(count, size).in_memory()
+    part, sizes, batch = Part(arrays, tuple(range(count))), np.full((count, 2), size), 16 if size < 100 else 2
+    times: dict[str, list[float]] = {"plain": [], "labelling": []}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "labels")
+        for _ in range(REPEATS + 1):
+            started = time.perf_counter()
+            plain(model, part, batch)
+            middle = time.perf_counter()
+            label_images(model, part, sizes, Reader(torch.device("cpu"), (0, 0, 0), batch), folder, "m", classes)
+            times["plain"].append(middle - started)
+            times["labelling"].append(time.perf_counter() - middle)
+        stored = sum((folder / part).stat().st_size for part in ("label.u8", "level.u16"))
+    median = {key: statistics.median(values[1:]) for key, values in times.items()}
+    return {
+        "plain_seconds": round(median["plain"], 3),
+        "labelling_seconds": round(median["labelling"], 3),
+        "ratio": round(median["labelling"] / median["plain"], 3),
+        "bytes_a_pixel": stored / (count * size * size),
+    }
+
+
+def peak(count: int) -> float:
+    """Peak memory in MiB of a process of its own that labels `count` scenes, composed as they are read."""
+    command = [sys.executable, "-m", "benchmarks.labelling", str(count)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def label_and_report(count: int) -> None:
+    model = build("deeplab-tiny", 3, 11, (1, 2))
+    part, sizes = Part(DigitScenes(count), tuple(range(count))), np.full((count, 2), 64)
+    with tempfile.TemporaryDirectory() as place:
+        label_images(model, part, sizes, Reader(torch.device("cpu"), (0, 0, 0), 16), Path(place, "labels"), "m", 11)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main() -> None:
+    results = {"time": {name: ratio(*case) for name, case in CASES.items()}}
+    results["peak_memory_mib"] = {str(count): round(peak(count), 1) for count in COUNTS}  # type: ignore[assignment]
+    print(results)
+    write_result("labelling", results)
+
+
+if __name__ == "__main__":
+    label_and_report(int(sys.argv[1])) if len(sys.argv) > 1 else main()

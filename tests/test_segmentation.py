@@ -1,0 +1,269 @@
+"""The loop of two models: who learns from whom, resume at any point, and every switch of the recipe."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from dmtkit import segmentation
+from dmtkit.config import make_config
+from dmtkit.data.segmentation import load
+from dmtkit.errors import ConfigError, RunError, TrainingError
+from dmtkit.experiment import check, run_methods, total_steps
+from dmtkit.runs import load_run
+from tests.helpers import TINY_SEGMENTATION, fingerprint
+from tests.trees import make_voc_style
+
+CONFIG = make_config({**TINY_SEGMENTATION, "checkpoint_seconds": 0})
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, data):
+    return run_methods(CONFIG, data, tmp_path_factory.mktemp("whole") / "run")
+
+
+class Stop(Exception):
+    """Ends a run from within."""
+
+
+def stop_after(count):
+    calls = iter(range(count))
+
+    def progress(_):
+        if next(calls, None) is None:
+            raise Stop
+
+    return progress
+
+
+def test_results_name_both_models_and_their_mean(whole):
+    results = whole.results
+    assert {"miou", "phases", "A", "B", "A+B"} == set(results["dmt"]) == set(results["supervised"])
+    assert results["dmt"]["miou"] == results["dmt"]["A"] == results["dmt"]["phases"][-1], "the headline is A"
+    assert set(results["cbst"]) == {"miou", "phases"}
+    assert whole.done["split"] == CONFIG.split
+    assert len(results["dmt"]["phases"]) == 2
+
+
+def test_a_run_tells_its_progress_to_the_end(data, tmp_path):
+    seen = []
+    run_methods(make_config({**TINY_SEGMENTATION, "methods": ("dmt",)}), data, tmp_path / "run", progress=seen.append)
+    steps = [p.step for p in seen]
+    assert steps == sorted(steps)
+    assert steps[-1] == seen[-1].steps == total_steps(make_config({**TINY_SEGMENTATION, "methods": ("dmt",)}), data)
+    assert {p.model for p in seen} == {"A", "B"}
+
+
+@pytest.mark.parametrize("count", [0, 2, 3, 4, 7, 9, 12, 14, 19, 22])
+def test_stopped_anywhere_it_ends_in_the_same_bits(tmp_path, data, whole, count):
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(count))
+    assert not load_run(tmp_path / "run").finished
+    run_methods(CONFIG, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == fingerprint(whole.path)
+
+
+def test_workers_and_checkpoints_change_nothing(tmp_path, whole):
+    config = make_config({**TINY_SEGMENTATION, "workers": 2, "checkpoint_seconds": 3600})
+    run_methods(config, None, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == fingerprint(whole.path)
+
+
+def test_ctrl_c_while_labelling_loses_nothing(tmp_path, data, whole, monkeypatch):
+    real, calls = segmentation.label_images, []
+
+    def label(*words, **more):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*words, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(segmentation, "label_images", label)
+        with pytest.raises(KeyboardInterrupt, match="run the same again"):
+            run_methods(CONFIG, data, tmp_path / "run")
+    run_methods(CONFIG, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == fingerprint(whole.path)
+
+
+@pytest.mark.parametrize("name", ["label.u8", "index.json", "histogram.npz"])
+@pytest.mark.filterwarnings("ignore:.*damaged file")
+def test_damaged_labels_are_made_again_from_the_model(tmp_path, data, whole, name):
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(15))
+    (victim,) = (tmp_path / "run").glob(f"supervised/phase_0/B/labels/{name}")
+    victim.write_bytes(victim.read_bytes()[:-7])
+    run_methods(CONFIG, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == fingerprint(whole.path)
+    assert "damaged file" in (tmp_path / "run" / "notes.log").read_text()
+
+
+@pytest.mark.filterwarnings("ignore:.*damaged")
+def test_labels_of_another_run_are_not_taken(tmp_path, data, whole):
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(15))
+    index = tmp_path / "run" / "supervised" / "phase_0" / "A" / "labels" / "index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), "owner": "model-of-another-run.pt"}))
+    run_methods(CONFIG, data, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == fingerprint(whole.path)
+    assert "labels of another model" in (tmp_path / "run" / "notes.log").read_text()
+
+
+def test_each_model_learns_the_others_labels_as_the_phase_starts(tmp_path, data, monkeypatch):
+    taught = []
+    real = segmentation.train_phase
+
+    def train_phase(session, plan, kept=None, start=None):
+        if kept is not None:
+            taught.append((plan.method, plan.number, plan.model, kept.store.folder.relative_to(tmp_path / "run")))
+        return real(session, plan, kept, start)
+
+    monkeypatch.setattr(segmentation, "train_phase", train_phase)
+    run_methods(CONFIG, data, tmp_path / "run")
+    told = {(method, number, model): str(folder) for method, number, model, folder in taught}
+    assert told["dmt", 1, "A"] == "supervised/phase_0/B/labels"
+    assert told["dmt", 1, "B"] == "supervised/phase_0/A/labels"
+    assert told["dmt", 2, "A"] == "dmt/phase_1/B/labels"
+    assert told["dmt", 2, "B"] == "dmt/phase_1/A/labels", "not A of phase 2, which is trained by then"
+    assert told["cbst", 2, "A"] == "cbst/phase_1/A/labels"
+
+
+def test_a_phase_starts_from_its_own_models_last_weights(whole):
+    def weights(place):
+        (path,) = whole.path.glob(f"{place}/model-*.pt")
+        return torch.load(path, weights_only=True)["model"]["backbone.layers.0.0.weight"]
+
+    a, b = weights("supervised/phase_0/A"), weights("supervised/phase_0/B")
+    assert not torch.equal(a, b), "A and B start from initialisations of their own"
+    after = weights("dmt/phase_1/A")
+    assert (after - a).abs().mean() < (after - b).abs().mean()
+
+
+def test_what_a_phase_leaves_for_showing(whole):
+    phase = whole.phases("dmt")[0].model_folder("B")
+    summary = phase.summary
+    assert 0.4 < summary["kept"] / summary["pixels"] < 0.6
+    assert set(summary["auroc"]) == {"start", "middle", "end"}
+    assert sum(summary[f"share_{case}"] for case in ("agree", "negative", "positive")) == pytest.approx(1)
+    for share, threshold in zip(summary["kept_share"], summary["threshold"], strict=True):
+        assert (share is None) == (threshold is None)
+        assert share is None or 0.3 < share <= 1
+    fixed, asked = phase.arrays("samples"), phase.arrays("probe_middle")
+    position = next(iter(fixed)).split("/")[0]
+    shape = fixed[f"{position}/image"].shape[:2]
+    assert {asked[f"{position}/{name}"].shape for name in ("y_B", "c_B", "p_B", "w")} == {shape}
+    again = whole.phases("dmt")[1].model_folder("B").arrays("samples")
+    np.testing.assert_array_equal(fixed[f"{position}/image"], again[f"{position}/image"])
+
+
+def test_dropped_labels_do_not_matter_to_a_resumed_run(tmp_path, data):
+    values = {**TINY_SEGMENTATION, "keep_labels": False, "checkpoint_seconds": 0, "label_ratios": (0.3, 0.6, 1.0)}
+    config = make_config(values)
+    run_methods(config, data, tmp_path / "whole")
+    assert not (tmp_path / "whole" / "dmt" / "phase_1" / "A" / "labels").exists()
+    for count in (24, 29, 33):
+        with pytest.raises(Stop):
+            run_methods(config, data, tmp_path / f"run{count}", progress=stop_after(count))
+        run_methods(config, data, tmp_path / f"run{count}")
+        assert fingerprint(tmp_path / f"run{count}") == fingerprint(tmp_path / "whole")
+
+
+def test_the_best_snapshot_is_chosen_on_held_out_images_and_resumes(tmp_path):
+    values = {**TINY_SEGMENTATION, "snapshot": "best", "val": 1, "methods": ("supervised",), "checkpoint_seconds": 0}
+    values |= {"baseline_epochs": 8, "log_points": 8}
+    config = make_config(values)
+    run = run_methods(config, None, tmp_path / "whole")
+    with pytest.raises(Stop):
+        run_methods(config, None, tmp_path / "run", progress=stop_after(5))
+    run_methods(config, None, tmp_path / "run")
+    assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "whole")
+    assert "val_miou" in run.metrics
+    (path,) = (tmp_path / "whole").glob("supervised/phase_0/A/model-*.pt")
+    assert "kept" in torch.load(path, weights_only=True)
+
+
+def test_sampling_shows_each_model_its_part_in_phase_0_alone(data, tmp_path):
+    config = make_config({**TINY_SEGMENTATION, "sampling": "dms", "methods": ("dmt",), "denominator": 2})
+    sampled = load(config)
+    run = run_methods(config, sampled, tmp_path / "run")
+    assert run.finished
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert set(split["left"]) != set(split["right"])
+    session = segmentation.Session(config, sampled, None, torch.device("cpu"), "fp32", None, 0)
+    assert segmentation.crops(session, segmentation.Plan("supervised", model="A"), None).labeled == sampled.left
+    assert segmentation.crops(session, segmentation.Plan("supervised", model="B"), None).labeled == sampled.right
+
+
+@pytest.mark.parametrize("more", [{"label_rule": "normalized"}, {"methods": ("oracle",)}, {"methods": ("cbst",)}, {"flip": True},
+                                  {"eval_size": (40, 40)}, {"crop": (40, 40)}])  # fmt: skip
+def test_every_switch_runs(tmp_path, data, more):
+    config = make_config({**TINY_SEGMENTATION, **more})
+    run = run_methods(config, data, tmp_path / "run")
+    assert np.isfinite(next(iter(run.results.values()))["miou"])
+
+
+def test_own_images_of_mixed_sizes_without_truth(tmp_path, monkeypatch):
+    monkeypatch.setattr("dmtkit.data.segmentation.project_root", lambda: tmp_path)
+    tree = make_voc_style(tmp_path / "data", train=8)
+    values = {**TINY_SEGMENTATION, "dataset": "folder", "data_dir": str(tree), "classes": ("a", "b", "c")}
+    config = make_config(values)
+    for name in load(config).unlabeled.names:
+        (tree / "SegmentationClass" / f"{name}.png").unlink()
+    run = run_methods(config, None, tmp_path / "run")
+    summary = run.phases("dmt")[0].model_folder("B").summary
+    assert summary["label_miou"] is None
+    assert not any("precision" in row for row in summary["cases"])
+    assert set(summary["auroc"]["end"].values()) == {None}
+    with pytest.raises(ConfigError, match="oracle needs the mask"):
+        run_methods(make_config({**values, "methods": ("oracle",)}), None, tmp_path / "oracle")
+
+
+def test_own_weights_start_a_run_and_what_they_lack_is_noted(tmp_path, data, whole):
+    (path,) = whole.path.glob("dmt/phase_2/A/model-*.pt")
+    config = make_config({**TINY_SEGMENTATION, "methods": ("supervised",), "init_a": str(path)})
+    run_methods(config, data, tmp_path / "run")
+    assert "model A: " in (tmp_path / "run" / "notes.log").read_text()
+    wrong = make_config({**TINY_SEGMENTATION, "init_a": str(path), "aspp_rates": (*CONFIG.aspp_rates, 9)})
+    folder = tmp_path / "wrong"
+    state = torch.load(path, weights_only=True)["model"]
+    torch.save({k: v[:5] if k.startswith("head.") else v for k, v in state.items()}, tmp_path / "five.pt")
+    with pytest.raises(ConfigError, match="another number of classes"):
+        run_methods(make_config({**TINY_SEGMENTATION, "init_a": str(tmp_path / "five.pt")}), data, folder)
+    assert not folder.exists(), "refused before anything was written"
+    run_methods(make_config({**wrong.model_dump(), "methods": ("supervised",)}), data, tmp_path / "more")
+    assert "newly initialised, not in the file: head.convs.2.weight" in (tmp_path / "more" / "notes.log").read_text()
+
+
+def test_a_loss_that_is_not_finite_names_model_and_images(tmp_path, data):
+    with pytest.raises(TrainingError, match=r"supervised, phase 0, model A: .*train-"):
+        run_methods(
+            make_config({**TINY_SEGMENTATION, "baseline_lr": 1e30, "baseline_epochs": 20}), data, tmp_path / "run"
+        )
+
+
+def test_methods_of_the_other_task_are_refused():
+    with pytest.raises(ConfigError, match=r"cl is not defined for segmentation; those that are: .*cbst"):
+        check(make_config({**TINY_SEGMENTATION, "methods": ("cl",)}))
+    with pytest.raises(ConfigError, match="cbst is not defined for classification"):
+        check(make_config({"methods": ("cbst",)}))
+    with pytest.raises(ConfigError, match="expected deeplab-resnet101"):
+        check(make_config({**TINY_SEGMENTATION, "model": "wrn-10-1"}))
+
+
+def test_labels_that_were_removed_by_hand_are_said_to_be_missing(tmp_path, data):
+    config = make_config({**TINY_SEGMENTATION, "keep_labels": False, "methods": ("dmt",)})
+    run_methods(config, data, tmp_path / "run")
+    for path in ("DONE.json", "dmt/phase_2/A/phase.json"):
+        (tmp_path / "run" / path).unlink()
+    for path in (tmp_path / "run").glob("dmt/phase_2/A/model-*"):
+        path.unlink()
+    with pytest.raises(RunError, match="were dropped"):
+        run_methods(config, data, tmp_path / "run")

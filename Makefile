@@ -35,10 +35,13 @@ lint: setup  ## check format, style and types
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
-bench: setup  ## run the benchmarks that need nothing but this machine (about half an hour)
+bench: setup  ## run the benchmarks that need nothing but this machine (about an hour)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.digits
+	$(BIN)/python -m benchmarks.scenes
 	$(BIN)/python -m benchmarks.kill
+	$(BIN)/python -m benchmarks.loss
+	$(BIN)/python -m benchmarks.labelling
 
 docs: demo  ## render the executed demo notebook as HTML into docs/_build
 	$(BIN)/jupyter nbconvert --to html --output-dir docs/_build outputs/digits/seed-1/classification.ipynb

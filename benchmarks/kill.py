@@ -1,4 +1,4 @@
-"""Kills a digits run with SIGKILL at chosen and at random moments; every re-run must end in the same bits.
+"""Kills runs of both tasks with SIGKILL at chosen and at random moments; every re-run must end in the same bits.
 
 Usage: python -m benchmarks.kill [KILLS]
 """
@@ -16,7 +16,13 @@ from pathlib import Path
 from benchmarks.common import ROOT, write_result
 from tests.helpers import fingerprint
 
-SETTINGS = {"epochs": 4, "baseline_epochs": 60, "checkpoint_seconds": 0.2, "device": "cpu"}
+SETTINGS: dict[str, dict[str, object]] = {
+    "classification": {"epochs": 4, "baseline_epochs": 60, "checkpoint_seconds": 0.2, "device": "cpu"},
+    "segmentation": {
+        "task": "segmentation", "scenes": 120, "epochs": 2, "baseline_epochs": 12, "label_ratios": (0.5, 1.0),
+        "checkpoint_seconds": 0.2, "device": "cpu",
+    },
+}  # fmt: skip
 PROGRAM = """
 import sys, json, torch
 torch.set_num_threads(1)
@@ -30,23 +36,24 @@ Moment = Callable[[Path], bool]
 
 def writing(folder: Path) -> bool:
     """A file is half written."""
-    return any(folder.glob("*/phase_*/*.partial"))
+    return any(folder.glob("*/phase_*/**/*.partial"))
 
 
 def labelling(folder: Path) -> bool:
     """A model is trained, and is being measured or asked for labels."""
-    return any(not (model.parent / "phase.json").exists() for model in folder.glob("*/phase_*/model-*.pt"))
+    return any(not (model.parent / "phase.json").exists() for model in folder.glob("*/phase_*/**/model-*.pt"))
 
 
 def between_phases(folder: Path) -> bool:
     """A phase is complete and nothing of the next is there."""
-    phases = list(folder.glob("*/phase_*"))
+    phases = [path.parent for path in folder.glob("*/phase_*/**/*") if path.suffix in (".pt", ".json")]
+    phases = [path for path in phases if path.name != "labels"]
     return bool(phases) and all((phase / "phase.json").exists() for phase in phases)
 
 
 def training(folder: Path) -> bool:
     """A checkpoint of a phase under way is there."""
-    return any(folder.glob("*/phase_*/checkpoint-*.pt"))
+    return any(folder.glob("*/phase_*/**/checkpoint-*.pt"))
 
 
 MOMENTS: dict[str, Moment] = {f.__name__: f for f in (training, writing, labelling, between_phases)}
@@ -79,7 +86,7 @@ def kill_at(folder: Path, settings: dict[str, object], moment: Moment, delay: fl
 def trial(folder: Path, settings: dict[str, object], name: str, delay: float, expected: dict[str, str]) -> dict:
     """Kill one run, run it again and compare; the report of it."""
     killed = kill_at(folder, settings, MOMENTS[name], delay)
-    done = len(list(folder.glob("*/phase_*/phase.json")))
+    done = len(list(folder.glob("*/phase_*/**/phase.json")))
     seconds = finish(folder, settings)
     return {
         "moment": name,
@@ -91,21 +98,28 @@ def trial(folder: Path, settings: dict[str, object], name: str, delay: float, ex
     }
 
 
-def main(kills: int) -> None:
-    rng = random.Random(0)
+def kills_of(task: str, kills: int) -> tuple[float, list[dict]]:
+    """Seconds of an undisturbed run, and the report of each kill."""
+    rng, settings = random.Random(0), SETTINGS[task]
     with tempfile.TemporaryDirectory() as place:
-        seconds = finish(Path(place, "undisturbed"), SETTINGS)
+        seconds = finish(Path(place, "undisturbed"), settings)
         expected = fingerprint(Path(place, "undisturbed"))
         trials = []
         for number in range(kills):
             name = list(MOMENTS)[number % len(MOMENTS)]
             delay = rng.uniform(0, 0.6 * seconds)
-            trials.append(trial(Path(place, str(number)), SETTINGS, name, delay, expected))
+            trials.append({"task": task, **trial(Path(place, str(number)), settings, name, delay, expected)})
             print(trials[-1], flush=True)
+    return seconds, trials
+
+
+def main(kills: int) -> None:
+    found = {task: kills_of(task, kills) for task in SETTINGS}
+    trials = [trial for _, rows in found.values() for trial in rows]
     same = sum(t["same_bits"] for t in trials)
     killed = sum(t["killed"] for t in trials)
-    results = {"undisturbed_seconds": round(seconds, 1), "killed": killed, "same_bits": same, "trials": trials}
-    write_result("kill", results)
+    seconds = {task: round(value, 1) for task, (value, _) in found.items()}
+    write_result("kill", {"undisturbed_seconds": seconds, "killed": killed, "same_bits": same, "trials": trials})
     if same != len(trials) or killed < len(trials):
         sys.exit(1)
 

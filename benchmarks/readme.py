@@ -19,28 +19,93 @@ def signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
 
-def digits() -> str:
-    """A row a seed, and the paired differences."""
-    found = load("digits")
-    results = found["results"]
-    methods = list(results["accuracy"])
+def seeds_table(results: dict[str, Any], metric: str) -> list[str]:
+    """A row a method and a paired difference, a column a seed."""
     rows = results["per_seed"]
     lines = [
-        f"**Digits, {results['labels_per_class']} labels a class**, test accuracy in percent of every seed and of "
-        f"their mean ± standard deviation ({found['machine']}, {found['date']}):",
-        "",
         f"| | {' | '.join('seed ' + str(row['seed']) for row in rows)} | mean ± sd |",
         "|---" * (len(rows) + 2) + "|",
     ]
-    for name in methods:
-        total = results["accuracy"][name]
+    for name, total in results[metric].items():
         cells = " | ".join(f"{row[name]:.1f}" for row in rows)
         lines.append(f"| `{name}` | {cells} | {total['mean']:.1f} ± {total['sd']:.1f} |")
     for name, pair in results["paired_difference"].items():
         cells = " | ".join(signed(value) for value in pair["per_seed"])
         name = name.replace(" - ", " − ")
         lines.append(f"| {name} | {cells} | {signed(pair['mean'])} ± {pair['sd']:.1f} |")
+    return lines
+
+
+def digits() -> str:
+    """Accuracies over seeds."""
+    found = load("digits")
+    head = (
+        f"**Digits, {found['results']['labels_per_class']} labels a class**, test accuracy in percent of every seed and of "
+        f"their mean ± standard deviation ({found['machine']}, {found['date']}):"
+    )
+    return "\n".join([head, "", *seeds_table(found["results"], "accuracy")])
+
+
+def scenes() -> str:
+    """mIoU over seeds, and the search for wrong labels in short."""
+    found = load("scenes")
+    results = found["results"]
+    head = (
+        f"**Digit scenes, 80 of 480 labeled**, mIoU in percent of model A on test scenes (a seed is also a split; "
+        f"{found['machine']}, {found['date']}):"
+    )
+    models = ", ".join(
+        f"{name} {value['mean']:.1f} ± {value['sd']:.1f}" for name, value in results["dmt_models"].items()
+    )
+    return "\n".join([head, "", *seeds_table(results, "miou"), "", f"DMT's two models and their mean: {models}."])
+
+
+def search() -> str:
+    """AUROC tables: DMT's student and CBST's, by phase and time."""
+    results = load("scenes")["results"]["error_search"]
+    lines = [
+        "**Wrong labels found by low scores** in those runs (AUROC, mean of the seeds; 0.5 is chance). c_A is the teacher's "
+        "confidence, which needs no second model; p_B the student's probability of the label; w the weight:",
+        "",
+        "| | | DMT: w | p_B | c_A | p_B·c_A | w − c_A | CBST: w | c_A |",
+        "|---" * 9 + "|",
+    ]
+    rows = {(row["method"], row["phase"], row["time"]): row for row in results}
+    for (method, phase, time), row in rows.items():
+        if method != "dmt":
+            continue
+        other = rows["cbst", phase, time]
+        scores = " | ".join(f"{row[score]['mean']:.3f}" for score in ("w", "p_B", "c_A", "p_B·c_A"))
+        gap = f"{row['w - c_A']['mean']:+.3f} ± {row['w - c_A']['sd']:.3f}".replace("-", "−")
+        lines.append(
+            f"| phase {phase} | {time} | {scores} | {gap} | {other['w']['mean']:.3f} | {other['c_A']['mean']:.3f} |"
+        )
     return "\n".join(lines)
+
+
+def camvid() -> str:
+    """Street photographs."""
+    (run,) = load("camvid")["results"]
+    found = run["results"]
+    dmt = found["dmt"]
+    return (
+        f"**CamVid street photographs, 45 of 367 labeled, on two CPU cores** (`params/camvid_8.yaml`: half size, a network of "
+        f"six convolutions from scratch, one split): mIoU supervised {found['supervised']['A']:.1f} (B "
+        f"{found['supervised']['B']:.1f}), CBST {found['cbst']['miou']:.1f}, DMT {dmt['A']:.1f} (B {dmt['B']:.1f}, A+B "
+        f"{dmt['A+B']:.1f}), in {run['wall_seconds'] / 60:.0f} minutes."
+    )
+
+
+def costs() -> str:
+    """The loss and the labelling."""
+    loss, labelling = load("loss")["results"]["times_cross_entropy"], load("labelling")["results"]
+    times = "; ".join(f"{row['ratio']:.2f} × ({name})" for name, row in labelling["time"].items())
+    memory = ", ".join(f"{value:.0f} MiB at {count}" for count, value in labelling["peak_memory_mib"].items())
+    return (
+        f"**What the method costs.** The dynamic loss at 8×21×321×321, forward and backward, takes {loss['dynamic']:.2f} × "
+        f"`F.cross_entropy`, {loss['dynamic_compiled']:.2f} × compiled; with masks and indexing it is {loss['masked']:.2f} ×. "
+        f"Labelling takes, beside plain inference, {times}; three bytes a pixel; peak memory {memory} scenes."
+    )
 
 
 def cifar() -> str:
@@ -61,9 +126,9 @@ def waiting() -> str:
     start, kill = load("startup")["results"], load("kill")["results"]
     beyond = start["import_seconds"]["dmtkit_beyond_torch"]
     return (
-        f"**What you wait for**, after installation: the demo {start['demo_seconds'] / 60:.1f} minutes, notebook and "
-        f"all; the tests {start['test_seconds'] / 60:.1f} minutes; `import dmtkit` {1000 * beyond:.0f} ms beyond torch. "
-        f"**Killed with SIGKILL** {kill['killed']} times, in training, in the middle of writing a file, while labelling "
+        f"**What you wait for**, after installation: `make demo` {start['demo_seconds'] / 60:.1f} minutes and `make "
+        f"demo-segmentation` {start['demo_segmentation_seconds'] / 60:.1f} minutes, notebook and all; the tests {start['test_seconds'] / 60:.1f} minutes; `import dmtkit` {1000 * beyond:.0f} ms beyond torch. "
+        f"**Killed with SIGKILL** {kill['killed']} times, runs of both tasks, in training, in the middle of writing a file, while labelling "
         f"and between phases: {kill['same_bits']} of {len(kill['trials'])} re-runs ended in the undisturbed run's bits."
     )
 
@@ -72,7 +137,14 @@ def render(text: str) -> str:
     """The README's text with its numbers renewed."""
     head, rest = text.split(BEGIN)
     _, tail = rest.split(END)
-    return head + BEGIN + "\n\n".join([digits(), cifar(), waiting()]) + "\n" + END + tail
+    return (
+        head
+        + BEGIN
+        + "\n\n".join([digits(), cifar(), scenes(), search(), camvid(), costs(), waiting()])
+        + "\n"
+        + END
+        + tail
+    )
 
 
 if __name__ == "__main__":

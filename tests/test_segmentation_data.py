@@ -1,7 +1,9 @@
 """Segmentation data: layouts, splits by the paper's rule, and every kind of bad input by name."""
 
+import os
 import random
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +15,11 @@ from dmtkit.data.digit_scenes import DigitScenes
 from dmtkit.data.segmentation import load
 from dmtkit.data.splits import difference_maximised, paper_sampling, paper_splits
 from dmtkit.errors import ConfigError, DataError
+from dmtkit.params import load_params
 from tests.trees import make_cityscapes, make_voc2012, make_voc_style, save_mask, write_list
 
+ROOT = Path(__file__).resolve().parent.parent
+REAL = Path(os.environ.get("DMTKIT_DATA", "nowhere"), "camvid")
 CLASSES = ("ground", "thing", "other")
 
 
@@ -259,3 +264,14 @@ def test_what_a_survey_found_is_kept_until_the_files_change(tree, monkeypatch):
     save_mask(tree / "SegmentationClass" / "im_000.png", np.zeros((5, 5), np.uint8))
     with pytest.raises(DataError, match="im_000"):
         load(folder_config(tree))
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="DMTKIT_DATA names no folder that holds camvid/")
+def test_real_street_scenes():
+    params = load_params(ROOT / "params" / "camvid_8.yaml")
+    data = load(make_config({**params, "data_dir": str(REAL)}))
+    assert (len(data.labeled) + len(data.unlabeled), len(data.labeled), len(data.test)) == (367, 45, 233)
+    assert data.truth_known
+    share = data.class_counts(data.test)[:-1] / data.class_counts(data.test)[:-1].sum()
+    assert share[data.classes.index("road")] > 0.2 > share[data.classes.index("bicyclist")]
+    assert {tuple(size) for size in data.sizes(data.unlabeled)} == {tuple(params["resize"])}

@@ -5,7 +5,7 @@ A scene is a function of its seed and number, so a set of any size takes no memo
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -36,7 +36,7 @@ class DigitScenes:
     name: str = "scene"
     pool: tuple[int, int] = (0, 1797)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """scene-0000, scene-0001, …"""
         return tuple(f"{self.name}-{i:04d}" for i in range(self.count))

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Int64
@@ -95,7 +96,7 @@ class Joined:
     first: Pictures
     second: Pictures
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of both."""
         return (*self.first.names, *self.second.names)

@@ -1,5 +1,6 @@
 """PASCAL VOC 2012 with its augmented training set, and any folder laid out as VOC is."""
 
+from collections import Counter
 from pathlib import Path
 
 from dmtkit.data.pictures import Files
@@ -24,7 +25,7 @@ def read_list(folder: Path, name: str) -> list[str]:
         raise DataError(
             f"data_dir: there is no readable list {path}; lists found: {', '.join(there) or 'none'}"
         ) from None
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice or not names:
         raise DataError(f"{path}: " + (f"names that stand there twice:\n{listing(twice)}" if twice else "is empty"))
     return names

@@ -24,8 +24,11 @@ def error_search(runs: list[Run]) -> list[dict[str, Any]]:
             found = [run.phases(method)[position].model_folder(model).summary["auroc"] for run in runs]
             for time in ("start", "middle", "end"):
                 row: dict[str, Any] = {"method": method, "phase": position + 1, "time": time}
-                row |= {score: summary([auroc[time][score] for auroc in found]) for score in SCORES}
-                gap = [auroc[time]["w"] - auroc[time]["c_A"] for auroc in found]
+                known = [
+                    auroc[time] for auroc in found if None not in auroc[time].values()
+                ]  # None: no kept label was wrong
+                row |= {score: summary([auroc[score] for auroc in known]) for score in SCORES}
+                gap = [auroc["w"] - auroc["c_A"] for auroc in known]
                 rows.append(row | {"w - c_A": {"per_seed": [round(value, 3) for value in gap], **summary(gap)}})
     return rows
 

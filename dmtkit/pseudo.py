@@ -132,7 +132,7 @@ def thresholds(histogram: Int64[Tensor, "groups 65536"], ratio: float) -> Int64[
 
 def share(total: Int64[Tensor, "*s"], ratio: float) -> Int64[Tensor, "*s"]:
     """How many of `total` elements the share `ratio` is: rounded, and one at least."""
-    return (total * ratio).round().long().clamp(min=1)
+    return torch.minimum((total.double() * ratio).round().long().clamp(min=1), total.clamp(min=1))
 
 
 def keep_most_confident(level: Int64[Tensor, " m"], ratio: float, generator: Generator) -> Bool[Tensor, " m"]:

@@ -41,6 +41,15 @@ def test_exactly_the_share_is_kept_and_it_is_the_surest(problem):
         assert level[kept].min() >= level[~kept].max()
 
 
+@pytest.mark.parametrize("total", [2**24 + 3, 1_400_000_099])
+def test_classes_of_more_pixels_than_a_float_can_count(total):
+    """A street has a billion pixels; a 32-bit product once rounded above them and left no threshold."""
+    histogram = torch.zeros(2, LEVELS, dtype=torch.int64)
+    histogram[0, 7], histogram[0, 9] = 1, total - 1
+    assert thresholds(histogram, 1.0).tolist() == [7, NEVER]
+    assert thresholds(histogram, (total - 1) / total).tolist() == [9, NEVER]
+
+
 def test_ties_favour_no_position():
     level = torch.full((1000,), 65535)
     kept = keep_most_confident(level, 0.5, torch.Generator().manual_seed(0))

@@ -81,6 +81,7 @@ def test_scenes_follow_from_their_number_alone():
     np.testing.assert_array_equal(small.image(2), large.image(2))
     np.testing.assert_array_equal(small.mask(2), large.in_memory().masks[2])
     assert not np.array_equal(small.image(1), small.image(2))
+    assert not np.array_equal(small.image(1), DigitScenes(3, 40, seed=1).image(1))
     assert DigitScenes(3, 40).checksum() != DigitScenes(3, 40, 0.9).checksum()
 
 
@@ -98,6 +99,10 @@ def test_training_and_test_scenes_share_no_digit():
     data = load(make_config({"task": "segmentation", "scenes": 24, "denominator": 4}))
     assert (len(data.labeled), len(data.unlabeled)) == (6, 18)
     assert not set(data.labeled.names) & set(data.unlabeled.names)
+    other = load(make_config({"task": "segmentation", "scenes": 24, "denominator": 4, "split": 1}))
+    assert not np.array_equal(data.test.image(0), other.test.image(0)), (
+        "what is tuned on one split is reported on others"
+    )
     assert data.truth_known
 
 

@@ -23,7 +23,7 @@ class DigitScenes:
 
     `difficulty`, 0 to 1, sets noise, clutter (balls that bear a scrawl instead of a digit are background),
     overlap, and how little a digit differs in colour from its ball. `pool` is the range of the 1 797
-    digits that is drawn from: sets with different pools share no digit.
+    digits that is drawn from: sets with different pools share no digit. Another `seed` gives other scenes.
 
     >>> scenes = DigitScenes(count=3, size=32)
     >>> scenes.image(2).shape, int(scenes.mask(2).max()) <= 10
@@ -35,6 +35,7 @@ class DigitScenes:
     difficulty: float = 0.5
     name: str = "scene"
     pool: tuple[int, int] = (0, 1797)
+    seed: int = 0
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ class DigitScenes:
         return Arrays(np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs]), self.names)
 
     def _compose(self, index: int) -> tuple[Colour, Mask]:
-        rng = np.random.default_rng(derive("scene", self.name, self.size, index))
+        rng = np.random.default_rng(derive("scene", self.seed, self.name, self.size, index))
         picture, mask = _background(rng, self.size), np.zeros((self.size, self.size), np.uint8)
         digits, truths = _digits()
         balls = [True] * rng.integers(2, 5) + [False] * rng.binomial(3, 0.7 * self.difficulty)

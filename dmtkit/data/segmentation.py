@@ -152,8 +152,8 @@ def _pictures(config: SegmentationConfig) -> tuple[Pictures, int, tuple[str, ...
     """Training and test images as one set, how many of them train, and the class names."""
     if config.dataset == "scenes":
         size, difficulty = config.scene_size, config.scene_difficulty
-        train = DigitScenes(config.scenes, size, difficulty, "train", TRAIN_DIGITS)
-        test = DigitScenes(TEST_SCENES, size, difficulty, "test", TEST_DIGITS)
+        train = DigitScenes(config.scenes, size, difficulty, "train", TRAIN_DIGITS, config.split)
+        test = DigitScenes(TEST_SCENES, size, difficulty, "test", TEST_DIGITS, config.split)
         return Joined(train.in_memory(), test.in_memory()), config.scenes, digit_scenes.CLASSES
     folder = data_dir(config)
     if config.dataset == "voc":

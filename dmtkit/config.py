@@ -202,9 +202,17 @@ class SegmentationConfig(Config):
     def _fits(self) -> Self:
         if self.dataset == "folder" and not self.classes:
             raise ValueError("classes: missing; dataset 'folder' needs the class names, in the order of their numbers")
+        if self.classes and self.dataset != "folder":
+            raise ValueError(f"classes: {self.dataset} has its own; leave it out")
         if self.classes and not 2 <= len(self.classes) <= 255:
             raise ValueError(f"classes: found {len(self.classes)} names, expected 2 to 255")
-        if self.snapshot == "best" and not self.val:
+        if self.classes and (len(set(self.classes)) < len(self.classes) or "all" in self.classes):
+            raise ValueError("classes: expected each name once, and none called 'all'")
+        if not self.aspp_rates:
+            raise ValueError("aspp_rates: expected at least one dilation")
+        if self.lists and self.val:
+            raise ValueError("val: with own `lists`, name the held-out images there, under val")
+        if self.snapshot == "best" and not self.val and not self.lists:
             raise ValueError("val: found 0; snapshot 'best' needs labeled images held out to choose by")
         return self
 

@@ -4,6 +4,7 @@
 they are and where each image lies. A folder without it is not there yet.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -41,6 +42,11 @@ class LabelStore:
     def histogram(self) -> Int64[np.ndarray, "k levels"]:
         """How many pixels of every class have each level of confidence."""
         return read_arrays(self.folder / "histogram.npz")["histogram"]
+
+    @cached_property
+    def predicted(self) -> Int64[np.ndarray, " k"]:
+        """How many pixels have each class as their label."""
+        return read_arrays(self.folder / "histogram.npz")["predicted"]
 
     def label(self, position: int) -> UInt8[np.ndarray, "h w"]:
         """The predicted classes of an image, mapped from disk."""
@@ -88,37 +94,50 @@ def write_labels(folder: Path, owner: str) -> Iterator["Writer"]:
         files: dict[str, BinaryIO] = {name: open(folder / f"{name}{TEMPORARY}", "wb") for name in PARTS}  # noqa: SIM115
     except OSError as error:
         raise cannot_write(folder, error) from error
-    writer = Writer(files)
+    writer = Writer(folder, files)
     try:
         yield writer
-        for name, file in files.items():
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            os.replace(folder / f"{name}{TEMPORARY}", folder / name)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
+        writer.close()
     finally:
         for file in files.values():
-            file.close()
+            with contextlib.suppress(OSError):  # a full disk has been reported by then
+                file.close()
     if writer.histogram is not None:
-        write_arrays(folder / "histogram.npz", {"histogram": writer.histogram}, compressed=True)
+        predicted = writer.histogram.sum(1) if writer.predicted is None else writer.predicted
+        counts = {"histogram": writer.histogram, "predicted": predicted}
+        write_arrays(folder / "histogram.npz", counts, compressed=True)
     write_json(folder / "index.json", {"owner": owner, "names": writer.names, "sizes": writer.sizes})
 
 
 class Writer:
     """Appends images to a store under way."""
 
-    def __init__(self, files: dict[str, BinaryIO]) -> None:
-        self.files, self.names, self.sizes = files, list[str](), list[tuple[int, int]]()
+    def __init__(self, folder: Path, files: dict[str, BinaryIO]) -> None:
+        self.folder, self.files = folder, files
+        self.names, self.sizes = list[str](), list[tuple[int, int]]()
         self.histogram: np.ndarray | None = None
+        self.predicted: np.ndarray | None = None
 
     def add(self, name: str, label: UInt8[np.ndarray, "h w"], level: UInt16[np.ndarray, "h w"]) -> None:
         """Append one image."""
         for part, values in (("label.u8", label), ("level.u16", level)):
-            self.files[part].write(np.ascontiguousarray(values, PARTS[part]).data)
+            try:
+                self.files[part].write(np.ascontiguousarray(values, PARTS[part]).data)
+            except OSError as error:
+                raise cannot_write(self.folder / part, error, values.nbytes) from error
         self.names.append(name)
         self.sizes.append((int(label.shape[0]), int(label.shape[1])))
+
+    def close(self) -> None:
+        """Make what was written durable, under its own name."""
+        for name, file in self.files.items():
+            try:
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+                os.replace(self.folder / f"{name}{TEMPORARY}", self.folder / name)
+            except OSError as error:
+                raise cannot_write(self.folder / name, error) from error
 
 
 def open_labels(folder: Path, owner: str, names: tuple[str, ...]) -> LabelStore:
@@ -134,5 +153,5 @@ def open_labels(folder: Path, owner: str, names: tuple[str, ...]) -> LabelStore:
         found = (folder / part).stat().st_size if (folder / part).is_file() else 0
         if found != wanted:
             raise RunError(f"{folder / part}: found {found} bytes, expected {wanted}; the file is truncated or foreign")
-    _ = store.histogram
+    _ = store.histogram, store.predicted
     return store

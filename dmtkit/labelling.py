@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from dmtkit.data.crops import image_groups
 from dmtkit.data.joint import pad_to
 from dmtkit.data.pictures import VOID, Part
 from dmtkit.dynamic import DynamicWeights, Rule, weigh
+from dmtkit.errors import DataError
 from dmtkit.label_store import Kept, Writer, write_labels
 from dmtkit.models.deeplab import enlarge
 from dmtkit.pixels import confusion_matrix
@@ -33,6 +34,20 @@ class Images:
     def padded(self) -> tuple[int, int]:
         """Height and width with padding."""
         return self.pixels.shape[2], self.pixels.shape[3]
+
+    @property
+    def inside(self) -> Tensor | None:
+        """Which pixels are the images' own, "n h w"; None where nothing is padding."""
+        if all(size == self.padded for size in self.sizes):
+            return None
+        device = self.pixels.device
+        rows, columns = (torch.arange(side, device=device) for side in self.padded)
+        heights, widths = torch.tensor(self.sizes, device=device).T
+        return (rows < heights[:, None])[:, :, None] & (columns < widths[:, None])[:, None, :]
+
+    def without_pixels(self) -> "Images":
+        """The same places and sizes, without the memory."""
+        return replace(self, pixels=self.pixels[:, :0].clone())
 
     def stack(self, maps: list[np.ndarray], outside: int) -> Tensor:
         """A map of every image, padded alike, on the device."""
@@ -55,24 +70,25 @@ class Reader:
     fill: tuple[int, int, int]
     batch: int = 8
     eval_size: tuple[int, int] | None = None
+    threads: int = 2
     autocast: Callable[[], Any] = field(default=lambda: torch.autocast("cpu", enabled=False))
 
     def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[Images]:
         """All images of a part in order; the next ones are read while the last are used."""
         least = self.eval_size or (0, 0)
         groups = list(image_groups(sizes, self.batch, lambda h, w: (max(h, least[0]), max(w, least[1]))))
-        with ThreadPoolExecutor(2) as pool:
-            coming = [pool.submit(self._read, part, *group) for group in groups[:2]]
+        with ThreadPoolExecutor(self.threads) as pool:
+            coming = [pool.submit(self._read, part, *group) for group in groups[: self.threads]]
             for number in range(len(groups)):
                 ready = coming.pop(0).result()
-                if number + 2 < len(groups):
-                    coming.append(pool.submit(self._read, part, *groups[number + 2]))
+                if number + self.threads < len(groups):
+                    coming.append(pool.submit(self._read, part, *groups[number + self.threads]))
                 yield Images(ready[0], ready[1].to(self.device).float(), ready[2])
 
     def _read(
         self, part: Part, positions: Sequence[int], size: tuple[int, int]
     ) -> tuple[Sequence[int], Tensor, list[tuple[int, int]]]:
-        images = [part.image(position) for position in positions]
+        images = [read_image(part, position) for position in positions]
         pixels = np.stack([pad_to(image, size, self.fill) for image in images])
         own = [(image.shape[0], image.shape[1]) for image in images]
         return positions, torch.from_numpy(pixels).permute(0, 3, 1, 2), own
@@ -100,45 +116,60 @@ def label_images(
     again. `observe` sees the logits of every batch.
     """
     model.eval()
-    counts = torch.zeros(classes * LEVELS, dtype=torch.int64)
+    counts = torch.zeros(classes * LEVELS, dtype=torch.int64, device=reader.device)
     with write_labels(folder, owner) as writer:
         keep = (folder / "coarse.partial").open("w+b") if normalized_ratio is not None else None
-        shapes: list[tuple[int, ...]] = []
+        seen: list[tuple[Images, tuple[int, ...]]] = []
         for images in reader(part, sizes):
             with reader.autocast():
                 coarse = model.coarse(images.pixels)  # type: ignore[operator]
             coarse = coarse.float()
             logits = enlarge(coarse, images.padded)
             label, level, _ = read_logits(logits)
-            _write(writer, part, images, label, level, counts, write=keep is None)
-            if keep is not None:
+            _count(counts, images, label, level)
+            if keep is None:
+                _write(writer, part, images, label, level)
+            else:
                 keep.write(np.ascontiguousarray(coarse.cpu().numpy()).data)
-                shapes.append(tuple(coarse.shape))
+                seen.append((images.without_pixels(), tuple(coarse.shape)))
             if observe is not None:
                 observe(images, logits)
-        writer.histogram = counts.view(classes, LEVELS).numpy()
+        writer.histogram = counts.view(classes, LEVELS).cpu().numpy()
         if keep is not None and normalized_ratio is not None:
-            found = class_thresholds(counts.view(classes, LEVELS), normalized_ratio)
+            found = class_thresholds(torch.from_numpy(writer.histogram), normalized_ratio)
+            counts.zero_()
             keep.seek(0)
-            counts = torch.zeros_like(counts)
-            for images, shape in zip(reader(part, sizes), shapes, strict=True):
+            for images, shape in seen:
                 stored = np.frombuffer(keep.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
                 again = enlarge(torch.from_numpy(stored.copy()).to(reader.device), images.padded).softmax(1)
-                _write(writer, part, images, *normalized(again, found), counts)
+                label, level = normalized(again, found)
+                _count(counts, images, label, level)
+                _write(writer, part, images, label, level)
+            writer.predicted = counts.view(classes, LEVELS).sum(1).cpu().numpy()
             keep.close()
             (folder / "coarse.partial").unlink()
 
 
-def _write(
-    writer: Writer, part: Part, images: Images, label: Tensor, level: Tensor, counts: Tensor, write: bool = True
-) -> None:
-    """Append a batch to the store, and count the levels of every class."""
-    pairs = zip(images.positions, images.crop(label), images.crop(level), strict=True)
+def read_image(part: Part, position: int) -> np.ndarray:
+    """An image of a part; DataError names it if it can no longer be read."""
+    try:
+        return part.image(position)
+    except OSError as error:
+        raise DataError(f"{part.name(position)}: cannot be read any more ({error}); was the data moved?") from error
+
+
+def _count(counts: Tensor, images: Images, label: Tensor, level: Tensor) -> None:
+    """Add a batch to the histogram of every class's levels, on its device; padding counts nothing."""
+    index, inside = (label.long() * LEVELS + level).ravel(), images.inside
+    one = torch.ones(1, dtype=torch.int64, device=index.device).expand(len(index))
+    counts.scatter_add_(0, index, one if inside is None else inside.ravel().long())
+
+
+def _write(writer: Writer, part: Part, images: Images, label: Tensor, level: Tensor) -> None:
+    """Append a batch to the store."""
+    pairs = zip(images.positions, images.crop(label), images.crop(level.to(torch.uint16)), strict=True)
     for position, own, confidence in pairs:
-        index = torch.from_numpy(own.astype(np.int64) * LEVELS + confidence).ravel()
-        counts.scatter_add_(0, index, torch.ones(1, dtype=torch.int64).expand(len(index)))
-        if write:
-            writer.add(part.name(position), own, confidence.astype(np.uint16))
+        writer.add(part.name(position), own, confidence)
 
 
 @dataclass(frozen=True)

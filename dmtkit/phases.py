@@ -44,11 +44,12 @@ class Session:
     progress: Callable[[Progress], None]
     total_steps: int
     finished: dict[Plan, dict[str, Any]] = field(default_factory=dict)
+    testing: dict[tuple[str, int], float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
-        """Computing time of all finished phases, whichever process computed them."""
-        return sum(summary["seconds"] for summary in self.finished.values())
+        """Computing time of all finished phases and their tests, whichever process computed them."""
+        return sum(summary["seconds"] for summary in self.finished.values()) + sum(self.testing.values())
 
     def tell(self, plan: Plan, step: int = 0) -> None:
         """Report progress: all finished phases, and `step` steps of the one under way."""

@@ -6,6 +6,7 @@ a student may come to memorise its labels, so the time matters.
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,14 @@ class Probe:
 
     def visits(self, steps: int) -> Mapping[int, Callable[[nn.Module], None]]:
         """What training is to do at its start and its middle."""
-        return {
-            0: lambda model: self.visit(model, "start"),
-            max(1, steps // 2): lambda model: self.visit(model, "middle"),
-        }
+        times: dict[int, list[str]] = {}
+        for step, time in ((0, "start"), (steps // 2, "middle")):  # one and the same where a phase has one step
+            times.setdefault(step, []).append(time)
+        return {step: partial(self._visits, names) for step, names in times.items()}
+
+    def _visits(self, names: list[str], model: nn.Module) -> None:
+        for name in names:
+            self.visit(model, name)
 
     def visit(self, model: nn.Module, time: str) -> None:
         """Ask the student about the probe images and store what it says as probe_<time>."""
@@ -115,7 +120,7 @@ class Probe:
         self.visit(model, "end")
         self.write_samples()
         classes, count = self.session.data.classes, self.cases.count
-        predicted, kept = self.kept.store.histogram.sum(1), count.sum((0, 2))
+        predicted, kept = self.kept.store.predicted, count.sum((0, 2))
         known = count[:, :, :-1].sum(0).T  # rows true, columns labeled
         total = int(count.sum())
         return {

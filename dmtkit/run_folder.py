@@ -19,7 +19,7 @@ from dmtkit.params import project_root
 from dmtkit.runs import Phase, note, read_config, read_log
 
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
-NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds"}
+NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "keep_labels"}
 # What must stay as it was for a resumed run to end in the same bits.
 SAME_BITS = ("device", "precision", "machine", "versions")
 

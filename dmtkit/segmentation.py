@@ -6,7 +6,8 @@ that A is surest of, class by class, fine-tune B, and those of B fine-tune A.
 
 import math
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,14 @@ import torch
 from torch import nn
 
 from dmtkit.class_balance import class_thresholds
-from dmtkit.config import Config, SegmentationConfig
+from dmtkit.config import SegmentationConfig
 from dmtkit.data.crops import Ahead, Crops
 from dmtkit.data.pictures import Part
 from dmtkit.data.segmentation import Scenes, load
 from dmtkit.errors import ConfigError, RunError
 from dmtkit.label_store import Kept, LabelStore, open_labels
-from dmtkit.labelling import Reader, confusion_matrices, label_images
-from dmtkit.methods import METHODS, Plan, phase_plans
+from dmtkit.labelling import Reader, confusion_matrices, label_images, look
+from dmtkit.methods import METHODS, Plan
 from dmtkit.models import build
 from dmtkit.models.weights import load_weights
 from dmtkit.params import project_root
@@ -32,6 +33,7 @@ from dmtkit.pixels import class_iou, mean_iou
 from dmtkit.probes import Probe
 from dmtkit.runs import Phase
 from dmtkit.seeds import derive
+from dmtkit.segmentation_plans import first_plans, labels_for_others, phase_steps, plans, seen_of_x
 from dmtkit.trainer import Recipe
 
 __all__ = ["check", "check_data", "load", "on_device", "phase_steps", "plans", "run_method"]
@@ -51,35 +53,21 @@ class Trained:
 
 def run_method(name: str, session: Session) -> dict[str, object]:
     """One method from phase 0 to the last; mIoU in percent of A, of B and of their mean, after every phase."""
-    config = config_of(session)
-    method = METHODS[name]
+    config, method = config_of(session), METHODS[name]
     if method.teacher == "truth":
         return headline([score_phase(session, name, 0, {"A": train_phase(session, Plan(name, model="A"))})])
-    states = {model: train_phase(session, Plan("supervised", model=model)) for model in models_of(config, "supervised")}
+    states = {plan.model: train_phase(session, plan) for plan in first_plans(config, name)}
     if method.teacher == "nobody":
         return headline([score_phase(session, name, 0, states)])
     scores = []
-    states = {model: states[model] for model in models_of(config, name)}
     for k, ratio in enumerate(config.label_ratios, start=1):
         teachers = {m: states[OTHER[m] if method.teacher == "other" else m] for m in states}  # as the phase starts
         kept = {m: keep(teacher, ratio) for m, teacher in teachers.items()}
-        before, states = (
-            states,
-            {m: train_phase(session, Plan(name, k, ratio, method.rule, m), kept[m], states[m]) for m in states},
-        )
-        scores.append(score_phase(session, name, k, states))
-        drop_labels(config, before)
+        students = {m: train_phase(session, Plan(name, k, ratio, method.rule, m), kept[m], states[m]) for m in states}
+        scores.append(score_phase(session, name, k, students))
+        drop_labels(config, states.values(), name)
+        states = students
     return headline(scores)
-
-
-def models_of(config: Config, name: str) -> tuple[str, ...]:
-    """Which models a method trains: two where each labels for the other; phase 0 trains what any method needs.
-
-    >>> models_of(SegmentationConfig(), "cbst"), models_of(SegmentationConfig(), "supervised")
-    (('A',), ('A', 'B'))
-    """
-    names = config.methods if name == "supervised" else (name,)
-    return ("A", "B") if any(METHODS[n].teacher == "other" for n in names) else ("A",)
 
 
 def keep(teacher: Trained, ratio: float) -> Kept | None:
@@ -109,11 +97,11 @@ def train_phase(session: Session, plan: Plan, kept: Kept | None = None, start: T
         build=partial(starting_model, session, plan, start),
         batches=lambda: Ahead(crops(session, plan, kept), recipe.steps, config_of(session).workers, session.device),
         measure=measure,
-        check=lambda phase: read_trained(session, phase),
+        check=partial(read_trained, session, plan),
         evaluate=partial(val_miou, session) if len(session.data.val) else None,
         visits=probe.visits(recipe.steps) if probe else {},
     )
-    return read_trained(session, complete(session, plan, work))
+    return read_trained(session, plan, complete(session, plan, work))
 
 
 def weights_at(source: str) -> str | Path:
@@ -127,12 +115,12 @@ def config_of(session: Session) -> SegmentationConfig:
     return session.config
 
 
-def read_trained(session: Session, phase: Phase) -> Trained:
+def read_trained(session: Session, plan: Plan, phase: Phase) -> Trained:
     """What a complete phase of one model passes on; RunError if a file is damaged or of another run."""
     state = phase.model()
     if state is None:
         raise RunError(f"{phase.folder}: its model is missing or damaged")
-    if (phase.folder / DROPPED).is_file():
+    if (phase.folder / DROPPED).is_file() or not labels_for_others(session.config, plan):
         return Trained(phase, reported(state), None)
     labels = open_labels(phase.folder / "labels", phase.model_name, session.data.unlabeled.names)
     return Trained(phase, reported(state), labels)
@@ -160,7 +148,7 @@ def crops(session: Session, plan: Plan, kept: Kept | None) -> Crops:
                        "method and run again, or set keep_labels")  # fmt: skip
     if kept is None:
         size += config.batch_pseudo
-        labeled = {"A": data.left, "B": data.right}[plan.model]
+        labeled = seen_of_x(data, plan)
     if plan.method == "oracle":
         labeled = Part(data.labeled.pictures, data.labeled.indices + data.unlabeled.indices)
     return Crops(
@@ -168,18 +156,6 @@ def crops(session: Session, plan: Plan, kept: Kept | None) -> Crops:
         batch_labeled=size, batch_pseudo=config.batch_pseudo, crop=config.crop, scale=config.scale,
         flip=config.flip, fill=data.fill, seed=derive(config.seed, "batches", plan.number, plan.model),
     )  # fmt: skip
-
-
-def phase_steps(config: SegmentationConfig, data: Scenes, plan: Plan) -> int:
-    """Optimiser steps of a phase: an epoch is one pass over U, or, in phase 0, over what the model sees of X (§6)."""
-    batch = config.batch_labeled + config.batch_pseudo
-    if plan.number:
-        return config.epochs * math.ceil(len(data.unlabeled) / config.batch_pseudo)
-    if plan.method == "oracle":
-        whole = len(data.labeled) + len(data.unlabeled)
-        return config.epochs * len(config.label_ratios) * math.ceil(whole / batch)
-    seen = {"A": data.left, "B": data.right}[plan.model]
-    return config.baseline_epochs * math.ceil(len(seen) / batch)
 
 
 def phase_recipe(session: Session, plan: Plan) -> Recipe:
@@ -203,25 +179,39 @@ def phase_recipe(session: Session, plan: Plan) -> Recipe:
 def measure_phase(session: Session, plan: Plan, model: nn.Module, phase: Phase, probe: Probe | None) -> dict[str, Any]:
     """Let the model label U for the next phase and, in the same pass, weigh the labels it was trained on."""
     config, data = config_of(session), session.data
-    ratios = (*config.label_ratios, 1.0)
-    label_images(
-        model, data.unlabeled, data.sizes(data.unlabeled), reader_of(session), phase.folder / "labels",
-        phase.model_name, len(data.classes),
-        normalized_ratio=ratios[plan.number] if config.label_rule == "normalized" else None,
-        observe=probe.observe if probe else None,
-    )  # fmt: skip
+    if plan.number and probe is None:
+        raise labels_are_gone(phase)
+    reader, sizes, observe = reader_of(session), data.sizes(data.unlabeled), probe.observe if probe else None
+    if labels_for_others(config, plan):
+        label_images(
+            model, data.unlabeled, sizes, reader, phase.folder / "labels", phase.model_name, len(data.classes),
+            normalized_ratio=config.label_ratios[plan.number] if config.label_rule == "normalized" else None,
+            observe=observe,
+        )  # fmt: skip
+    elif observe is not None:
+        look(model, data.unlabeled, sizes, reader, observe)
     return probe.finish(model) if probe else {}
+
+
+def labels_are_gone(phase: Phase) -> RunError:
+    """What to do where a phase is to be run again and the labels it learned from were dropped."""
+    return RunError(
+        f"{phase.folder}: the labels it needs were dropped; remove the folder of this method and run again, "
+        "or set keep_labels"
+    )
 
 
 def score_phase(session: Session, method: str, number: int, trained: Mapping[str, Trained]) -> dict[str, float]:
     """mIoU in percent of each model and of their mean on the test images, kept in the phase's own phase.json."""
-    data, phase = session.data, session.run.phase(method, number)
+    data, phase, started = session.data, session.run.phase(method, number), time.monotonic()
     if not phase.done or set(phase.summary["miou"]) < set(trained):
         models = {name: starting_model(session, Plan(method, model=name), found) for name, found in trained.items()}
         found = confusion_matrices(models, data.test, data.sizes(data.test), reader_of(session), len(data.classes))
         phase.write_arrays("confusion", **found)
         iou = {name: [None if math.isnan(v) else v for v in class_iou(c).tolist()] for name, c in found.items()}
-        phase.finish({"miou": {name: mean_iou(confusion) for name, confusion in found.items()}, "iou": iou})
+        miou = {name: mean_iou(confusion) for name, confusion in found.items()}
+        phase.finish({"miou": miou, "iou": iou, "seconds": time.monotonic() - started})
+    session.testing[method, number] = phase.summary["seconds"]
     return phase.summary["miou"]
 
 
@@ -236,13 +226,15 @@ def reader_of(session: Session) -> Reader:
     """How this run reads whole images."""
     config = config_of(session)
     batch = config.batch_labeled + config.batch_pseudo
-    return Reader(session.device, session.data.fill, batch, config.eval_size, session.autocast)
+    return Reader(session.device, session.data.fill, batch, config.eval_size, max(2, config.workers), session.autocast)
 
 
-def drop_labels(config: SegmentationConfig, trained: Mapping[str, Trained]) -> None:
-    """Remove labels that no later phase needs, unless `keep_labels`; those of phase 0 serve the other methods too."""
-    for found in trained.values():
-        if not config.keep_labels and found.phase.number:
+def drop_labels(config: SegmentationConfig, trained: Iterable[Trained], name: str) -> None:
+    """Remove labels that no later phase needs, unless `keep_labels`; shared ones once the last method has used them."""
+    last = [other for other in config.methods if METHODS[other].teacher in ("itself", "other")][-1]
+    for found in trained:
+        shared = found.phase.number == 0 and found.phase.folder.parent.parent.name == "supervised"
+        if not config.keep_labels and (not shared or name == last):
             (found.phase.folder / DROPPED).touch()
             shutil.rmtree(found.phase.folder / "labels", ignore_errors=True)
 
@@ -250,21 +242,6 @@ def drop_labels(config: SegmentationConfig, trained: Mapping[str, Trained]) -> N
 def on_device(data: Scenes, device: torch.device) -> Scenes:
     """The same data: images are read as they are needed."""
     return data
-
-
-def plans(config: Config) -> list[Plan]:
-    """Every phase of every model that a run trains, each once."""
-    found = (
-        []
-        if set(config.methods) == {"oracle"}
-        else [Plan("supervised", model=m) for m in models_of(config, "supervised")]
-    )
-    for name in config.methods:
-        if METHODS[name].teacher == "truth":
-            found.append(Plan(name, model="A"))
-        elif METHODS[name].teacher != "nobody":
-            found += [plan for model in models_of(config, name) for plan in phase_plans(name, config, model)]
-    return found
 
 
 def check(config: SegmentationConfig) -> None:
@@ -277,9 +254,11 @@ def check(config: SegmentationConfig) -> None:
 
 def check_data(config: SegmentationConfig, data: Scenes) -> None:
     """Refuse, before anything starts, what this data cannot give, and weights that do not fit it."""
-    if "oracle" in config.methods and not data.truth_known:
+    if config.snapshot == "best" and not len(data.val):
+        raise ConfigError("val: snapshot 'best' needs labeled images held out to choose by; the lists name none")
+    if "oracle" in config.methods and not data.truth_complete:
         raise ConfigError("methods: oracle needs the mask of every unlabeled image, which this data does not have")
-    needed = models_of(config, "supervised")
+    needed = {plan.model for plan in plans(config)}
     for name, source in (("A", config.init_a), ("B", config.init_b)):
         if source and name in needed:
             load_weights(build(config.model, 3, len(data.classes), config.aspp_rates), weights_at(source))

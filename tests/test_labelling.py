@@ -32,7 +32,10 @@ class Mixed:
         mask[0, 0] = 255
         return mask
 
-    def checksum(self):
+    def mismatch(self, index):
+        return None
+
+    def checksum(self, dates=False):
         return "mixed"
 
 

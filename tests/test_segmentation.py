@@ -198,8 +198,47 @@ def test_sampling_shows_each_model_its_part_in_phase_0_alone(data, tmp_path):
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert set(split["left"]) != set(split["right"])
     session = segmentation.Session(config, sampled, None, torch.device("cpu"), "fp32", None, 0)
-    assert segmentation.crops(session, segmentation.Plan("supervised", model="A"), None).labeled == sampled.left
-    assert segmentation.crops(session, segmentation.Plan("supervised", model="B"), None).labeled == sampled.right
+    plan = segmentation.Plan
+    assert segmentation.crops(session, plan("dmt", model="A"), None).labeled == sampled.left
+    assert segmentation.crops(session, plan("dmt", model="B"), None).labeled == sampled.right
+    assert segmentation.crops(session, plan("supervised", model="A"), None).labeled == sampled.labeled
+
+
+def test_with_sampling_the_baseline_still_learns_from_all_of_x(data, tmp_path):
+    config = make_config({**TINY_SEGMENTATION, "sampling": "dms", "denominator": 2})
+    run = run_methods(config, None, tmp_path / "run")
+    assert (tmp_path / "run" / "supervised" / "phase_0" / "A").is_dir()
+    assert not (tmp_path / "run" / "supervised" / "phase_0" / "B").exists()
+    assert (tmp_path / "run" / "dmt" / "phase_0" / "B").is_dir()
+    assert set(run.results["supervised"]) == {"miou", "phases"}
+    again = make_config({**TINY_SEGMENTATION, "sampling": "dms", "lists": str(tmp_path / "run" / "split.json")})
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert load(again).left.names == tuple(split["left"])
+
+
+def test_labels_that_nobody_learns_from_are_not_written(whole):
+    assert not list(whole.path.glob("*/phase_2/*/labels"))
+    assert len(list(whole.path.glob("*/phase_1/*/labels"))) == 3
+
+
+def test_a_phase_of_a_single_step(data, tmp_path):
+    config = make_config({**TINY_SEGMENTATION, "batch_pseudo": 12, "methods": ("cbst",), "label_ratios": (1.0,)})
+    run = run_methods(config, data, tmp_path / "run")
+    assert set(run.phases("cbst")[0].model_folder("A").summary["auroc"]) == {"start", "middle", "end"}
+
+
+@pytest.mark.filterwarnings("ignore:.*damaged")
+def test_a_phase_whose_labels_were_dropped_keeps_its_summary_or_says_so(data, tmp_path):
+    config = make_config(
+        {**TINY_SEGMENTATION, "keep_labels": False, "methods": ("dmt",), "label_ratios": (0.3, 0.6, 1.0)}
+    )
+    run_methods(config, data, tmp_path / "run")
+    (tmp_path / "run" / "DONE.json").unlink()
+    (victim,) = (tmp_path / "run").glob("dmt/phase_2/A/model-*.pt")
+    victim.write_bytes(victim.read_bytes()[:100])
+    with pytest.raises(RunError, match="were dropped"):
+        run_methods(config, data, tmp_path / "run")
+    assert "auroc" in json.loads((tmp_path / "run" / "dmt" / "phase_2" / "A" / "phase.json").read_text())
 
 
 @pytest.mark.parametrize("more", [{"label_rule": "normalized"}, {"methods": ("oracle",)}, {"methods": ("cbst",)}, {"flip": True},

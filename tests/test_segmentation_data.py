@@ -129,6 +129,7 @@ def test_unlabeled_images_need_no_mask(tree):
         (tree / "SegmentationClass" / f"{name}.png").unlink()
     again = load(folder_config(tree))
     assert not again.truth_known
+    assert "known for 0 images" in again.overview()[0]
     assert (again.unlabeled.mask(0) == 255).all()
     (tree / "SegmentationClass" / f"{data.labeled.names[0]}.png").unlink()
     with pytest.raises(DataError, match=f"{data.labeled.names[0]}(.|\n)*missing, or void"):
@@ -221,6 +222,12 @@ def test_every_kind_of_bad_file_is_named_at_once(tree):
     assert "6 of 11 images" in text
 
 
+def test_a_mask_of_another_size_is_found_although_both_would_be_resized(tree):
+    save_mask(tree / "SegmentationClass" / "im_000.png", np.zeros((12, 16), np.uint8))
+    with pytest.raises(DataError, match="im_000: the mask is 16×12 pixels, the image 32×24"):
+        load(folder_config(tree, resize=(16, 16)))
+
+
 def test_lists_that_name_missing_images_or_themselves_twice(tree):
     write_list(tree, "train", [f"im_{i:03d}" for i in range(8)] + ["ghost", "phantom"])
     with pytest.raises(DataError, match=r"2 names(.|\n)*ghost(.|\n)*phantom"):
@@ -239,6 +246,10 @@ def test_lists_that_name_missing_images_or_themselves_twice(tree):
         ({"classes": None}, "classes: missing"),
         ({"classes": ("one",)}, "classes: found 1 names"),
         ({"snapshot": "best"}, "val: found 0"),
+        ({"classes": ("a", "b", "a")}, "each name once"),
+        ({"dataset": "voc"}, "voc has its own"),
+        ({"aspp_rates": ()}, "at least one dilation"),
+        ({"lists": "x.yaml", "val": 3}, "name the held-out images there"),
         ({"scale": "2,1"}, "scale"),
         ({"crop": "0,5"}, "crop"),
         ({"denominator": 0.5}, "denominator"),
@@ -250,7 +261,7 @@ def test_bad_settings_are_refused(tree, values, complaint):
 
 
 def test_class_lists_of_the_wrong_length_show_in_the_labels(tree):
-    with pytest.raises(DataError, match="holds label 2, expected 0 to 1"):
+    with pytest.raises(DataError, match=r"classes, which has 2 names(.|\n)*holds label 2, expected 0 to 1"):
         load(folder_config(tree, classes=("a", "b")))
 
 

@@ -50,7 +50,10 @@ class DigitScenes:
         """The class of every pixel."""
         return self._compose(index)[1]
 
-    def checksum(self) -> str:
+    def mismatch(self, index: int) -> str | None:
+        """Nothing: image and mask are composed together."""
+
+    def checksum(self, dates: bool = False) -> str:
         """Of the settings, which decide every pixel."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
 

@@ -148,7 +148,7 @@ def read_lists(path: Path) -> dict[str, list[str]]:
         raise DataError(f"lists: {path} cannot be read: {error}") from None
     if not isinstance(lists, dict):
         raise DataError(f"lists: {path} must map labeled, unlabeled (and val) to lists of image names")
-    parts = {str(key): value for key, value in lists.items() if key in ("labeled", "unlabeled", "val")}
+    parts = {str(key): value for key, value in lists.items() if key in ("labeled", "unlabeled", "val", "left", "right")}
     if not parts or not all(isinstance(value, list) for value in parts.values()):
         raise DataError(f"lists: {path} must map labeled, unlabeled (and val) to lists of image names")
     return {str(key): [str(name) for name in parts.get(key, [])] for key in lists}

@@ -29,8 +29,11 @@ class Pictures(Protocol):
     def mask(self, index: int) -> Mask:
         """The class of every pixel, 255 for void."""
 
-    def checksum(self) -> str:
-        """What tells this set from another of the same names."""
+    def mismatch(self, index: int) -> str | None:
+        """What is wrong between the image and its mask as they are stored, before anything is resized."""
+
+    def checksum(self, dates: bool = False) -> str:
+        """What tells this set from another of the same names; with `dates`, also from a changed copy of itself."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,10 @@ class Arrays:
         """The class of every pixel, 255 for void."""
         return self.masks[index]
 
-    def checksum(self) -> str:
+    def mismatch(self, index: int) -> str | None:
+        """Nothing: both lie in arrays of one size."""
+
+    def checksum(self, dates: bool = False) -> str:
         """Of all pixels and masks."""
         digest = hashlib.sha256(self.images.tobytes())
         digest.update(self.masks.tobytes())
@@ -129,14 +135,31 @@ class Files:
             mask = np.asarray(Image.fromarray(mask).resize(self.resize[::-1], Image.Resampling.NEAREST))
         return mask if self.table is None else self.table[mask]
 
-    def checksum(self) -> str:
-        """Of names, and of sizes and dates of all files: reading them all would take minutes."""
+    def mismatch(self, index: int) -> str | None:
+        """Say so if the mask's file is of another size than the image's."""
+        path = self.masks[index]
+        if path is None:
+            return None
+        with Image.open(self.images[index]) as file:
+            width, height = file.size
+        shape = read_mask(path).shape if path.suffix == ".mat" else _size(path)
+        if shape == (height, width):
+            return None
+        return f"the mask is {shape[1]}×{shape[0]} pixels, the image {width}×{height}"
+
+    def checksum(self, dates: bool = False) -> str:
+        """Of names and sizes (and dates) of all files: reading them all would take minutes."""
         digest = hashlib.sha256(repr((self.names, self.resize)).encode())
         for path in (*self.images, *self.masks):
             if path is not None:
                 state = path.stat()
-                digest.update(repr((path.name, state.st_size, state.st_mtime_ns)).encode())
+                digest.update(repr((path.name, state.st_size, state.st_mtime_ns if dates else 0)).encode())
         return digest.hexdigest()[:32]
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as file:
+        return file.size[1], file.size[0]
 
 
 def read_mask(path: Path) -> Mask:

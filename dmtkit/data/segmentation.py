@@ -28,6 +28,7 @@ from dmtkit.params import project_root
 from dmtkit.seeds import derive
 
 TEST_SCENES = 160
+IN_MEMORY = 10**8  # pixels: 400 MB with their masks
 TRAIN_DIGITS, TEST_DIGITS = (0, 1400), (1400, 1797)
 
 
@@ -46,8 +47,17 @@ class Scenes:
 
     @property
     def truth_known(self) -> bool:
-        """Whether every unlabeled image has a mask to measure against (it is never trained on)."""
-        return bool((self.class_counts(self.unlabeled, each=True)[:, :-1].sum(1) > 0).all())
+        """Whether any unlabeled image has a mask to measure against (it is never trained on)."""
+        return bool(self._truths.any())
+
+    @property
+    def truth_complete(self) -> bool:
+        """Whether every unlabeled image has a mask, which an oracle could learn from."""
+        return bool(self._truths.all())
+
+    @cached_property
+    def _truths(self) -> np.ndarray:
+        return self.class_counts(self.unlabeled, each=True)[:, :-1].sum(1) > 0
 
     @property
     def fill(self) -> tuple[int, int, int]:
@@ -67,9 +77,7 @@ class Scenes:
         """The data in a few lines: classes, sizes, and what each part holds."""
         low, high = self.survey.sizes.min(0), self.survey.sizes.max(0)
         shape = f"{low[0]}×{low[1]}" + ("" if (low == high).all() else f" to {high[0]}×{high[1]}")
-        lines = [
-            f"{len(self.classes)} classes, images {shape}; truth of U {'known' if self.truth_known else 'unknown'}"
-        ]
+        lines = [f"{len(self.classes)} classes, images {shape}; truth of U known for {int(self._truths.sum())} images"]
         for name in ("labeled", "unlabeled", "val", "test"):
             part = getattr(self, name)
             counts = self.class_counts(part)
@@ -115,9 +123,14 @@ class Joined:
         source, place = self._find(index)
         return source.mask(place)
 
-    def checksum(self) -> str:
+    def mismatch(self, index: int) -> str | None:
+        """What is wrong between an image and its mask."""
+        source, place = self._find(index)
+        return source.mismatch(place)
+
+    def checksum(self, dates: bool = False) -> str:
         """Of both."""
-        return f"{self.first.checksum()}-{self.second.checksum()}"
+        return f"{self.first.checksum(dates)}-{self.second.checksum(dates)}"
 
 
 def load(config: SegmentationConfig) -> Scenes:
@@ -137,7 +150,7 @@ def load(config: SegmentationConfig) -> Scenes:
     def part(chosen: list[str] | tuple[str, ...]) -> Part:
         return Part(pictures, tuple(index[name] for name in chosen))
 
-    sampling = _sampling(config, names[:trained], split)
+    sampling = _listed_sampling(config, split) or _sampling(config, names[:trained], split)
     test = part(names[trained:])
     labeled = part(split.labeled)
     needed = (*labeled.indices, *test.indices, *part(val).indices)
@@ -154,7 +167,9 @@ def _pictures(config: SegmentationConfig) -> tuple[Pictures, int, tuple[str, ...
         size, difficulty = config.scene_size, config.scene_difficulty
         train = DigitScenes(config.scenes, size, difficulty, "train", TRAIN_DIGITS, config.split)
         test = DigitScenes(TEST_SCENES, size, difficulty, "test", TEST_DIGITS, config.split)
-        return Joined(train.in_memory(), test.in_memory()), config.scenes, digit_scenes.CLASSES
+        if config.scenes * size * size < IN_MEMORY:  # more are composed whenever they are looked at
+            return Joined(train.in_memory(), test.in_memory()), config.scenes, digit_scenes.CLASSES
+        return Joined(train, test), config.scenes, digit_scenes.CLASSES
     folder = data_dir(config)
     if config.dataset == "voc":
         return *voc.voc2012(folder, config.resize), voc.CLASSES
@@ -202,6 +217,17 @@ def _listed(config: SegmentationConfig, train: tuple[str, ...]) -> NamedSplit:
     unlabeled = [name for name in train if name not in chosen]
     random.Random(derive(config.split, "labeled_list")).shuffle(labeled)
     return NamedSplit(labeled, unlabeled)
+
+
+def _listed_sampling(config: SegmentationConfig, split: NamedSplit) -> Sampling | None:
+    """What A and B see of X, where own lists say so (a run's split.json does)."""
+    lists = read_lists(project_root() / config.lists) if config.lists and config.sampling == "dms" else {}
+    if not lists.get("left") or not lists.get("right"):
+        return None
+    foreign = sorted({*lists["left"], *lists["right"]} - set(split.labeled))
+    if foreign:
+        raise DataError(f"lists: left and right hold images that are not labeled:\n{listing(foreign)}")
+    return Sampling(lists["left"], lists["right"])
 
 
 def _sampling(config: SegmentationConfig, train: tuple[str, ...], split: NamedSplit) -> Sampling:

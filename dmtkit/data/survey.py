@@ -3,6 +3,7 @@
 What was found is kept below outputs/, so that the next start does not read everything again.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from dmtkit.data.pictures import VOID, Pictures
-from dmtkit.errors import DataError, listing
+from dmtkit.errors import DataError, RunError, listing
+from dmtkit.files import write_arrays
 
 Sizes = Int64[np.ndarray, "n 2"]
 Counts = Int64[np.ndarray, "n k"]
@@ -36,7 +38,7 @@ def survey(pictures: Pictures, classes: int, needed: Sequence[int], cache: Path 
     """
     place = None
     if cache is not None:
-        key = hashlib.sha256(repr((pictures.checksum(), classes, sorted(needed))).encode()).hexdigest()[:32]
+        key = hashlib.sha256(repr((pictures.checksum(dates=True), classes, sorted(needed))).encode()).hexdigest()[:32]
         place = cache / f"{key}.npz"
         if place.is_file():
             try:
@@ -50,13 +52,14 @@ def survey(pictures: Pictures, classes: int, needed: Sequence[int], cache: Path 
     problems = [row for row in rows if isinstance(row, str)]
     if problems:
         raise DataError(
-            f"{len(problems)} of {len(rows)} images or masks cannot be used; repair or remove them:\n{listing(problems)}"
+            f"{len(problems)} of {len(rows)} images or masks cannot be used; repair or remove them (or mend the list "
+            f"of classes, which has {classes} names):\n{listing(problems)}"
         )
     good = [row for row in rows if not isinstance(row, str)]
     sizes, counts = np.array([size for size, _ in good]), np.stack([count for _, count in good])
     if place is not None:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(place, sizes=sizes, counts=counts)
+        with contextlib.suppress(RunError):  # a full or read-only disk: it is looked at again next time
+            write_arrays(place, {"sizes": sizes, "counts": counts})
     return Survey(sizes, counts)
 
 
@@ -71,8 +74,8 @@ def _look(pictures: Pictures, index: int, classes: int, needed: bool) -> tuple[t
         mask = pictures.mask(index)
     except Exception as error:
         return f"{name}: unreadable mask ({_reason(error)})"
-    if mask.shape != (height, width):
-        return f"{name}: the mask is {mask.shape[1]}×{mask.shape[0]} pixels, the image {width}×{height}"
+    if complaint := pictures.mismatch(index):
+        return f"{name}: {complaint}"
     counts = np.bincount(mask.ravel(), minlength=256)
     strange = np.flatnonzero(counts[classes:VOID]) + classes
     if len(strange):

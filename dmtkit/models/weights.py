@@ -117,7 +117,7 @@ def _imagenet(model: nn.Module) -> State:
     try:
         weights = import_module("torchvision.models").get_model_weights(name).IMAGENET1K_V1
         return weights.get_state_dict(check_hash=True)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise ConfigError(
             f"init: torchvision's {name} weights cannot be fetched ({error}); download {weights.url} and give the "
             "file's path instead of `imagenet`"

@@ -13,13 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.common import write_result
+from dmtkit.class_balance import class_thresholds
 from dmtkit.data.digit_scenes import DigitScenes
 from dmtkit.data.pictures import Part
-from dmtkit.labelling import Reader, label_images
+from dmtkit.label_store import Kept, open_labels
+from dmtkit.labelling import Images, Observe, Reader, explain_batch, label_images
 from dmtkit.models import build
+from dmtkit.pixels import CaseSums
 
 CASES = {  # model, classes, images, size, head rates
     "deeplab-tiny, 400 scenes of 48×48, 11 classes": ("deeplab-tiny", 11, 400, 48, (1, 2)),
@@ -39,28 +42,44 @@ def plain(model: nn.Module, part: Part, batch: int) -> None:
         model(torch.from_numpy(images).permute(0, 3, 1, 2).float()).argmax(1).to(torch.uint8).numpy()
 
 
-def ratio(name: str, classes: int, count: int, size: int, rates: tuple[int, ...]) -> dict[str, float]:
+def ratio(network: str, classes: int, count: int, size: int, rates: tuple[int, ...]) -> dict[str, float]:
     """Medians of interleaved repeats."""
     torch.manual_seed(0)
-    model = build(name, 3, classes, rates).to(memory_format=torch.channels_last)
+    model = build(network, 3, classes, rates).to(memory_format=torch.channels_last)
     arrays = DigitScenes(count, size).in_memory()
     part, sizes, batch = Part(arrays, tuple(range(count))), np.full((count, 2), size), 16 if size < 100 else 2
-    times: dict[str, list[float]] = {"plain": [], "labelling": []}
+    times: dict[str, list[float]] = {"plain": [], "labelling": [], "with_weights": []}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "labels")
+
+        def label(name: str, observe: Observe | None = None) -> None:
+            reader = Reader(torch.device("cpu"), (0, 0, 0), batch)
+            label_images(model, part, sizes, reader, Path(place, name), "m", classes, observe=observe)
+
+        label("labels")
+        store = open_labels(folder, "m", part.names)
+        kept, sums = Kept(store, class_thresholds(torch.from_numpy(store.histogram), 0.5)), CaseSums.empty(classes)
+
+        def weigh(images: Images, logits: Tensor) -> None:  # what a phase also does while it labels for the next one
+            explained = explain_batch(images, logits, part, kept, (3, 3), "dynamic", truth=True)
+            sums.add(explained.found, explained.given, explained.truth)
+
+        functions = {
+            "plain": lambda: plain(model, part, batch),
+            "labelling": lambda: label("again"),
+            "with_weights": lambda: label("weighed", weigh),
+        }
         for _ in range(REPEATS + 1):
-            started = time.perf_counter()
-            plain(model, part, batch)
-            middle = time.perf_counter()
-            label_images(model, part, sizes, Reader(torch.device("cpu"), (0, 0, 0), batch), folder, "m", classes)
-            times["plain"].append(middle - started)
-            times["labelling"].append(time.perf_counter() - middle)
+            for name, function in functions.items():
+                started = time.perf_counter()
+                function()
+                times[name].append(time.perf_counter() - started)
         stored = sum((folder / part).stat().st_size for part in ("label.u8", "level.u16"))
     median = {key: statistics.median(values[1:]) for key, values in times.items()}
     return {
-        "plain_seconds": round(median["plain"], 3),
-        "labelling_seconds": round(median["labelling"], 3),
+        **{f"{key}_seconds": round(value, 3) for key, value in median.items()},
         "ratio": round(median["labelling"] / median["plain"], 3),
+        "ratio_with_weights": round(median["with_weights"] / median["plain"], 3),
         "bytes_a_pixel": stored / (count * size * size),
     }
 

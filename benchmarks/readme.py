@@ -99,7 +99,10 @@ def camvid() -> str:
 def costs() -> str:
     """The loss and the labelling."""
     loss, labelling = load("loss")["results"]["times_cross_entropy"], load("labelling")["results"]
-    times = "; ".join(f"{row['ratio']:.2f} × ({name})" for name, row in labelling["time"].items())
+    times = "; ".join(
+        f"{row['ratio']:.2f} × ({name}; {row['ratio_with_weights']:.2f} × with the labels it learned weighed in the same pass)"
+        for name, row in labelling["time"].items()
+    )
     memory = ", ".join(f"{value:.0f} MiB at {count}" for count, value in labelling["peak_memory_mib"].items())
     return (
         f"**What the method costs.** The dynamic loss at 8×21×321×321, forward and backward, takes {loss['dynamic']:.2f} × "

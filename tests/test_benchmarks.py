@@ -1,11 +1,11 @@
-"""The benchmark that waits for a GPU runs here at a tiny size; committed results say where they come from."""
+"""The benchmarks that wait for a GPU run here at a tiny size; committed results say where they come from."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_cifar, readme
+from benchmarks import gpu_cifar, gpu_segmentation, readme
 from tests.helpers import make_tree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +32,30 @@ def test_gpu_cifar_at_a_tiny_size(tmp_path, capsys):
     assert "'images_per_second': {'supervised':" in capsys.readouterr().out
     done = json.loads((tmp_path / "o" / "DONE.json").read_text())
     assert set(done["results"]) == {"supervised", "cl", "dmt"}
+
+
+@pytest.mark.slow
+def test_gpu_segmentation_at_a_tiny_size():
+    words = [
+        "--model",
+        "deeplab-tiny",
+        "--crop",
+        "16",
+        "--batch",
+        "2",
+        "--steps",
+        "1",
+        "--images",
+        "3",
+        "--size",
+        "24",
+        "--device",
+        "cpu",
+        "--name",
+    ]
+    results = gpu_segmentation.main(gpu_segmentation.parse([*words, ""]))
+    assert results["fp32"]["seconds"] > 0
+    assert results["bf16"]["images_labeled_a_second"] > 0
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

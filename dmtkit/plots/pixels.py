@@ -83,11 +83,12 @@ def plot_kept_shares(run: Run, method: str = "dmt", model: str = "B") -> Figure:
     return figure
 
 
-def plot_label_quality(run: Run, method: str = "dmt", model: str = "B") -> Figure:
-    """Per case and class, how many pseudo labels of the last phase are right, and how much of the class they give."""
+def plot_label_quality(run: Run, method: str = "dmt", model: str = "B", phase: int = -1) -> Figure:
+    """Per case and class, how many pseudo labels of a phase (the last) are right, and how much of the class they give."""
     import seaborn as sns
 
-    rows = run.phases(method)[-1].model_folder(model).summary["cases"]
+    chosen = run.phases(method)[phase - 1 if phase > 0 else phase]
+    rows = chosen.model_folder(model).summary["cases"]
     order, classes = (*CASES, "all"), [*run.classes, "all"]
     titles = {
         "agree": "agreement",
@@ -104,7 +105,7 @@ def plot_label_quality(run: Run, method: str = "dmt", model: str = "B") -> Figur
             continue
         sns.heatmap(values, annot=True, fmt=".0f", cmap="cividis", vmin=0, vmax=100, ax=ax, xticklabels=classes,
                     yticklabels=[titles[case] for case in order])  # fmt: skip
-        ax.set_title(f"{name} of the labels that {model} learned in the last phase of {method} (%)", fontsize=11)
+        ax.set_title(f"{name} of the labels that {model} learned in phase {chosen.number} of {method} (%)", fontsize=11)
         ax.tick_params(axis="y", rotation=0)
     plt.setp(axes[1].get_xticklabels(), rotation=40, ha="right")
     return figure

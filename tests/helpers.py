@@ -77,3 +77,18 @@ def make_tree(folder: Path, per_class: int = 12, classes: tuple[str, ...] = ("ca
                 pixels = rng.integers(low, low + 100, (size, size, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(target / f"{index:03d}.png")
     return folder
+
+
+class Stop(Exception):
+    """Ends a run from within, as abruptly as an exception can."""
+
+
+def stop_after(count: int):
+    """A progress callback that raises Stop when it has been called `count` times."""
+    calls = iter(range(count))
+
+    def progress(_):
+        if next(calls, None) is None:
+            raise Stop
+
+    return progress

@@ -16,7 +16,7 @@ from dmtkit.errors import RunError, TrainingError
 from dmtkit.experiment import run_methods
 from dmtkit.run_folder import RunFolder
 from dmtkit.runs import load_run
-from tests.helpers import TINY, fingerprint, make_tree
+from tests.helpers import TINY, Stop, fingerprint, make_tree, stop_after
 
 CONFIG = make_config({**TINY, "checkpoint_seconds": 0})
 
@@ -31,20 +31,6 @@ def undisturbed(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     run_methods(CONFIG, data, folder)
     return fingerprint(folder)
-
-
-class Stop(Exception):
-    """Ends a run from within, as abruptly as an exception can."""
-
-
-def stop_after(count):
-    calls = iter(range(count))
-
-    def progress(_):
-        if next(calls, None) is None:
-            raise Stop
-
-    return progress
 
 
 @pytest.mark.parametrize("count", [0, 3, 6, 7, 10, 20, 31])

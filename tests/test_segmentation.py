@@ -11,11 +11,10 @@ import torch
 from dmtkit import segmentation
 from dmtkit.config import make_config
 from dmtkit.data.segmentation import load
-from dmtkit.errors import ConfigError, RunError, TrainingError
-from dmtkit.experiment import check, run_methods, total_steps
+from dmtkit.errors import RunError
+from dmtkit.experiment import run_methods, total_steps
 from dmtkit.runs import load_run
-from tests.helpers import TINY_SEGMENTATION, fingerprint
-from tests.trees import make_voc_style
+from tests.helpers import TINY_SEGMENTATION, Stop, fingerprint, stop_after
 
 CONFIG = make_config({**TINY_SEGMENTATION, "checkpoint_seconds": 0})
 
@@ -28,20 +27,6 @@ def data():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, data):
     return run_methods(CONFIG, data, tmp_path_factory.mktemp("whole") / "run")
-
-
-class Stop(Exception):
-    """Ends a run from within."""
-
-
-def stop_after(count):
-    calls = iter(range(count))
-
-    def progress(_):
-        if next(calls, None) is None:
-            raise Stop
-
-    return progress
 
 
 def test_results_name_both_models_and_their_mean(whole):
@@ -190,32 +175,6 @@ def test_the_best_snapshot_is_chosen_on_held_out_images_and_resumes(tmp_path):
     assert "kept" in torch.load(path, weights_only=True)
 
 
-def test_sampling_shows_each_model_its_part_in_phase_0_alone(data, tmp_path):
-    config = make_config({**TINY_SEGMENTATION, "sampling": "dms", "methods": ("dmt",), "denominator": 2})
-    sampled = load(config)
-    run = run_methods(config, sampled, tmp_path / "run")
-    assert run.finished
-    split = json.loads((tmp_path / "run" / "split.json").read_text())
-    assert set(split["left"]) != set(split["right"])
-    session = segmentation.Session(config, sampled, None, torch.device("cpu"), "fp32", None, 0)
-    plan = segmentation.Plan
-    assert segmentation.crops(session, plan("dmt", model="A"), None).labeled == sampled.left
-    assert segmentation.crops(session, plan("dmt", model="B"), None).labeled == sampled.right
-    assert segmentation.crops(session, plan("supervised", model="A"), None).labeled == sampled.labeled
-
-
-def test_with_sampling_the_baseline_still_learns_from_all_of_x(data, tmp_path):
-    config = make_config({**TINY_SEGMENTATION, "sampling": "dms", "denominator": 2})
-    run = run_methods(config, None, tmp_path / "run")
-    assert (tmp_path / "run" / "supervised" / "phase_0" / "A").is_dir()
-    assert not (tmp_path / "run" / "supervised" / "phase_0" / "B").exists()
-    assert (tmp_path / "run" / "dmt" / "phase_0" / "B").is_dir()
-    assert set(run.results["supervised"]) == {"miou", "phases"}
-    again = make_config({**TINY_SEGMENTATION, "sampling": "dms", "lists": str(tmp_path / "run" / "split.json")})
-    split = json.loads((tmp_path / "run" / "split.json").read_text())
-    assert load(again).left.names == tuple(split["left"])
-
-
 def test_labels_that_nobody_learns_from_are_not_written(whole):
     assert not list(whole.path.glob("*/phase_2/*/labels"))
     assert len(list(whole.path.glob("*/phase_1/*/labels"))) == 3
@@ -239,62 +198,6 @@ def test_a_phase_whose_labels_were_dropped_keeps_its_summary_or_says_so(data, tm
     with pytest.raises(RunError, match="were dropped"):
         run_methods(config, data, tmp_path / "run")
     assert "auroc" in json.loads((tmp_path / "run" / "dmt" / "phase_2" / "A" / "phase.json").read_text())
-
-
-@pytest.mark.parametrize("more", [{"label_rule": "normalized"}, {"methods": ("oracle",)}, {"methods": ("cbst",)}, {"flip": True},
-                                  {"eval_size": (40, 40)}, {"crop": (40, 40)}])  # fmt: skip
-def test_every_switch_runs(tmp_path, data, more):
-    config = make_config({**TINY_SEGMENTATION, **more})
-    run = run_methods(config, data, tmp_path / "run")
-    assert np.isfinite(next(iter(run.results.values()))["miou"])
-
-
-def test_own_images_of_mixed_sizes_without_truth(tmp_path, monkeypatch):
-    monkeypatch.setattr("dmtkit.data.segmentation.project_root", lambda: tmp_path)
-    tree = make_voc_style(tmp_path / "data", train=8)
-    values = {**TINY_SEGMENTATION, "dataset": "folder", "data_dir": str(tree), "classes": ("a", "b", "c")}
-    config = make_config(values)
-    for name in load(config).unlabeled.names:
-        (tree / "SegmentationClass" / f"{name}.png").unlink()
-    run = run_methods(config, None, tmp_path / "run")
-    summary = run.phases("dmt")[0].model_folder("B").summary
-    assert summary["label_miou"] is None
-    assert not any("precision" in row for row in summary["cases"])
-    assert set(summary["auroc"]["end"].values()) == {None}
-    with pytest.raises(ConfigError, match="oracle needs the mask"):
-        run_methods(make_config({**values, "methods": ("oracle",)}), None, tmp_path / "oracle")
-
-
-def test_own_weights_start_a_run_and_what_they_lack_is_noted(tmp_path, data, whole):
-    (path,) = whole.path.glob("dmt/phase_2/A/model-*.pt")
-    config = make_config({**TINY_SEGMENTATION, "methods": ("supervised",), "init_a": str(path)})
-    run_methods(config, data, tmp_path / "run")
-    assert "model A: " in (tmp_path / "run" / "notes.log").read_text()
-    wrong = make_config({**TINY_SEGMENTATION, "init_a": str(path), "aspp_rates": (*CONFIG.aspp_rates, 9)})
-    folder = tmp_path / "wrong"
-    state = torch.load(path, weights_only=True)["model"]
-    torch.save({k: v[:5] if k.startswith("head.") else v for k, v in state.items()}, tmp_path / "five.pt")
-    with pytest.raises(ConfigError, match="another number of classes"):
-        run_methods(make_config({**TINY_SEGMENTATION, "init_a": str(tmp_path / "five.pt")}), data, folder)
-    assert not folder.exists(), "refused before anything was written"
-    run_methods(make_config({**wrong.model_dump(), "methods": ("supervised",)}), data, tmp_path / "more")
-    assert "newly initialised, not in the file: head.convs.2.weight" in (tmp_path / "more" / "notes.log").read_text()
-
-
-def test_a_loss_that_is_not_finite_names_model_and_images(tmp_path, data):
-    with pytest.raises(TrainingError, match=r"supervised, phase 0, model A: .*train-"):
-        run_methods(
-            make_config({**TINY_SEGMENTATION, "baseline_lr": 1e30, "baseline_epochs": 20}), data, tmp_path / "run"
-        )
-
-
-def test_methods_of_the_other_task_are_refused():
-    with pytest.raises(ConfigError, match=r"cl is not defined for segmentation; those that are: .*cbst"):
-        check(make_config({**TINY_SEGMENTATION, "methods": ("cl",)}))
-    with pytest.raises(ConfigError, match="cbst is not defined for classification"):
-        check(make_config({"methods": ("cbst",)}))
-    with pytest.raises(ConfigError, match="expected deeplab-resnet101"):
-        check(make_config({**TINY_SEGMENTATION, "model": "wrn-10-1"}))
 
 
 def test_labels_that_were_removed_by_hand_are_said_to_be_missing(tmp_path, data):

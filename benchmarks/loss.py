@@ -60,6 +60,7 @@ def main() -> None:
 
     functions: dict[str, Callable[[Tensor], Tensor]] = {
         "cross_entropy": lambda values: F.cross_entropy(values, label, ignore_index=255),
+        "cross_entropy_compiled": torch.compile(lambda values: F.cross_entropy(values, label, ignore_index=255)),
         "masked": lambda values: masked(values, label, confidence),
         "dynamic": dynamic,
         "dynamic_compiled": torch.compile(dynamic),

@@ -75,10 +75,10 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: cannot be read ({error})") from None
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray], compressed: bool = False) -> None:
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write named arrays as .npz, atomically."""
     buffer = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, allow_pickle=False, **arrays)
     write_atomically(path, buffer.getvalue())
 
 

@@ -20,6 +20,7 @@ from jaxtyping import Int64, UInt8, UInt16
 from dmtkit.class_balance import ClassThresholds, keep_by_class
 from dmtkit.errors import RunError
 from dmtkit.files import TEMPORARY, cannot_write, read_arrays, read_json, write_arrays, write_json
+from dmtkit.pseudo import LEVELS
 
 PARTS: dict[str, np.dtype[Any]] = {"label.u8": np.dtype(np.uint8), "level.u16": np.dtype("<u2")}
 
@@ -41,7 +42,10 @@ class LabelStore:
     @cached_property
     def histogram(self) -> Int64[np.ndarray, "k levels"]:
         """How many pixels of every class have each level of confidence."""
-        return read_arrays(self.folder / "histogram.npz")["histogram"]
+        found = read_arrays(self.folder / "histogram.npz")
+        counts = np.zeros(len(found["predicted"]) * LEVELS, np.int64)
+        counts[found["index"]] = found["count"]
+        return counts.reshape(-1, LEVELS)
 
     @cached_property
     def predicted(self) -> Int64[np.ndarray, " k"]:
@@ -104,8 +108,9 @@ def write_labels(folder: Path, owner: str) -> Iterator["Writer"]:
                 file.close()
     if writer.histogram is not None:
         predicted = writer.histogram.sum(1) if writer.predicted is None else writer.predicted
-        counts = {"histogram": writer.histogram, "predicted": predicted}
-        write_arrays(folder / "histogram.npz", counts, compressed=True)
+        counts = writer.histogram.ravel()
+        index = np.flatnonzero(counts)  # most levels of most classes never occur
+        write_arrays(folder / "histogram.npz", {"index": index, "count": counts[index], "predicted": predicted})
     write_json(folder / "index.json", {"owner": owner, "names": writer.names, "sizes": writer.sizes})
 
 

@@ -78,14 +78,14 @@ def read_logits(
     One maximum and one sum of exponentials: the softmax itself is never written down.
     """
     logits = logits.float()
-    normaliser = logits.logsumexp(1)
     top, label = logits.max(1)
-    level = quantise((top - normaliser).exp())
+    total = (logits - top.unsqueeze(1)).exp_().sum(1)
+    level = quantise(1 / total)
     if given is None:
         return label.to(torch.uint8), level, None
     given = given.to(logits.device)
     known = given < logits.shape[1]
-    p = (logits.gather(1, (given * known).long().unsqueeze(1)).squeeze(1) - normaliser).exp()
+    p = (logits.gather(1, (given * known).long().unsqueeze(1)).squeeze(1) - top).exp() / total
     return label.to(torch.uint8), level, quantise(p) * known
 
 

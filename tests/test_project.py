@@ -35,7 +35,7 @@ ARROWS = {
     "environment": {"config"},
     "runs": {"config", "files"},
     "run_folder": {"config", "files", "params", "runs"},
-    "label_store": {"class_balance", "files"},
+    "label_store": {"class_balance", "files", "pseudo"},
     "published": set(),
     "trainer": {"dynamic", "metrics", "optim", "data"},
     "methods": {"config", "dynamic", "published"},

@@ -64,7 +64,9 @@ def search() -> str:
     """AUROC tables: DMT's student and CBST's, by phase and time."""
     results = load("scenes")["results"]["error_search"]
     lines = [
-        "**Wrong labels found by low scores** in those runs (AUROC, mean of the seeds; 0.5 is chance). c_A is the teacher's "
+        "<details><summary>Wrong labels found by low scores in those runs, phase by phase</summary>",
+        "",
+        "AUROC, mean of the seeds; 0.5 is chance. c_A is the teacher's "
         "confidence, which needs no second model; p_B the student's probability of the label; w the weight:",
         "",
         "| | | DMT: w | p_B | c_A | p_B·c_A | w − c_A | CBST: w | c_A |",
@@ -80,7 +82,7 @@ def search() -> str:
         lines.append(
             f"| phase {phase} | {time} | {scores} | {gap} | {other['w']['mean']:.3f} | {other['c_A']['mean']:.3f} |"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "</details>"])
 
 
 def camvid() -> str:

@@ -116,18 +116,19 @@ def plot_error_search(run: Run, method: str = "dmt", model: str = "B", ax: Axes 
     ax = ax or plt.subplots(figsize=(9.5, 3.8))[1]
     phases = [phase.model_folder(model) for phase in run.phases(method)]
     x = np.array([[p.number + shift for shift in (0, 0.35, 0.7)] for p in phases])
-    drawn = False
+    seen: list[float] = []
     for score, style in SCORE_STYLES.items():
         values = np.array(
             [[np.nan if (v := p.summary["auroc"][t][score]) is None else v for t in TIMES] for p in phases]
         )
-        drawn |= bool(np.isfinite(values).any())
+        seen += values[np.isfinite(values)].tolist()
         for row, (xs, ys) in enumerate(zip(x, values, strict=True)):
             ax.plot(xs, ys, label=f"low ${score}$" if row == 0 else None, **style)
-    if not drawn:
+    if not seen:
         ax.clear()
         return nothing(ax, "the truth of the unlabeled images is not known, or no kept label is wrong")
     ax.axhline(0.5, color="grey", lw=1, ls=":")
+    ax.set_ylim(max(0, min(seen) - 0.02), min(1.005, max(seen) + 0.02))
     ax.set_xticks(
         x.ravel(), [f"{t}\nphase {p.number}" if t == "middle" else t for p in phases for t in TIMES], fontsize=9
     )

@@ -1,5 +1,7 @@
 """DeepLab-v2 against torchvision's own dilation; weights of every origin, with every key accounted for."""
 
+from urllib.error import URLError
+
 import pytest
 import torch
 
@@ -143,3 +145,12 @@ def test_names_with_a_wrapper_prefix():
 def test_imagenet_for_the_tiny_backbone_is_refused():
     with pytest.raises(ConfigError, match="no ImageNet weights"):
         load_weights(build("deeplab-tiny", 3, 4, (1,)), "imagenet")
+
+
+def test_imagenet_without_a_network_says_what_to_download(monkeypatch):
+    def unreachable(*_, **__):
+        raise URLError("no route to host")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
+    with pytest.raises(ConfigError, match=r"cannot be fetched(.|\n)*download https://\S*resnet18"):
+        load_weights(build("deeplab-resnet18", 3, 4, (1,)), "imagenet")

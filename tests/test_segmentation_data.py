@@ -125,7 +125,11 @@ def test_images_are_read_at_the_size_asked_for(tree):
 
 def test_unlabeled_images_need_no_mask(tree):
     data = load(folder_config(tree))
-    for name in data.unlabeled.names:
+    (tree / "SegmentationClass" / f"{data.unlabeled.names[0]}.png").unlink()
+    partly = load(folder_config(tree))
+    assert partly.truth_known, "what is known is measured"
+    assert not partly.truth_complete, "but an oracle would need all"
+    for name in data.unlabeled.names[1:]:
         (tree / "SegmentationClass" / f"{name}.png").unlink()
     again = load(folder_config(tree))
     assert not again.truth_known

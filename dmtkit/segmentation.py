@@ -144,8 +144,7 @@ def crops(session: Session, plan: Plan, kept: Kept | None) -> Crops:
     config, data = config_of(session), session.data
     labeled, size = data.labeled, config.batch_labeled
     if kept is None and plan.number:
-        raise RunError(f"{session.phase(plan).folder}: the labels it needs were dropped; remove the folders of this "
-                       "method and run again, or set keep_labels")  # fmt: skip
+        raise labels_are_gone(session.phase(plan))
     if kept is None:
         size += config.batch_pseudo
         labeled = seen_of_x(data, plan)
@@ -177,7 +176,7 @@ def phase_recipe(session: Session, plan: Plan) -> Recipe:
 
 
 def measure_phase(session: Session, plan: Plan, model: nn.Module, phase: Phase, probe: Probe | None) -> dict[str, Any]:
-    """Let the model label U for the next phase and, in the same pass, weigh the labels it was trained on."""
+    """Let the model label U for the next phase, if there is one, and weigh in the same pass the labels it learned."""
     config, data = config_of(session), session.data
     if plan.number and probe is None:
         raise labels_are_gone(phase)

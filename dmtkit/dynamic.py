@@ -62,8 +62,7 @@ def dynamic_weights(
     ([0.88, 0.0], [True, False], [False, True])
     """
     with torch.no_grad():
-        log_p = logits.detach().float().log_softmax(1)
-        return _weigh(log_p, pseudo_label, confidence, gamma1, gamma2, rule, ignore_index)
+        return _weigh(*_log_softmax(logits.detach()), pseudo_label, confidence, gamma1, gamma2, rule, ignore_index)
 
 
 def dynamic_cross_entropy(
@@ -89,11 +88,13 @@ def dynamic_cross_entropy(
     >>> round(float(loss), 4), float(stats["weight"])  # ln 4 · ¼
     (0.3466, 0.25)
     """
-    log_p = logits.float().log_softmax(1)
+    values, normaliser = _log_softmax(logits)
     with torch.no_grad():
-        found = _weigh(log_p.detach(), pseudo_label, confidence, gamma1, gamma2, rule, ignore_index)
+        found = _weigh(
+            values.detach(), normaliser.detach(), pseudo_label, confidence, gamma1, gamma2, rule, ignore_index
+        )
         weight, label = trust(found, pseudo_label, trusted)
-    log_likelihood = log_p.gather(1, label.masked_fill(~found.valid, 0).long().unsqueeze(1)).squeeze(1)
+    log_likelihood = _of_class(values, label.masked_fill(~found.valid, 0)) - normaliser
     loss = -(weight * log_likelihood).sum() / found.valid.sum().clamp(min=1)
     return loss, statistics(found, trusted, truth, ignore_index)
 
@@ -189,8 +190,21 @@ def weigh(
     return DynamicWeights(weight * valid, agree, surer, valid, label, prediction, student_confidence, p)
 
 
+def _log_softmax(logits: Float[Tensor, "n k *s"]) -> tuple[Float[Tensor, "n k *s"], Float[Tensor, "*ns"]]:
+    """log p as values "n k *s" and a normaliser: log p_k = values_k − normaliser.
+
+    Eagerly the values are normalised and nothing is left to take off. Compiled, the logits themselves serve: the
+    log-softmax, as large as they are, is then never written to memory, forwards or backwards.
+    """
+    logits = logits.float()
+    if torch.compiler.is_compiling():
+        return logits, logits.logsumexp(1)
+    return logits.log_softmax(1), torch.zeros((), device=logits.device)
+
+
 def _weigh(
-    log_p: Float[Tensor, "n k *s"],
+    values: Float[Tensor, "n k *s"],
+    normaliser: Float[Tensor, "*ns"],
     pseudo_label: Integer[Tensor, "n *s"],
     confidence: Float[Tensor, "n *s"],
     gamma1: Gamma,
@@ -198,10 +212,28 @@ def _weigh(
     rule: Rule,
     ignore_index: int,
 ) -> DynamicWeights:
-    log_confidence, prediction = log_p.max(1)
-    known = pseudo_label.masked_fill(pseudo_label == ignore_index, 0).long()
-    p = log_p.gather(1, known.unsqueeze(1)).squeeze(1).exp()
+    top, prediction = values.max(1)
+    p = (_of_class(values, pseudo_label.masked_fill(pseudo_label == ignore_index, 0)) - normaliser).exp()
     gammas: Any = {"gamma1": gamma1, "gamma2": gamma2}
     return weigh(
-        pseudo_label, confidence, prediction, log_confidence.exp(), p, rule=rule, ignore_index=ignore_index, **gammas
+        pseudo_label,
+        confidence,
+        prediction,
+        (top - normaliser).exp(),
+        p,
+        rule=rule,
+        ignore_index=ignore_index,
+        **gammas,
     )
+
+
+def _of_class(values: Float[Tensor, "n k *s"], label: Integer[Tensor, "n *s"]) -> Float[Tensor, "n *s"]:
+    """The value of each element's class.
+
+    A compiler can fuse a comparison with what stands around it, forwards and backwards, but not a gather.
+    """
+    if torch.compiler.is_compiling():
+        classes = torch.arange(values.shape[1], dtype=torch.int32, device=values.device)
+        chosen = classes.view(1, -1, *[1] * (values.dim() - 2)) == label.to(torch.int32).unsqueeze(1)
+        return torch.where(chosen, values, 0.0).sum(1)
+    return values.gather(1, label.long().unsqueeze(1)).squeeze(1)

@@ -196,3 +196,21 @@ def test_statistics_count_right_labels_in_each_case():
     _, stats = dynamic_cross_entropy(logits, label, torch.full((3,), 0.9), gamma1=1, gamma2=1, truth=truth)
     assert [int(stats[name]) for name in ("agree", "negative", "positive")] == [1, 1, 1]
     assert [int(stats[f"right_{name}"]) for name in ("agree", "negative", "positive")] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("rule", ["uniform", "naive", "dynamic", "flip"])
+def test_the_form_for_compilers_is_the_same_loss(monkeypatch, rule):
+    torch.manual_seed(2)
+    label, confidence = torch.randint(0, 5, (3, 6, 7), dtype=torch.uint8), torch.rand(3, 6, 7)
+    label[torch.rand(label.shape) < 0.3] = 255
+    found = []
+    for compiling in (False, True):
+        monkeypatch.setattr("torch.compiler.is_compiling", lambda answer=compiling: answer)
+        logits = (torch.randn(3, 5, 6, 7, generator=torch.Generator().manual_seed(1)) * 4).requires_grad_()
+        loss, stats = dynamic_cross_entropy(
+            logits, label, confidence, gamma1=2, gamma2=3, rule=rule, trusted=torch.tensor([True, False, False])
+        )
+        loss.backward()
+        found.append((loss.detach(), logits.grad, stats["weight"], stats["positive"]))
+    for eager, compiled in zip(*found, strict=True):
+        torch.testing.assert_close(eager, compiled)

@@ -133,7 +133,7 @@ def waiting() -> str:
     return (
         f"**What you wait for**, after installation: `make demo` {start['demo_seconds'] / 60:.1f} minutes and `make "
         f"demo-segmentation` {start['demo_segmentation_seconds'] / 60:.1f} minutes, notebook and all; the tests {start['test_seconds'] / 60:.1f} minutes; `import dmtkit` {1000 * beyond:.0f} ms beyond torch. "
-        f"**Killed with SIGKILL** {kill['killed']} times, runs of both tasks, in training, in the middle of writing a file, while labelling "
+        f"**Killed with SIGKILL** {kill['killed']} times, runs of digits, in training, in the middle of writing a file, while labelling "
         f"and between phases: {kill['same_bits']} of {len(kill['trials'])} re-runs ended in the undisturbed run's bits."
     )
 

@@ -37,6 +37,7 @@ lab: setup  ## open JupyterLab on the notebooks
 
 bench: setup  ## run the benchmarks that need nothing but this machine (about an hour)
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.demo_segmentation
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.scenes
 	$(BIN)/python -m benchmarks.kill

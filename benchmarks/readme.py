@@ -125,7 +125,8 @@ def waiting() -> str:
     beyond = start["import_seconds"]["dmtkit_beyond_torch"]
     return (
         f"**What you wait for**, after installation: `make demo` {start['demo_seconds'] / 60:.1f} minutes and `make "
-        f"demo-segmentation` {start['demo_segmentation_seconds'] / 60:.1f} minutes, notebook and all; the tests {start['test_seconds'] / 60:.1f} minutes; `import dmtkit` {1000 * beyond:.0f} ms beyond torch. "
+        f"demo-segmentation` {load('demo_segmentation')['results']['seconds'] / 60:.1f} minutes, notebook and all; `import "
+        f"dmtkit` {1000 * beyond:.0f} ms beyond torch. "
         f"**Killed with SIGKILL** {kill['killed']} times, runs of digits, in training, in the middle of writing a file, while labelling "
         f"and between phases: {kill['same_bits']} of {len(kill['trials'])} re-runs ended in the undisturbed run's bits."
     )

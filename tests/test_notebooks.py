@@ -108,9 +108,9 @@ def test_the_segmentation_notebook_runs_from_the_command_line(tmp_path):
         "class_iou",
         "weights_dmt_0",
         "kept_dmt",
-        "label_quality_dmt",
+        "label_quality_dmt_1",
         "error_search_cbst",
-        "roc_dmt",
+        "roc_dmt_2",
     } <= figures
     again = dmtkit(*words, "--output", folder)
     assert "nothing to do" in again.stdout

@@ -138,7 +138,7 @@ def load(config: SegmentationConfig) -> Scenes:
 
     >>> data = load(SegmentationConfig(scenes=40, scene_size=32))
     >>> len(data.labeled), len(data.unlabeled), data.classes[0]
-    (2, 38, 'background')
+    (6, 34, 'background')
     """
     pictures, trained, classes = _pictures(config)
     names = pictures.names

@@ -21,7 +21,8 @@ COMMIT = commit()  # of the code that is loaded now, not of what is committed wh
 def write_result(name: str, results: Any) -> Path:
     """Write benchmarks/results/<name>.json: command, commit, date, machine, results."""
     RESULTS.mkdir(exist_ok=True)
-    command = " ".join(["python", "-m", *_module(), *sys.argv[1:]])
+    words = ["DATA_DIR" if Path(word).is_dir() else word for word in sys.argv[1:]]  # where data lies here tells nobody
+    command = " ".join(["python", "-m", *_module(), *words])
     value = {
         "command": command,
         "commit": COMMIT,

@@ -21,7 +21,7 @@ from dmtkit.explain import case_table, samples
 from dmtkit.methods import METHODS, Plan, phase_plans
 from dmtkit.metrics import accuracy
 from dmtkit.models import build
-from dmtkit.phases import Session, Work, complete
+from dmtkit.phases import Session, Work, complete, reported
 from dmtkit.pseudo import Predictions, PseudoLabels, keep_most_confident, predict
 from dmtkit.runs import Phase
 from dmtkit.seeds import derive, generator
@@ -43,7 +43,8 @@ class Outcome:
 def run_method(name: str, session: Session) -> dict[str, object]:
     """One method from phase 0 to the last; its test accuracy, and that after every phase, in percent.
 
-    `itself` and `other` both mean the previous phase's model here: every student starts anew.
+    `itself` and `other` both mean the previous phase's model here: every student starts anew. Where labels are made
+    online there is one phase, which goes on with the supervised model.
     """
     if METHODS[name].teacher == "truth":
         return headline([train_phase(session, Plan(name)).accuracy])
@@ -52,7 +53,10 @@ def run_method(name: str, session: Session) -> dict[str, object]:
         return headline([teacher.accuracy])
     accuracies = []
     for plan in phase_plans(name, session.config):
-        pseudo = label(teacher.predictions, plan.ratio, derive(session.config.seed, "ties", plan.number))
+        stored = METHODS[name].stores_labels
+        pseudo = (
+            label(teacher.predictions, plan.ratio, derive(session.config.seed, "ties", plan.number)) if stored else None
+        )
         teacher = train_phase(session, plan, pseudo)  # the student becomes the next phase's teacher
         accuracies.append(teacher.accuracy)
     return headline(accuracies)
@@ -74,7 +78,7 @@ def train_phase(session: Session, plan: Plan, pseudo: PseudoLabels | None = None
     """Run one phase, or what is left of it, or read it if it is complete."""
     work = Work(
         recipe=phase_recipe(session, plan),
-        build=lambda: new_model(session, plan.number),
+        build=lambda: starting_model(session, plan),
         batches=lambda: phase_batches(session, plan, pseudo),
         measure=lambda model, phase: measure(session, plan, phase, model, pseudo),
         check=read_outcome,
@@ -89,13 +93,16 @@ def read_outcome(phase: Phase) -> Outcome:
     return Outcome(phase.summary["accuracy"], Predictions(arrays["label"], arrays["level"]))
 
 
-def new_model(session: Session, number: int) -> nn.Module:
-    """A newly initialised model whose weights follow from the run's seed and the phase alone."""
+def starting_model(session: Session, plan: Plan) -> nn.Module:
+    """A newly initialised model, whose weights follow from the run's seed and the phase alone; online, the supervised one."""
+    number = plan.number if METHODS[plan.method].reseeds else 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(session.config.seed, "init", number))
         model = build(
             session.config.model, channels=session.data.test.pixels.shape[1], classes=len(session.data.classes)
         )
+    if plan.rule == "online":
+        model.load_state_dict(reported(session.phase(SUPERVISED).weights()))
     return model.to(session.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -132,6 +139,8 @@ def plans(config: Config) -> list[Plan]:
 def phase_steps(config: Config, data: Data, plan: Plan) -> int:
     """Optimiser steps of a phase: an epoch is one pass over the kept pseudo labels, or, without any, over X (§6)."""
     batch = config.batch_labeled + config.batch_pseudo
+    if plan.rule == "online":  # as long as the phases of a method that iterates
+        return sum(phase_steps(config, data, each) for each in phase_plans("dmt", config))
     if plan.number:
         return config.epochs * math.ceil(max(1, round(plan.ratio * len(data.unlabeled))) / config.batch_pseudo)
     if plan.method == "oracle":
@@ -142,7 +151,17 @@ def phase_steps(config: Config, data: Data, plan: Plan) -> int:
 def phase_recipe(session: Session, plan: Plan) -> Recipe:
     """The config's recipe for this phase."""
     config = session.config
-    shared = ("gamma1", "gamma2", "gamma_ramp", "mixup", "lr", "momentum", "weight_decay", "ema_decay")
+    shared = (
+        "gamma1",
+        "gamma2",
+        "gamma_ramp",
+        "mixup",
+        "lr",
+        "momentum",
+        "weight_decay",
+        "ema_decay",
+        "online_threshold",
+    )
     return Recipe(
         steps=phase_steps(config, session.data, plan),
         seed=derive(config.seed, "steps", plan.number),
@@ -156,7 +175,10 @@ def phase_recipe(session: Session, plan: Plan) -> Recipe:
 
 
 def phase_batches(session: Session, plan: Plan, pseudo: PseudoLabels | None) -> Batches:
-    """Joint batches of X and the kept pseudo labels; of X alone, or of every truth, where there are none."""
+    """Joint batches of X and the kept pseudo labels; of X alone, or of every truth, where there are none.
+
+    Of X and all of U, not labeled yet, where labels are made online.
+    """
     config, data = session.config, session.data
     labeled, kept, label, confidence = data.labeled, None, None, None
     if plan.method == "oracle":
@@ -166,6 +188,9 @@ def phase_batches(session: Session, plan: Plan, pseudo: PseudoLabels | None) -> 
             labeled.names + data.unlabeled.names,
         )
     size = config.batch_labeled + config.batch_pseudo
+    if plan.rule == "online":
+        blank = np.zeros(len(data.unlabeled), np.uint16)
+        pseudo = PseudoLabels(blank.astype(np.uint8), blank, np.ones(len(blank), bool))
     if pseudo is not None:
         chosen = np.flatnonzero(pseudo.kept)
         kept, size = data.unlabeled.select(chosen.tolist()), config.batch_labeled

@@ -46,6 +46,7 @@ class Config(BaseModel):
     # the dynamic loss
     gamma1: Annotated[float, Field(ge=0)]
     gamma2: Annotated[float, Field(ge=0)]
+    online_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.9
     # how it is computed
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
-Rule = Literal["uniform", "naive", "dynamic", "flip"]
+Rule = Literal["uniform", "naive", "dynamic", "flip", "online"]
 Gamma = float | Float[Tensor, ""]
 
 
@@ -22,7 +22,7 @@ class DynamicWeights:
 
     `agree`, `surer` (positive disagreement) and neither of them (negative disagreement) are the three
     cases of §3; all three are False and the weight is 0 where an element is not `valid` (ignored).
-    `label` is the label to learn: y_A, except where the rule `flip` turns it into y_B.
+    `label` is the label to learn: y_A, except where the rule `flip` turns it into y_B and `online` takes y_B.
     """
 
     weight: Float[Tensor, "n *s"]
@@ -48,13 +48,15 @@ def dynamic_weights(
     gamma1: Gamma,
     gamma2: Gamma,
     rule: Rule = "dynamic",
+    threshold: float = 0.9,
     ignore_index: int = 255,
 ) -> DynamicWeights:
     """Weigh every pseudo label by how far the student agrees with it (method.md §3).
 
     agreement: p_B^γ1; negative disagreement: p_B^γ2; positive disagreement: 0. Other rules (§4):
     `uniform` weighs 1, `naive` weighs p_B^γ1 everywhere, `flip` learns y_B with (1 − c_A)^γ2 in
-    positive disagreement. Raises ValueError for an unknown rule.
+    positive disagreement, `online` learns y_B with weight 1 where c_B > `threshold` and ignores the rest (then y_A
+    only says what is ignored anyway). Raises ValueError for an unknown rule.
 
     >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]]).log_softmax(1)
     >>> result = dynamic_weights(logits, torch.tensor([0, 0]), torch.tensor([0.9, 0.6]), gamma1=1, gamma2=1)
@@ -62,7 +64,9 @@ def dynamic_weights(
     ([0.88, 0.0], [True, False], [False, True])
     """
     with torch.no_grad():
-        return _weigh(*_log_softmax(logits.detach()), pseudo_label, confidence, gamma1, gamma2, rule, ignore_index)
+        return _weigh(
+            *_log_softmax(logits.detach()), pseudo_label, confidence, gamma1, gamma2, rule, threshold, ignore_index
+        )
 
 
 def dynamic_cross_entropy(
@@ -75,6 +79,7 @@ def dynamic_cross_entropy(
     rule: Rule = "dynamic",
     trusted: Bool[Tensor, " n"] | None = None,
     truth: Integer[Tensor, "n *s"] | None = None,
+    threshold: float = 0.9,
     ignore_index: int = 255,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Σ w · CE(student logits, label) / number of valid elements, and detached statistics (§3).
@@ -91,23 +96,35 @@ def dynamic_cross_entropy(
     values, normaliser = _log_softmax(logits)
     with torch.no_grad():
         found = _weigh(
-            values.detach(), normaliser.detach(), pseudo_label, confidence, gamma1, gamma2, rule, ignore_index
+            values.detach(),
+            normaliser.detach(),
+            pseudo_label,
+            confidence,
+            gamma1,
+            gamma2,
+            rule,
+            threshold,
+            ignore_index,
         )
-        weight, label = trust(found, pseudo_label, trusted)
-    log_likelihood = _of_class(values, label.masked_fill(~found.valid, 0)) - normaliser
-    loss = -(weight * log_likelihood).sum() / found.valid.sum().clamp(min=1)
+        weight, label, valid = trust(found, pseudo_label, trusted, ignore_index)
+    log_likelihood = _of_class(values, label.masked_fill(~valid, 0)) - normaliser
+    loss = -(weight * log_likelihood).sum() / valid.sum().clamp(min=1)
     return loss, statistics(found, trusted, truth, ignore_index)
 
 
 def trust(
-    found: DynamicWeights, pseudo_label: Integer[Tensor, "n *s"], trusted: Bool[Tensor, " n"] | None
-) -> tuple[Float[Tensor, "n *s"], Integer[Tensor, "n *s"]]:
-    """Weights and labels to learn, with weight 1 and the label as given for `trusted` samples."""
+    found: DynamicWeights,
+    pseudo_label: Integer[Tensor, "n *s"],
+    trusted: Bool[Tensor, " n"] | None,
+    ignore_index: int = 255,
+) -> tuple[Float[Tensor, "n *s"], Integer[Tensor, "n *s"], Bool[Tensor, "n *s"]]:
+    """Weights, labels to learn and what counts: `trusted` samples have weight 1 and the label as given."""
     if trusted is None:
-        return found.weight, found.label
+        return found.weight, found.label, found.valid
     sample = trusted.view(-1, *[1] * (pseudo_label.dim() - 1))
-    weight = torch.where(sample, found.valid.to(found.weight.dtype), found.weight)
-    return weight, torch.where(sample, pseudo_label, found.label)
+    valid = torch.where(sample, pseudo_label != ignore_index, found.valid)
+    weight = torch.where(sample, valid.to(found.weight.dtype), found.weight)
+    return weight, torch.where(sample, pseudo_label, found.label), valid
 
 
 def statistics(
@@ -164,6 +181,7 @@ def weigh(
     gamma1: Gamma,
     gamma2: Gamma,
     rule: Rule = "dynamic",
+    threshold: float = 0.9,
     ignore_index: int = 255,
 ) -> DynamicWeights:
     """The three cases from y_A, c_A, y_B, c_B and p_B alone, as a finished run stores them (§3).
@@ -173,10 +191,13 @@ def weigh(
     [0.0625]
     """
     valid = pseudo_label != ignore_index
+    if rule == "online":  # the student is its own teacher, and agrees with itself
+        valid = valid & (student_confidence > threshold)
+        pseudo_label, confidence, p = prediction.to(pseudo_label.dtype), student_confidence, student_confidence
     agree = valid & (prediction == pseudo_label)
     surer = valid & ~agree & (student_confidence > confidence)  # positive disagreement
     label = pseudo_label
-    if rule == "uniform":
+    if rule in ("uniform", "online"):
         weight = torch.ones_like(p)
     elif rule == "naive":
         weight = p.pow(gamma1)
@@ -210,6 +231,7 @@ def _weigh(
     gamma1: Gamma,
     gamma2: Gamma,
     rule: Rule,
+    threshold: float,
     ignore_index: int,
 ) -> DynamicWeights:
     top, prediction = values.max(1)
@@ -222,6 +244,7 @@ def _weigh(
         (top - normaliser).exp(),
         p,
         rule=rule,
+        threshold=threshold,
         ignore_index=ignore_index,
         **gammas,
     )

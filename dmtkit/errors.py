@@ -43,6 +43,8 @@ def unknown_name(name: str, known: list[str], kind: str = "parameter") -> str:
     >>> unknown_name("sed", ["seed", "lr"])
     "sed: unknown parameter; did you mean 'seed'?"
     """
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(sorted(known))}"
+    near = difflib.get_close_matches(name, known, cutoff=0.5)
+    alike = [difflib.SequenceMatcher(None, other, name).ratio() for other in near]
+    nearest = " or ".join(f"'{other}'" for other, ratio in zip(near, alike, strict=True) if ratio == alike[0])
+    hint = f"did you mean {nearest}?" if near else f"known are: {', '.join(sorted(known))}"
     return f"{name}: unknown {kind}; {hint}"

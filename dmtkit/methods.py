@@ -11,19 +11,33 @@ from dmtkit.published import tables
 
 @dataclass(frozen=True)
 class Method:
-    """One row: `teacher` labels for the student, `rule` weighs the labels, `tasks` are those it is defined for."""
+    """One row: `teacher` labels for the student, `rule` weighs the labels, `tasks` are those it is defined for.
+
+    `online` labels for itself too, but anew in every step. `reseeds` says whether the students of classification, which
+    start from nothing in each phase, start from other weights than their teacher did.
+    """
 
     title: str
-    teacher: Literal["nobody", "truth", "itself", "other"]
+    teacher: Literal["nobody", "truth", "online", "itself", "other"]
     rule: Rule = "uniform"
     tasks: tuple[str, ...] = ("classification", "segmentation")
+    reseeds: bool = True
+
+    @property
+    def stores_labels(self) -> bool:
+        """Whether its phases begin with labelling U, once and for the whole phase."""
+        return self.teacher in ("itself", "other")
 
 
 METHODS = {
     "supervised": Method("Supervised baseline", "nobody"),
     "oracle": Method("Oracle (every label)", "truth"),
+    "online_st": Method("Online self-training", "online", "online"),
     "cl": Method("Curriculum labeling", "itself", tasks=("classification",)),
     "cbst": Method("Class-balanced self-training", "itself", tasks=("segmentation",)),
+    "dst": Method("Dynamic self-training", "itself", "dynamic", reseeds=False),
+    "dmt_naive": Method("DMT-Naive", "other", "naive"),
+    "dmt_flip": Method("DMT-Flip", "other", "flip"),
     "dmt": Method("DMT", "other", "dynamic"),
 }
 
@@ -43,13 +57,15 @@ class Plan:
 
 
 def phase_plans(name: str, config: Config, model: str = "") -> list[Plan]:
-    """The phases 1 … K of a method that labels.
+    """The phases 1 … K of a method that labels; the only one, as long as these together, of one that does so online.
 
     >>> from dmtkit.config import ClassificationConfig
     >>> [(p.number, p.ratio, p.rule) for p in phase_plans("dmt", ClassificationConfig(label_ratios=(0.5, 1.0)))]
     [(1, 0.5, 'dynamic'), (2, 1.0, 'dynamic')]
     """
     rule = METHODS[name].rule
+    if METHODS[name].teacher == "online":
+        return [Plan(name, 1, 1.0, rule, model)]
     return [Plan(name, k, ratio, rule, model) for k, ratio in enumerate(config.label_ratios, start=1)]
 
 

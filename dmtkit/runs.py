@@ -84,6 +84,12 @@ class Phase:
         """The trained model and what is reported of it: keys `model` and, if that is another, `kept`; None if there is none, or none undamaged."""
         return load_newest_state(self.folder, "model", self.note)
 
+    def weights(self) -> dict[str, Any]:
+        """The trained model of a finished phase; RunError if it is missing or damaged."""
+        if (state := self.model()) is None:
+            raise RunError(f"{self.folder}: its model is missing or damaged")
+        return state
+
     @property
     def model_name(self) -> str:
         """The name of the trained model's file, which tells its content; empty if there is none."""

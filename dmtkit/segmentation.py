@@ -8,7 +8,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from torch import nn
 
 from dmtkit.class_balance import class_thresholds
 from dmtkit.config import SegmentationConfig
-from dmtkit.data.crops import Ahead, Crops
+from dmtkit.data.crops import Ahead, Blank, Crops
 from dmtkit.data.pictures import Part
 from dmtkit.data.segmentation import Scenes, load
 from dmtkit.errors import ConfigError, RunError
 from dmtkit.label_store import Kept, LabelStore, open_labels
 from dmtkit.labelling import Reader, confusion_matrices, label_images, look
-from dmtkit.methods import METHODS, Plan
+from dmtkit.methods import METHODS, Plan, phase_plans
 from dmtkit.models import build
 from dmtkit.models.weights import load_weights
 from dmtkit.params import project_root
@@ -60,21 +60,26 @@ def run_method(name: str, session: Session) -> dict[str, object]:
     if method.teacher == "nobody":
         return headline([score_phase(session, name, 0, states)])
     scores = []
-    for k, ratio in enumerate(config.label_ratios, start=1):
+    for phase in phase_plans(name, config):
         teachers = {m: states[OTHER[m] if method.teacher == "other" else m] for m in states}  # as the phase starts
-        kept = {m: keep(teacher, ratio) for m, teacher in teachers.items()}
-        students = {m: train_phase(session, Plan(name, k, ratio, method.rule, m), kept[m], states[m]) for m in states}
-        scores.append(score_phase(session, name, k, students))
+        kept = {m: keep(session, teacher, phase) for m, teacher in teachers.items()}
+        students = {m: train_phase(session, replace(phase, model=m), kept[m], states[m]) for m in states}
+        scores.append(score_phase(session, name, phase.number, students))
         drop_labels(config, states.values(), name)
         states = students
     return headline(scores)
 
 
-def keep(teacher: Trained, ratio: float) -> Kept | None:
-    """Of every class the share `ratio` of the teacher's labels that it is surest of; None if they were dropped."""
+def keep(session: Session, teacher: Trained, plan: Plan) -> Kept | Blank | None:
+    """Of every class the share α of the teacher's labels that it is surest of; None if they were dropped.
+
+    Blank where labels are made online, by the student itself in every step.
+    """
+    if plan.rule == "online":
+        return Blank(session.data.sizes(session.data.unlabeled))
     if teacher.labels is None:
         return None
-    return Kept(teacher.labels, class_thresholds(torch.from_numpy(teacher.labels.histogram), ratio))
+    return Kept(teacher.labels, class_thresholds(torch.from_numpy(teacher.labels.histogram), plan.ratio))
 
 
 def headline(scores: list[dict[str, float]]) -> dict[str, object]:
@@ -83,10 +88,12 @@ def headline(scores: list[dict[str, float]]) -> dict[str, object]:
     return {"miou": scores[-1]["A"], "phases": [score["A"] for score in scores], **last}
 
 
-def train_phase(session: Session, plan: Plan, kept: Kept | None = None, start: Trained | None = None) -> Trained:
+def train_phase(
+    session: Session, plan: Plan, kept: Kept | Blank | None = None, start: Trained | None = None
+) -> Trained:
     """Train one model for one phase, from its own last weights or from its initialisation, and let it label U."""
     phase = session.phase(plan)
-    probe = Probe(session, plan, phase, kept, reader_of(session)) if kept is not None else None
+    probe = Probe(session, plan, phase, kept, reader_of(session)) if isinstance(kept, Kept) else None
     recipe = phase_recipe(session, plan)
 
     def measure(model: nn.Module, phase: Phase) -> dict[str, Any]:
@@ -117,9 +124,7 @@ def config_of(session: Session) -> SegmentationConfig:
 
 def read_trained(session: Session, plan: Plan, phase: Phase) -> Trained:
     """What a complete phase of one model passes on; RunError if a file is damaged or of another run."""
-    state = phase.model()
-    if state is None:
-        raise RunError(f"{phase.folder}: its model is missing or damaged")
+    state = phase.weights()
     if (phase.folder / DROPPED).is_file() or not labels_for_others(session.config, plan):
         return Trained(phase, reported(state), None)
     labels = open_labels(phase.folder / "labels", phase.model_name, session.data.unlabeled.names)
@@ -139,7 +144,7 @@ def starting_model(session: Session, plan: Plan, start: Trained | None) -> nn.Mo
     return model.to(session.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def crops(session: Session, plan: Plan, kept: Kept | None) -> Crops:
+def crops(session: Session, plan: Plan, kept: Kept | Blank | None) -> Crops:
     """Augmented crops of X and the kept labels; in phase 0 of what this model sees of X, or, for the oracle, of all."""
     config, data = config_of(session), session.data
     labeled, size = data.labeled, config.batch_labeled
@@ -160,7 +165,8 @@ def crops(session: Session, plan: Plan, kept: Kept | None) -> Crops:
 def phase_recipe(session: Session, plan: Plan) -> Recipe:
     """The config's recipe for this phase; γ is constant, optimiser and poly schedule start anew (§5.2)."""
     config = config_of(session)
-    shared = ("gamma1", "gamma2", "momentum", "weight_decay", "poly_power", "log_points", "checkpoint_seconds")
+    shared = ("gamma1", "gamma2", "online_threshold", "momentum", "weight_decay", "poly_power", "log_points",
+              "checkpoint_seconds")  # fmt: skip
     return Recipe(
         steps=phase_steps(config, session.data, plan),
         seed=derive(config.seed, "steps", plan.number, plan.model),
@@ -178,7 +184,7 @@ def phase_recipe(session: Session, plan: Plan) -> Recipe:
 def measure_phase(session: Session, plan: Plan, model: nn.Module, phase: Phase, probe: Probe | None) -> dict[str, Any]:
     """Let the model label U for the next phase, if there is one, and weigh in the same pass the labels it learned."""
     config, data = config_of(session), session.data
-    if plan.number and probe is None:
+    if plan.number and probe is None and plan.rule != "online":
         raise labels_are_gone(phase)
     reader, sizes, observe = reader_of(session), data.sizes(data.unlabeled), probe.observe if probe else None
     if labels_for_others(config, plan):
@@ -230,10 +236,10 @@ def reader_of(session: Session) -> Reader:
 
 def drop_labels(config: SegmentationConfig, trained: Iterable[Trained], name: str) -> None:
     """Remove labels that no later phase needs, unless `keep_labels`; shared ones once the last method has used them."""
-    last = [other for other in config.methods if METHODS[other].teacher in ("itself", "other")][-1]
+    last = [other for other in config.methods if METHODS[other].stores_labels][-1:]
     for found in trained:
         shared = found.phase.number == 0 and found.phase.folder.parent.parent.name == "supervised"
-        if not config.keep_labels and (not shared or name == last):
+        if not config.keep_labels and (not shared or [name] == last):
             (found.phase.folder / DROPPED).touch()
             shutil.rmtree(found.phase.folder / "labels", ignore_errors=True)
 

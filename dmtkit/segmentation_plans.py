@@ -48,7 +48,7 @@ def labels_for_others(config: Config, plan: Plan) -> bool:
     >>> [labels_for_others(config, Plan(*p)) for p in (("supervised", 0), ("cbst", 3), ("cbst", 4), ("oracle", 0))]
     [True, True, False, False]
     """
-    labelling = [name for name in config.methods if METHODS[name].teacher in ("itself", "other")]
+    labelling = [name for name in config.methods if METHODS[name].stores_labels]
     if plan.method == "supervised":
         return any(first.method == "supervised" for name in labelling for first in first_plans(config, name))
     return plan.method in labelling and plan.number < len(config.label_ratios)
@@ -62,6 +62,8 @@ def seen_of_x(data: Scenes, plan: Plan) -> Part:
 def phase_steps(config: SegmentationConfig, data: Scenes, plan: Plan) -> int:
     """Optimiser steps of a phase: an epoch is one pass over U, or, in phase 0, over what the model sees of X (§6)."""
     batch = config.batch_labeled + config.batch_pseudo
+    if plan.rule == "online":  # as long as the phases of a method that iterates
+        return sum(phase_steps(config, data, each) for each in phase_plans("dmt", config))
     if plan.number:
         return config.epochs * math.ceil(len(data.unlabeled) / config.batch_pseudo)
     if plan.method == "oracle":

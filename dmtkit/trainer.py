@@ -39,6 +39,7 @@ class Recipe:
     gamma1: float = 0.0
     gamma2: float = 0.0
     gamma_ramp: bool = True
+    online_threshold: float = 0.9
     mixup: float = 0.0
     lr: float = 0.1
     momentum: float = 0.9
@@ -202,16 +203,17 @@ def step_loss(model: nn.Module, batch: Batch, recipe: Recipe, step: int) -> tupl
         if not recipe.mixup:
             return dynamic_cross_entropy(
                 model(images), batch.label, batch.confidence, gamma1=gamma1, gamma2=gamma2,
-                rule=recipe.rule, trusted=batch.trusted, truth=batch.truth,
+                rule=recipe.rule, trusted=batch.trusted, truth=batch.truth, threshold=recipe.online_threshold,
             )  # fmt: skip
         weight, label, stats = torch.ones_like(batch.confidence), batch.label, {}
         if recipe.rule != "uniform":  # weights are computed on the un-mixed batch, by one more forward pass
             with torch.no_grad():
                 logits = model(images)
             found = dynamic_weights(
-                logits, batch.label, batch.confidence, gamma1=gamma1, gamma2=gamma2, rule=recipe.rule
-            )
-            weight, label = trust(found, batch.label, batch.trusted)
+                logits, batch.label, batch.confidence, gamma1=gamma1, gamma2=gamma2,
+                rule=recipe.rule, threshold=recipe.online_threshold,
+            )  # fmt: skip
+            weight, label, _ = trust(found, batch.label, batch.trusted)
             stats = statistics(found, batch.trusted, batch.truth)
         mix = draw_mix(len(images), recipe.mixup, generator(recipe.seed, "mixup", step), device)
         logits = model(mix(images))

@@ -43,7 +43,7 @@ def test_mistakes_are_named(values, complaint):
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"methods": ["dtm"]}, "unknown method; did you mean 'dmt'"),
+        ({"methods": ["dtm"]}, "unknown method; did you mean 'dst' or 'dmt'"),
         ({"model": "wrn-11-2"}, "6n"),
         ({"augment": ["rotat"]}, "unknown operation; did you mean 'rotate'"),
         ({"device": "cuda:77"}, "device"),

@@ -26,6 +26,18 @@ class KeptLabels(Protocol):
         """y_A, 255 where it is not kept, and the level of c_A."""
 
 
+@dataclass(frozen=True)
+class Blank:
+    """Pixels without a label yet, of images of these `sizes` (height, width); what lies outside an image stays ignored."""
+
+    sizes: np.ndarray
+
+    def kept(self, position: int) -> tuple[UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
+        """Zeros: the student says itself what they are."""
+        size = tuple(self.sizes[position].tolist())
+        return np.zeros(size, np.uint8), np.zeros(size, np.uint16)
+
+
 Chosen = tuple[Part, int, KeptLabels | None]
 
 

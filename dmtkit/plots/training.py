@@ -10,7 +10,7 @@ from dmtkit.style import CASE_COLOURS, CASE_HATCHES, CASE_TITLES, MODEL_LINES, m
 
 
 def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
-    """The test metric after every phase of every method; phase 0 is the supervised baseline.
+    """The test metric after every phase of every method; phase 0 is the supervised baseline, drawn as a level.
 
     Of two models A is drawn solid, B dashed and their mean dotted.
     """
@@ -24,7 +24,7 @@ def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
             values = [score[model] for score in found]
             label = f"{name} {model}".strip() + f": {values[-1]:.1f}"
             line = MODEL_LINES.get(model, "-")
-            if name in ("supervised", "oracle"):
+            if len(values) == 1:  # no phases to compare: a level
                 ax.axhline(values[0], label=label, ls=line, lw=1, color=style["color"])
                 continue
             numbers = list(range(1, len(values) + 1))

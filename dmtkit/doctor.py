@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from dmtkit.environment import machine, pick_device, pick_precision, versions
-from dmtkit.params import project_root
+from dmtkit.params import outputs_root, project_root
 
 ENOUGH_GIB = 2
 
@@ -20,7 +20,7 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
     problems = [f"{name} is not installed; run `make setup`" for name, text in found if text == "not installed"]
     found += [("machine", machine()), *_devices(), ("bf16 in hardware", _bf16())]
     found.append(("precision: auto", pick_precision("auto", pick_device())))
-    outputs = project_root() / "outputs"
+    outputs = outputs_root()
     found.append(("outputs", str(outputs)))
     problems += _writable(outputs)
     free = shutil.disk_usage(outputs if outputs.is_dir() else project_root()).free / 2**30

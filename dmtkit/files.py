@@ -119,6 +119,16 @@ def load_newest_state(folder: Path, stem: str, note: Callable[[str], None]) -> d
     return None
 
 
+def take_state(path: Path, folder: Path) -> None:
+    """Put a finished file into another folder too, as a hard link where that is possible."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / path.name).unlink(missing_ok=True)
+    try:
+        os.link(path, folder / path.name)
+    except OSError:
+        write_atomically(folder / path.name, path.read_bytes())
+
+
 def newest_name(folder: Path, stem: str) -> str:
     """The file name of the newest checkpoint, damaged or not; empty if there is none."""
     return next((path.name for path in _states(folder, stem)), "")

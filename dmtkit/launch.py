@@ -20,7 +20,7 @@ from dmtkit.config import Config, check_name, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
 from dmtkit.experiment import check, check_data, load, total_steps
 from dmtkit.files import cannot_write, read_json
-from dmtkit.params import load_params, project_root
+from dmtkit.params import load_params, outputs_root, project_root
 from dmtkit.run_folder import hold, refuse_other_run
 from dmtkit.runs import read_log
 
@@ -157,7 +157,7 @@ def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
         variant = check_name("_".join(parts))
     except ValueError:
         raise ConfigError("these overrides cannot name a run folder; give one with --output DIR") from None
-    return project_root() / "outputs" / config.experiment / variant
+    return outputs_root() / config.experiment / variant
 
 
 def _progress(job: Job) -> tuple[int, str]:

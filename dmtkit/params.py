@@ -54,6 +54,11 @@ def project_root() -> Path:
     return here
 
 
+def outputs_root() -> Path:
+    """The folder of all runs: outputs/ of the project, or what the environment variable DMTKIT_OUTPUTS names."""
+    return Path(os.environ.get("DMTKIT_OUTPUTS") or project_root() / "outputs")
+
+
 def _is_parameter(name: str, value: Any) -> bool:
     plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
     return plain and not name.startswith("_") and name not in ("In", "Out")

@@ -4,13 +4,14 @@ A phase ends with its folder complete; a phase that is found complete is read, n
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
+from dmtkit.baselines import baseline, identity, store_for
 from dmtkit.config import Config
 from dmtkit.data.batches import Batch
 from dmtkit.errors import RunError, TrainingError
@@ -60,6 +61,11 @@ class Session:
         """The folder of a phase, of one of its models where there are two."""
         return self.run.phase(plan.method, plan.number, plan.model)
 
+    def identity(self, plan: Plan, recipe: Recipe) -> dict[str, Any]:
+        """Everything that decides the model of a phase 0."""
+        device = f"{self.device.type}, {self.precision}"
+        return identity(self.config, plan, recipe, self.data.describe(), device)
+
     def autocast(self) -> torch.autocast:
         """The context in which models compute."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -85,14 +91,14 @@ def complete(session: Session, plan: Plan, work: Work) -> Phase:
     """
     phase = session.phase(plan)
     if not (phase.done and intact(phase, work)):
-        started = time.monotonic()
         try:
-            model, earlier = trained_model(session, plan, phase, work)
+            model, trained = trained_model(session, plan, phase, work)
         except TrainingError as error:
             model_name = f", model {plan.model}" if plan.model else ""
             raise TrainingError(f"{plan.method}, phase {plan.number}{model_name}: {error}") from None
+        started = time.monotonic()
         summary = work.measure(model, phase)
-        seconds = earlier + time.monotonic() - started
+        seconds = trained + time.monotonic() - started
         phase.finish({"steps": work.recipe.steps, "seconds": seconds, "ratio": plan.ratio, **summary})
     session.finished[plan] = phase.summary
     session.tell(plan)
@@ -110,28 +116,47 @@ def intact(phase: Phase, work: Work) -> bool:
 
 
 def trained_model(session: Session, plan: Plan, phase: Phase, work: Work) -> tuple[nn.Module, float]:
-    """The phase's model, from its file or trained from its newest checkpoint on; and the seconds spent before now."""
-    model = work.build()
-    if (state := phase.model()) is not None:
-        model.load_state_dict(reported(state))
-        return model, state["seconds"]
+    """The phase's model, from its file or trained, and the seconds that its training took, whoever did it.
 
-    state = phase.checkpoint()
+    The models of phase 0 are trained in a place that all runs share, and taken over from there.
+    """
+    if phase.model() is None:
+        if plan.number:
+            train_model(session, plan, phase, work, [session.run])
+        else:
+            with baseline(store_for(session.run.path), session.identity(plan, work.recipe), phase) as place:
+                session.run.take_log(place.folder, plan.method, plan.number, plan.model)
+                if place.model() is None:
+                    train_model(session, plan, place, work, [RunFolder(place.folder, session.config), session.run])
+                    place.drop_checkpoints()
+                phase.adopt(place)
+    state, model = phase.weights(), work.build()
+    model.load_state_dict(reported(state))
+    return model, state["seconds"]
+
+
+def train_model(session: Session, plan: Plan, place: Phase, work: Work, logs: Sequence[RunFolder]) -> None:
+    """Train a phase's model, from its newest checkpoint in `place` on, and keep it there."""
+    model, state = work.build(), place.checkpoint()
     torch.manual_seed(derive(session.config.seed, "training", plan.number, *filter(None, [plan.model])))
-    session.run.rewind_log(plan.method, plan.number, plan.model, state["step"] if state else 0)
-    before = state["seconds"] if state else 0.0
-    started = time.monotonic()
+    before, started = state["seconds"] if state else 0.0, time.monotonic()
+    where = {"method": plan.method, "phase": plan.number} | ({"model": plan.model} if plan.model else {})
+    for log in logs:
+        log.rewind_log(plan.method, plan.number, plan.model, state["step"] if state else 0)
+
+    def write(record: dict[str, Any]) -> None:
+        for log in logs:
+            log.log({**where, **record})
 
     def seconds() -> float:
         return before + time.monotonic() - started
 
-    where = {"method": plan.method, "phase": plan.number} | ({"model": plan.model} if plan.model else {})
     kept = train(
         model,
         work.batches(),
         work.recipe,
-        log=lambda record: session.run.log({**where, **record}),
-        save=lambda state: phase.save(state | {"seconds": seconds()}),
+        log=write,
+        save=lambda state: place.save(state | {"seconds": seconds()}),
         evaluate=work.evaluate,
         visits=work.visits,
         state=state,
@@ -140,9 +165,7 @@ def trained_model(session: Session, plan: Plan, phase: Phase, work: Work) -> tup
     states = {"model": model.state_dict()}
     if kept is not model:
         states["kept"] = kept.state_dict()
-    phase.save_model({**states, "seconds": seconds()}, work.recipe.steps)
-    model.load_state_dict(reported(states))  # as when it is read from the file: memory layout and all
-    return model, before
+    place.save_model({**states, "seconds": seconds()}, work.recipe.steps)
 
 
 def reported(state: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from dmtkit.config import Config
 from dmtkit.errors import RunError
 from dmtkit.files import TEMPORARY, cannot_write, read_json, write_atomically, write_json
-from dmtkit.params import project_root
+from dmtkit.params import outputs_root
 from dmtkit.runs import Phase, note, read_config, read_log
 
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
@@ -25,8 +25,8 @@ SAME_BITS = ("device", "precision", "machine", "versions")
 
 
 def default_folder(config: Config) -> Path:
-    """outputs/<experiment>/<variant>, below the project's root."""
-    return project_root() / "outputs" / config.experiment / config.variant
+    """outputs/<experiment>/<variant>."""
+    return outputs_root() / config.experiment / config.variant
 
 
 class RunFolder:
@@ -58,6 +58,13 @@ class RunFolder:
         text = "".join(json.dumps(record) + "\n" for record in kept)
         write_atomically(self.path / "metrics.jsonl", text.encode())
 
+    def take_log(self, other: Path, method: str, phase: int, model: str) -> None:
+        """Replace what was logged of this phase by the records of another folder's log."""
+        self.rewind_log(method, phase, model, 0)
+        own = {"method": method, "phase": phase} | ({"model": model} if model else {})
+        for record in read_log(other / "metrics.jsonl"):
+            self.log({**record, **own})
+
     def keep_split(self, split: dict[str, Any]) -> None:
         """Store the split (usable as a file of own `lists`); RunError if the run was started on other data."""
         path = self.path / "split.json"
@@ -81,7 +88,7 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
     """Lock `path` for this run, creating it if needed; another writer or other settings are a RunError."""
     refuse_other_run(config, path)
     with hold(path, ".lock"):
-        write_json(path / ".writer.json", {"pid": os.getpid(), "host": socket.gethostname()})
+        write_json(path / ".writer.json", writer())
         try:
             for torn in path.rglob(f"*{TEMPORARY}"):
                 torn.unlink(missing_ok=True)
@@ -147,6 +154,11 @@ def refuse_other_run(config: Config, path: Path) -> None:
             f"{path}: holds a run of other settings ({'; '.join(differing)}); "
             "choose another folder with output_dir, or remove this one"
         )
+
+
+def writer() -> dict[str, object]:
+    """Who this process is, for whoever meets its locks."""
+    return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def lock_holder(path: Path) -> str:

@@ -25,6 +25,7 @@ from dmtkit.files import (
     read_arrays,
     read_json,
     save_state,
+    take_state,
     write_arrays,
     write_json,
 )
@@ -90,6 +91,10 @@ class Phase:
             raise RunError(f"{self.folder}: its model is missing or damaged")
         return state
 
+    def adopt(self, other: "Phase") -> None:
+        """Take over another place's trained model: one file in two folders where the file system can, else a copy."""
+        take_state(other.folder / other.model_name, self.folder)
+
     @property
     def model_name(self) -> str:
         """The name of the trained model's file, which tells its content; empty if there is none."""
@@ -106,9 +111,13 @@ class Phase:
         """Warn, and keep the warning in the run's notes.log, which the command line shows."""
         note(self.run, message)
 
+    def drop_checkpoints(self) -> None:
+        """Remove the checkpoints of a training that is over."""
+        drop_states(self.folder, "checkpoint")
+
     def finish(self, summary: dict[str, Any]) -> None:
         """Drop the checkpoints, then write the summary that marks the phase complete."""
-        drop_states(self.folder, "checkpoint")
+        self.drop_checkpoints()
         write_json(self.folder / "phase.json", summary)
 
 

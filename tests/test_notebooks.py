@@ -172,7 +172,7 @@ def test_plain_papermill_with_an_unknown_parameter_fails_in_words(tmp_path):
         (["-p", "labels", "many"], "labels: found 'many'"),
         (["-p", "labels", "5000"], "labels: 5000 labeled"),
         (["-p", "gamma1", "-1"], "gamma1: found -1"),
-        (["-p", "methods", "dtm"], "did you mean 'dmt'"),
+        (["-p", "methods", "dtm"], "did you mean 'dst' or 'dmt'"),
         (["-p", "experiment", "../x"], "names a folder"),
         (["-p", "dataset", "folder", "-p", "data_dir", "no/where"], "there is no folder"),
         (["-p", "task", "knitting"], "there is no notebook"),

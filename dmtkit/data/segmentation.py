@@ -24,7 +24,7 @@ from dmtkit.data.splits import (
 )
 from dmtkit.data.survey import Survey, survey
 from dmtkit.errors import DataError, listing
-from dmtkit.params import project_root
+from dmtkit.params import outputs_root, project_root
 from dmtkit.seeds import derive
 
 TEST_SCENES = 160
@@ -154,7 +154,7 @@ def load(config: SegmentationConfig) -> Scenes:
     test = part(names[trained:])
     labeled = part(split.labeled)
     needed = (*labeled.indices, *test.indices, *part(val).indices)
-    cache = None if config.dataset == "scenes" else project_root() / "outputs" / ".surveys"
+    cache = None if config.dataset == "scenes" else outputs_root() / ".surveys"
     found = survey(pictures, len(classes), needed, cache)
     return Scenes(
         labeled, part(split.unlabeled), part(val), test, part(sampling.left), part(sampling.right), classes, found

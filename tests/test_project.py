@@ -49,12 +49,12 @@ ARROWS = {
     | {"class_balance", "label_store", "labelling", "params", "pixels", "probes", "segmentation_plans"},
     "segmentation_plans": {"config", "data", "methods"},
     "experiment": {"config", "environment", "methods", "phases", "run_folder", "runs"},
-    "report": {"metrics", "published", "runs"},
-    "plots": {"data", "metrics", "runs"},
+    "report": {"config", "metrics", "params", "published", "runs"},
+    "plots": {"data", "metrics", "published", "report", "runs"},
     "doctor": {"environment", "params"},
     "papermill_io": set(),
 }
-TOP = {"cli", "launch", "notebook", "__init__", "__main__"}  # may import everything
+TOP = {"cli", "launch", "notebook", "report_command", "__init__", "__main__"}  # may import everything
 
 
 def modules():

@@ -113,7 +113,11 @@ class Collected:
             return f"{self.root}: holds no finished run{found}; {TODO}"
         count, names = self.runs["folder"].nunique(), self.experiments
         text = f"{self.root}: {count} finished run{'s' * (count > 1)} of {', '.join(names)}"
-        counts = {"unfinished": self.unfinished, "left out": self.skipped, "found twice": self.twice}
+        counts: dict[str, Sequence[object]] = {
+            "unfinished": self.unfinished,
+            "left out": self.skipped,
+            "found twice": self.twice,
+        }
         return text + "".join(f"; {len(items)} {words}" for words, items in counts.items() if items)
 
     def _left_out(self, kind: str) -> list[Any]:
@@ -169,7 +173,10 @@ def _tidy(root: Path, found: Found) -> Collected:
     left_out += [(path, "skipped", reason, _experiment(root, path)) for path, reason in found.skipped]
     names, mixed = _names(found)
     paper = {*published_tables(), *UNPUBLISHED}
-    rows, steps, counted, twice = [], [], {}, {}
+    rows: list[dict[str, Any]] = []
+    steps: list[dict[str, Any]] = []
+    counted: dict[tuple[Any, ...], dict[str, Any]] = {}
+    twice: dict[tuple[str, str, str], list[str]] = {}
     for folder, (done, config) in sorted(found.finished.items()):
         metric = MEASURES[done["task"]].name
         table = str(config.get("published") or done["experiment"])
@@ -195,10 +202,12 @@ def _tidy(root: Path, found: Found) -> Collected:
                 continue
             rows.append(row)
             steps += [{**row, "phase": k, "value": value} for k, value in _phases(method, result.get("phases"))]
-    left_out += [(there, "twice", f"{', '.join(what)}: {first} counts", base) for (there, first, base), what in twice.items()]
+    left_out += [
+        (there, "twice", f"{', '.join(what)}: {first} counts", base) for (there, first, base), what in twice.items()
+    ]
     return Collected(
         root,
-        pd.DataFrame(rows, columns=RUN_COLUMNS).astype({model: float for model in MODELS}),
+        pd.DataFrame(rows, columns=RUN_COLUMNS).astype(dict.fromkeys(MODELS, float)),
         pd.DataFrame(steps, columns=PHASE_COLUMNS),
         pd.DataFrame(left_out, columns=["path", "kind", "reason", "base"]),
         pd.DataFrame(mixed, columns=["base", "field", "what"]),

@@ -52,7 +52,7 @@ def to_markdown(table: "Table") -> str:
     *n is 3.*
     <BLANKLINE>
     """
-    head = [table.shown.index.name or "", *(": ".join(filter(None, column)) for column in _levels(table))]
+    head = [_corner(table), *(": ".join(filter(None, column)) for column in _levels(table))]
     rows = [[cell.replace("|", r"\|") for cell in row] for row in [head, *_rows(table)]]
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(head))]
     lines = ["| " + " | ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) + " |" for row in rows]
@@ -92,13 +92,20 @@ def to_latex(table: "Table") -> str:
     <BLANKLINE>
     """
     levels = _levels(table)
-    lines = [r"\begin{table}", r"  \centering", f"  \\caption{{{_latex(table.caption)}}}", f"  \\label{{tab:{table.name}}}"]
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        f"  \\caption{{{_latex(table.caption)}}}",
+        f"  \\label{{tab:{table.name}}}",
+    ]
     lines += [f"  \\begin{{tabular}}{{l{'r' * len(levels)}}}", r"    \toprule"]
     if any(low for _, low in levels):
         spans = list(_spans(levels))
         lines.append("    " + " & ".join(["", *(_span(text, width) for text, _, width in spans)]) + r" \\")
-        lines.append("    " + " ".join(f"\\cmidrule(lr){{{at + 2}-{at + 1 + width}}}" for text, at, width in spans if text))
-    last = [table.shown.index.name or "", *(low or high for high, low in levels)]
+        lines.append(
+            "    " + " ".join(f"\\cmidrule(lr){{{at + 2}-{at + 1 + width}}}" for text, at, width in spans if text)
+        )
+    last = [_corner(table), *(low or high for high, low in levels)]
     lines += [f"    {_line(last)}", r"    \midrule", *(f"    {_line(row)}" for row in _rows(table))]
     lines += [r"    \bottomrule", r"  \end{tabular}"]
     lines += [f"  \\par\\smallskip{{\\footnotesize {_latex(note)}\\par}}" for note in table.notes]
@@ -108,12 +115,14 @@ def to_latex(table: "Table") -> str:
 def html_table(table: "Table") -> str:
     """A table as an HTML element, with caption, followed by its notes."""
     levels = _levels(table)
-    corner = html.escape(table.shown.index.name or "")
+    corner = html.escape(_corner(table))
     two = any(low for _, low in levels)
     head = "".join(f'<th scope="col">{html.escape(low or high)}</th>' for high, low in levels)
     rows = [f'<tr><th scope="col">{corner}</th>{head}</tr>']
     if two:
-        spans = "".join(f'<th colspan="{width}" scope="colgroup">{html.escape(text)}</th>' for text, _, width in _spans(levels))
+        spans = "".join(
+            f'<th colspan="{width}" scope="colgroup">{html.escape(text)}</th>' for text, _, width in _spans(levels)
+        )
         rows.insert(0, f"<tr><td></td>{spans}</tr>")
     body = [
         f'<tr><th scope="row">{html.escape(row[0])}</th>{"".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])}</tr>'
@@ -121,7 +130,9 @@ def html_table(table: "Table") -> str:
     ]
     notes = [f"<p>{html.escape(note)}</p>" for note in table.notes]
     caption = f"<caption>{html.escape(table.caption)}</caption>"
-    return "\n".join(["<table>", caption, "<thead>", *rows, "</thead>", "<tbody>", *body, "</tbody>", "</table>", *notes])
+    return "\n".join(
+        ["<table>", caption, "<thead>", *rows, "</thead>", "<tbody>", *body, "</tbody>", "</table>", *notes]
+    )
 
 
 def to_html(table: "Table") -> str:
@@ -151,7 +162,9 @@ def check_formats(names: Iterable[str]) -> list[str]:
     return names
 
 
-def write(tables: Sequence["Table"], folder: str | os.PathLike[str], formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+def write(
+    tables: Sequence["Table"], folder: str | os.PathLike[str], formats: Iterable[str] = tuple(FORMATS)
+) -> list[Path]:
     """Write every table in every format as `<folder>/<name>.<suffix>`, the notes of a CSV beside it; the files.
 
     RunError if they cannot be written.
@@ -169,12 +182,18 @@ def write(tables: Sequence["Table"], folder: str | os.PathLike[str], formats: It
                 (folder / name).write_text(content, encoding="utf-8")
                 written.append(folder / name)
     except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror}); choose another folder for the report") from None
+        raise RunError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder for the report"
+        ) from None
     return written
 
 
 def _rows(table: "Table") -> list[list[str]]:
     return [[str(name), *row] for name, row in zip(table.shown.index, table.shown.to_numpy().tolist(), strict=True)]
+
+
+def _corner(table: "Table") -> str:
+    return str(table.shown.index.name or "")
 
 
 def _levels(table: "Table") -> list[tuple[str, str]]:

@@ -69,7 +69,7 @@ def _read(folder: Path, name: str, found: Found) -> None:
         except OSError as error:
             problem = f"{file} cannot be read ({error.strerror})" if error.errno != 2 else f"{file} is missing"
         except (ValueError, RecursionError, yaml.YAMLError) as error:
-            problem = f"{file} {str(error).splitlines()[0] if isinstance(error, Unusable) else 'is corrupt'}"
+            problem = f"{file} {str(error).splitlines()[0] if isinstance(error, UnusableError) else 'is corrupt'}"
         else:
             if file == "DONE.json":
                 done = content
@@ -79,7 +79,7 @@ def _read(folder: Path, name: str, found: Found) -> None:
     found.finished[name] = (done, content)
 
 
-class Unusable(ValueError):
+class UnusableError(ValueError):
     """A file that can be read but is not what it should be."""
 
 
@@ -87,20 +87,24 @@ def read_done(path: Path) -> dict[str, Any]:
     """The content of a DONE.json, checked; ValueError says what it lacks."""
     done = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(done, dict):
-        raise Unusable("is no mapping of names to values")
+        raise UnusableError("is no mapping of names to values")
     lacking = [key for key in KEYS if key not in done]
     if lacking:
-        raise Unusable(f"lacks {', '.join(lacking)}")
+        raise UnusableError(f"lacks {', '.join(lacking)}")
     if done["task"] not in MEASURES:
-        raise Unusable(f"has task {done['task']!r}, expected one of {', '.join(MEASURES)}")
+        raise UnusableError(f"has task {done['task']!r}, expected one of {', '.join(MEASURES)}")
     results = done["results"]
     if not isinstance(results, dict) or not all(isinstance(result, dict) for result in results.values()):
-        raise Unusable("has results that are no mapping of methods to metrics")
-    for key, kind, words in (("experiment", str, "text"), ("seed", int, "a whole number"), ("split", int, "a whole number")):
+        raise UnusableError("has results that are no mapping of methods to metrics")
+    for key, kind, words in (
+        ("experiment", str, "text"),
+        ("seed", int, "a whole number"),
+        ("split", int, "a whole number"),
+    ):
         if not isinstance(done[key], kind) or isinstance(done[key], bool):
-            raise Unusable(f"has {key} {done[key]!r}, expected {words}")
+            raise UnusableError(f"has {key} {done[key]!r}, expected {words}")
     if not number(done["seconds"]):
-        raise Unusable(f"has seconds {done['seconds']!r}, expected a number")
+        raise UnusableError(f"has seconds {done['seconds']!r}, expected a number")
     return done
 
 
@@ -108,7 +112,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     """The content of a config.yaml; ValueError or YAMLError if it is no mapping of names."""
     values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a safe loader
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise Unusable("is no mapping of parameter names to values")
+        raise UnusableError("is no mapping of parameter names to values")
     return values
 
 

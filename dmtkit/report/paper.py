@@ -77,13 +77,17 @@ def paper_table(collected: Collected, name: str) -> Table:
         raise RunError(unknown_name(name, list(LAYOUTS), "table"))
     layout = LAYOUTS[name]
     records = [record for heading in layout.columns for record in _column(collected, layout, heading)]
-    table = pd.DataFrame(records, columns=["key", "rank", *TIDY[1:]])
+    table = pd.DataFrame(records, columns=["key", "which", *TIDY[1:]])
     table.insert(0, "table", name)
-    order = {key: at for at, key in enumerate(_order(layout, table["key"]))}
-    table = table.sort_values(["key", "rank"], key=lambda by: by.map(order) if by.name == "key" else by, kind="stable")
+    others = in_order(key for key in table["key"] if key not in layout.rows)
+    order = {key: at for at, key in enumerate([*layout.rows, *others])}
+    table = table.sort_values(["key", "which"], key=lambda by: by.map(order) if by.name == "key" else by, kind="stable")
     shown = _shown(layout, table)
     used = sorted(table["runs"].dropna().unique())
-    notes = [SPREAD, "Measured by the settings of the runs, which need not be the paper's; published: DMT authors' repository."]
+    notes = [
+        SPREAD,
+        "Measured by the settings of the runs, which need not be the paper's; published: DMT authors' repository.",
+    ]
     if layout.full:
         notes.append(f"Measured with all labels ({layout.full}): the oracles of the other columns' runs.")
     notes += list(dict.fromkeys(note for experiment in used for note in collected.notes(experiment)))
@@ -99,22 +103,23 @@ def measured(collected: Collected, name: str) -> bool:
 
 def _column(collected: Collected, layout: Layout, heading: str) -> list[dict[str, Any]]:
     """The records of a column: every published row, and every method of every experiment that fills it."""
-    table = layout.columns[heading]
-    names = {row.method: row.title for row in published(table).dropna(subset="method").itertuples()}
     records: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in published(table).itertuples():
-        key = row.method if isinstance(row.method, str) else row.title
+    for row in _published(layout.columns[heading]):
+        key = row["method"] or row["title"]
         if not layout.closed or key in layout.rows:
-            values = {"metric": row.metric, "published": row.value, "source": row.source}
-            records[key, ""] = _record(heading, key, names, "") | values
+            values = {"metric": row["metric"], "published": row["value"], "source": row["source"]}
+            records[key, ""] = _record(heading, key, row["title"], row["method"]) | values
     runs = _filling(collected, layout, heading)
     several = runs["experiment"].nunique() > 1
-    for (experiment, method), rows in runs.groupby(["experiment", "method"]):
+    group: Any
+    for group, rows in runs.groupby(["experiment", "method"]):
+        experiment, method = group
         if layout.closed and method not in layout.rows:
             continue
-        which = str(experiment) if several else ""
+        which = experiment if several else ""
         found = {"metric": rows["metric"].iloc[0], "runs": experiment, **spread(rows["value"])._asdict()}
-        records[method, which] = records.get((method, which), _record(heading, method, names, which)) | found
+        empty = _record(heading, method, _title(layout, method), method, which)
+        records[method, which] = records.get((method, which), empty) | found
     return list(records.values())
 
 
@@ -130,18 +135,25 @@ def _filling(collected: Collected, layout: Layout, heading: str) -> "pd.DataFram
     return runs[(runs["published"] == table) | others].replace({"method": {"oracle": "supervised"}})
 
 
-def _record(heading: str, key: str, names: dict[str, str], which: str) -> dict[str, Any]:
-    known = key in names or key == title(key)
-    name = names.get(key, key if known else title(key))
-    if not known and "1 464" in names.get("supervised", ""):
-        name = f"{names['supervised']} + {name}"
+def _published(table: str) -> list[dict[str, Any]]:
+    """The published rows of a table; `method` is None for a method that is not ours."""
+    rows = published(table)
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")  # type: ignore[return-value]
+
+
+def _title(layout: Layout, method: str) -> str:
+    """What the paper calls a method in this table; the labels come first where the published rows say so."""
+    rows = [row for table in layout.columns.values() for row in _published(table) if row["method"]]
+    names = {row["method"]: row["title"] for row in rows}
+    start = names.get("supervised", "")
+    return names.get(method, f"{start} + {title(method)}" if start.endswith("labels") else title(method))
+
+
+def _record(heading: str, key: str, name: str, method: str | None, which: str = "") -> dict[str, Any]:
+    """A cell without a number yet; `which` experiment it is of, where several fill the column."""
+    row = f"{name}, {which}" if which else name
     empty = {"mean": float("nan"), "sd": float("nan"), "n": 0}
-    method = key if key in OWN or key == "supervised" or which else None
-    return {"key": key, "rank": which, "column": heading, "row": f"{name}, {which}" if which else name, "method": method, **empty}
-
-
-def _order(layout: Layout, keys: "pd.Series") -> list[str]:
-    return [*layout.rows, *in_order(key for key in keys if key not in layout.rows)]
+    return {"key": key, "which": which, "column": heading, "row": row, "method": method, **empty}
 
 
 def _shown(layout: Layout, table: "pd.DataFrame") -> "pd.DataFrame":
@@ -149,14 +161,14 @@ def _shown(layout: Layout, table: "pd.DataFrame") -> "pd.DataFrame":
 
     index = list(dict.fromkeys(table["row"]))
     if layout.closed:
-        titles = dict(zip(table["key"], table["row"], strict=True))
-        rest = [titles.get(key, title(key)) for key in layout.rows]
-        index = [row for name in rest for row in [name, *(r for r in index if r.startswith(f"{name}, "))]]
+        there = table.groupby("key")["row"].agg(lambda rows: list(dict.fromkeys(rows)))
+        index = [row for key in layout.rows for row in there.get(key, [title(key)])]
     columns = pd.MultiIndex.from_product([layout.columns, ("measured", "published")])
     shown = pd.DataFrame("", index=pd.Index(index, name="method"), columns=columns)
-    for row in table.itertuples():
-        if row.n:
-            shown.loc[row.row, (row.column, "measured")] = cell(Spread(row.mean, row.sd, row.n))
-        if row.published == row.published:
-            shown.loc[row.row, (row.column, "published")] = f"{row.published:.2f}"
+    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    for row in rows:
+        if row["n"]:
+            shown.loc[row["row"], (row["column"], "measured")] = cell(Spread(row["mean"], row["sd"], row["n"]))
+        if row["published"] == row["published"]:
+            shown.loc[row["row"], (row["column"], "published")] = f"{row['published']:.2f}"
     return shown

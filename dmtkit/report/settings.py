@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from dmtkit.config import TASKS
@@ -37,7 +38,10 @@ def compared(config: Mapping[str, Any], task: str) -> dict[str, Any]:
     fields = TASKS[task].model_fields
     defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
     complete = {**defaults, **config, "task": task}
-    return {name: _plain(value) for name, value in complete.items() if name not in IDENTITY | NOT_COMPARED}
+    found = {name: _plain(value) for name, value in complete.items() if name not in IDENTITY | NOT_COMPARED}
+    if complete["dataset"] == "folder":  # the only data that no other setting names; where it lies may differ
+        found["data_dir"] = PurePath(str(complete["data_dir"])).name
+    return found
 
 
 def group(experiment: str, settings: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Difference]]:
@@ -61,7 +65,9 @@ def group(experiment: str, settings: Sequence[Mapping[str, Any]]) -> tuple[list[
     if len(differing) > IN_LABEL or len(set(names.values())) < len(names) or max(map(len, names.values())) > 60:
         names = {key: f"[settings {number}]" for number, key in enumerate(names, start=1)}
     counted = [Counter(text(each.get(field, "not set")) for each in settings) for field in differing]
-    differences = [Difference(field, dict(sorted(counts.items()))) for field, counts in zip(differing, counted, strict=True)]
+    differences = [
+        Difference(field, dict(sorted(counts.items()))) for field, counts in zip(differing, counted, strict=True)
+    ]
     return [f"{experiment} {names[key]}" for key in keys], differences
 
 

@@ -107,7 +107,9 @@ def phases_table(collected: Collected, experiment: str) -> Table:
     wide.columns.name = None
     once = [title(name) for name in trained_once(steps) if name not in FIRST]
     notes = [SPREAD, "Phase 0 is the supervised baseline of the same seeds and splits."]
-    notes += [f"{', '.join(once)}: trains once, as long as all phases together; its result stands under phase 1."] * bool(once)
+    notes += [
+        f"{', '.join(once)}: trains once, as long as all phases together; its result stands under phase 1."
+    ] * bool(once)
     caption = f"{experiment}: test {measure} in percent after every phase{_uneven(collected.of(experiment))}"
     return Table(f"{slug(experiment)}_phases", caption, wide, table, (*notes, *collected.notes(experiment)))
 

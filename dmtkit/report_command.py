@@ -8,7 +8,7 @@ from typing import Any
 from dmtkit.errors import RunError, listing
 from dmtkit.report import all_tables, collect, write
 from dmtkit.report.collect import Collected
-from dmtkit.report.export import FORMATS, check_formats
+from dmtkit.report.export import FORMATS, check_formats, distinct
 from dmtkit.report.names import slug
 
 WORDS = {"skipped": "left out", "unfinished": "not finished", "twice": "found twice, counted once"}
@@ -49,9 +49,10 @@ def draw(collected: Collected, output: Path) -> list[Path]:
 
     apply_style()
     written = []
-    for experiment in collected.experiments:
+    names = distinct([slug(experiment) for experiment in collected.experiments])
+    for name, experiment in zip(names, collected.experiments, strict=True):
         for plot in (plot_methods, plot_progress, plot_paired):
-            path = output / f"{plot.__name__.removeprefix('plot_')}_{slug(experiment)}.png"
+            path = output / f"{plot.__name__.removeprefix('plot_')}_{name}.png"
             figure: Any = plot(collected, experiment).get_figure(root=True)
             figure.savefig(path, dpi=110)
             plt.close(figure)

@@ -11,13 +11,15 @@ from dmtkit.plots.common import nothing
 from dmtkit.published import published
 from dmtkit.report.names import title
 from dmtkit.report.statistics import bootstrap_interval, paired_differences, spread
-from dmtkit.report.tables import progress, signed, trained_once
+from dmtkit.report.tables import FEW_PAIRS, progress, signed, trained_once
 from dmtkit.style import method_style
 
 if TYPE_CHECKING:
     from dmtkit.report.collect import Collected
 
-PUBLISHED: dict[str, Any] = {"marker": "|", "markersize": 20, "markeredgewidth": 2.5, "color": "#D55E00", "ls": ""}
+BELOW = 0.25  # of a row: where the mean stands, so that it hides no point
+LEVEL = ("--", ":", "-.")
+PUBLISHED: dict[str, Any] = {"marker": "|", "markersize": 20, "markeredgewidth": 3, "color": "#444444", "ls": ""}
 
 
 def plot_methods(collected: "Collected", experiment: str, ax: Axes | None = None) -> Axes:
@@ -30,11 +32,11 @@ def plot_methods(collected: "Collected", experiment: str, ax: Axes | None = None
     styles = {name: method_style(name, position) for position, name in enumerate(methods)}
     colours = {name: style["color"] for name, style in styles.items()}
     sns.stripplot(runs, x="value", y="method", hue="method", order=methods, hue_order=methods, palette=colours,
-                  alpha=0.5, size=5, jitter=0.12, legend=False, ax=ax)  # fmt: skip
-    known = published(runs["published"].iloc[0]).dropna(subset="method").set_index("method")["value"]
+                  alpha=0.5, size=5, jitter=False, legend=False, ax=ax)  # fmt: skip
+    known = published(runs["published"].max()).dropna(subset="method").set_index("method")["value"]
     for row, name in enumerate(methods):
         found = spread(runs.loc[runs["method"] == name, "value"])
-        ax.errorbar(found.mean, row + 0.28, xerr=np.nan_to_num(found.sd), capsize=4, ms=8, lw=2, **styles[name])
+        ax.errorbar(found.mean, row + BELOW, xerr=np.nan_to_num(found.sd), capsize=4, ms=8, lw=2, **styles[name])
         ax.text(1.02, row, f"{found.mean:.2f}" + (f" ± {found.sd:.2f}" if found.n > 1 else "") + f"  n={found.n}",
                 va="center", transform=ax.get_yaxis_transform())  # fmt: skip
         if name in known.index:
@@ -79,9 +81,6 @@ def plot_progress(collected: "Collected", experiment: str, ax: Axes | None = Non
     return ax
 
 
-LEVEL = ("--", ":", "-.")
-
-
 def plot_paired(collected: "Collected", experiment: str, reference: str = "supervised", ax: Axes | None = None) -> Axes:
     """Differences to `reference` of the same seed and split, their mean and its 95 % bootstrap interval."""
     runs = collected.of(experiment)
@@ -100,14 +99,19 @@ def plot_paired(collected: "Collected", experiment: str, reference: str = "super
         low, high = bootstrap_interval(values)
         ax.plot(values, np.full(len(values), row), ".", color=style["color"], alpha=0.5, ms=9)
         if len(values) > 1:
-            ax.plot([low, high], [row + 0.28] * 2, color=style["color"], lw=2, marker="|", ms=9)
-        ax.plot(mean, row + 0.28, ms=8, ls="", **style)
+            ax.plot([low, high], [row + BELOW] * 2, color=style["color"], lw=2, marker="|", ms=9)
+        ax.plot(mean, row + BELOW, ms=8, ls="", **style)
         words = f"{signed(mean)}  n={len(values)}" + (f"  [{signed(low)}, {signed(high)}]" if len(values) > 1 else "")
         ax.text(1.02, row, words, va="center", transform=ax.get_yaxis_transform())
     ax.axvline(0, color="black", lw=1)
+    ax.grid(False, axis="y")
+    few = min(map(len, pairs.values())) < FEW_PAIRS
     ax.set_yticks(range(len(pairs)), [title(name) for name in pairs])
     ax.set(
-        xlabel=f"difference in test {measure} to {title(reference)} (points)", ylabel="", ylim=(len(pairs) - 0.4, -0.6)
+        xlabel=f"difference in test {measure} to {title(reference)} (points)"
+        + f"\nintervals of fewer than {FEW_PAIRS} pairs are too narrow" * few,
+        ylabel="",
+        ylim=(len(pairs) - 0.4, -0.6),
     )
     ax.set_title(f"{experiment}: paired differences, mean and its 95 % interval", loc="left")
     return ax

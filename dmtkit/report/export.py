@@ -174,10 +174,10 @@ def write(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARK).touch()
-        for table in tables:
-            texts = {f"{table.name}.{SUFFIXES[name]}": FORMATS[name](table) for name in wanted}
+        for stem, table in zip(distinct([table.name for table in tables]), tables, strict=True):
+            texts = {f"{stem}.{SUFFIXES[name]}": FORMATS[name](table) for name in wanted}
             if "csv" in wanted:
-                texts[f"{table.name}.notes.txt"] = "\n".join([table.caption, *table.notes, ""])
+                texts[f"{stem}.notes.txt"] = "\n".join([table.caption, *table.notes, ""])
             for name, content in texts.items():
                 (folder / name).write_text(content, encoding="utf-8")
                 written.append(folder / name)
@@ -186,6 +186,17 @@ def write(
             f"{folder}: cannot be written ({error.strerror}); choose another folder for the report"
         ) from None
     return written
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """File names of which no two are the same, not even where case does not count.
+
+    >>> distinct(["a", "A", "b"])
+    ['a', 'A-2', 'b']
+    """
+    seen = [name.lower() for name in names]
+    again = [seen[:at].count(name) for at, name in enumerate(seen)]
+    return [f"{name}-{count + 1}" if count else name for name, count in zip(names, again, strict=True)]
 
 
 def _rows(table: "Table") -> list[list[str]]:

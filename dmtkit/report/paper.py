@@ -91,7 +91,7 @@ def paper_table(collected: Collected, name: str) -> Table:
     if layout.full:
         notes.append(f"Measured with all labels ({layout.full}): the oracles of the other columns' runs.")
     notes += list(dict.fromkeys(note for experiment in used for note in collected.notes(experiment)))
-    return Table(name, layout.caption, shown, table[TIDY].reset_index(drop=True), tuple(notes))
+    return Table(f"paper_{name}", layout.caption, shown, table[TIDY].reset_index(drop=True), tuple(notes))
 
 
 def measured(collected: Collected, name: str) -> bool:

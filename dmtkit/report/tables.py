@@ -59,7 +59,7 @@ def methods_table(collected: Collected, experiment: str, reference: str = "super
     import pandas as pd
 
     runs = collected.of(experiment)
-    known = published(runs["published"].iloc[0]).dropna(subset="method").set_index("method")
+    known = published(runs["published"].max()).dropna(subset="method").set_index("method")
     measure = MEASURES[runs["task"].iloc[0]].label
     over = f"over {title(reference)}"
     rows, tidy = [], []
@@ -86,7 +86,7 @@ def methods_table(collected: Collected, experiment: str, reference: str = "super
     shown = pd.DataFrame(rows).set_index("method").reindex(columns=order).dropna(axis=1, how="all").fillna("")
     notes = [SPREAD, *_notes_on_pairs(pd.DataFrame(tidy), reference), *collected.notes(experiment)]
     caption = f"{experiment}: test {measure} in percent of every method{_uneven(runs)}"
-    return Table(slug(experiment), caption, shown, pd.DataFrame(tidy), tuple(notes))
+    return Table(f"methods_{slug(experiment)}", caption, shown, pd.DataFrame(tidy), tuple(notes))
 
 
 def phases_table(collected: Collected, experiment: str) -> Table:
@@ -111,7 +111,7 @@ def phases_table(collected: Collected, experiment: str) -> Table:
         f"{', '.join(once)}: trains once, as long as all phases together; its result stands under phase 1."
     ] * bool(once)
     caption = f"{experiment}: test {measure} in percent after every phase{_uneven(collected.of(experiment))}"
-    return Table(f"{slug(experiment)}_phases", caption, wide, table, (*notes, *collected.notes(experiment)))
+    return Table(f"phases_{slug(experiment)}", caption, wide, table, (*notes, *collected.notes(experiment)))
 
 
 def progress(collected: Collected, experiment: str) -> "pd.DataFrame":

@@ -27,7 +27,7 @@ FIRST = ("supervised", "oracle")  # methods that are a phase 0 and nothing else
 SAME = ["experiment", "seed", "split", "method"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Collected:
     """Every finished run below a folder.
 
@@ -45,6 +45,9 @@ class Collected:
     phases: "pd.DataFrame"
     left_out: "pd.DataFrame"
     mixed: "pd.DataFrame"
+
+    def __repr__(self) -> str:
+        return f"<{self.summary}>"
 
     @property
     def experiments(self) -> list[str]:

@@ -40,7 +40,9 @@ def paired_differences(runs: "pd.DataFrame", method: str, reference: str) -> "pd
     >>> paired_differences(runs, "a", "b").tolist()
     [1.5]
     """
-    values = {name: runs[runs["method"] == name].set_index(["seed", "split"])["value"] for name in (method, reference)}
+    plain = runs[["method", "seed", "split", "value"]].set_index(["method", "seed", "split"])["value"]
+    there = plain.index.get_level_values("method")
+    values = {name: plain[there == name].droplevel("method") for name in (method, reference)}
     return (values[method] - values[reference]).dropna().sort_index().rename("difference")
 
 

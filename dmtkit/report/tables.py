@@ -17,7 +17,7 @@ SPREAD = "Measured cells: mean ± sample standard deviation over seeds and split
 FEW_PAIRS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table: `shown` has the cells as text, laid out for reading; `tidy` the numbers, one row each.
 
@@ -36,7 +36,7 @@ class Table:
     def _repr_markdown_(self) -> str:
         return export.to_markdown(self)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return export.to_markdown(self)
 
 

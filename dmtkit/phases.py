@@ -122,6 +122,7 @@ def trained_model(session: Session, plan: Plan, phase: Phase, work: Work) -> tup
     The models of phase 0 are trained in a place that all runs share, and taken over from there.
     """
     if phase.model() is None:
+        phase.drop_models()
         if plan.number:
             train_model(session, plan, phase, work, [session.run])
         else:
@@ -146,6 +147,7 @@ def train_baseline(session: Session, plan: Plan, work: Work) -> Path:
 def train_shared(session: Session, plan: Plan, place: Phase, work: Work, logs: list[RunFolder]) -> None:
     """Train a model in a place that runs share, unless it is there; the place keeps a log of its own."""
     if place.model() is None:
+        place.drop_models()
         train_model(session, plan, place, work, [RunFolder(place.folder, session.config), *logs])
         place.drop_checkpoints()
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from dmtkit.config import Config
 from dmtkit.environment import versions
-from dmtkit.files import write_json
+from dmtkit.files import TEMPORARY, write_json
 from dmtkit.methods import METHODS, Plan
 from dmtkit.params import outputs_root, project_root
 from dmtkit.run_folder import NOT_COMPARED, lock_holder, writer
@@ -83,6 +83,8 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
     try:
         write_json(place.folder / ".writer.json", writer())
         write_json(place.folder / "baseline.json", what)
+        for torn in place.folder.glob(f"*{TEMPORARY}"):
+            torn.unlink(missing_ok=True)
         yield place
     finally:
         (place.folder / ".writer.json").unlink(missing_ok=True)

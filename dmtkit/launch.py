@@ -162,7 +162,9 @@ def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
     try:
         variant = check_name("_".join(parts))
     except ValueError:
-        raise ConfigError("these overrides cannot name a run folder; give one with --output DIR") from None
+        raise ConfigError(
+            "these overrides cannot name a run folder; write them into a params file, or name the folder with --output DIR"
+        ) from None
     return outputs_root() / config.experiment / variant
 
 

@@ -118,6 +118,20 @@ def check_data(params: Params, override: Override = None) -> None:
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="where the runs lie")] = Path("outputs"),
+    experiment: Annotated[list[str] | None, typer.Option(help="report on this one alone; may be repeated")] = None,
+    format: Annotated[list[str] | None, typer.Option(help="md, csv, latex or html; may be repeated")] = None,
+    output: Annotated[Path | None, typer.Option(help="write tables and figures to this folder")] = None,
+) -> None:
+    """Tables of many finished runs, beside the published numbers; with --output also figures."""
+    from dmtkit import report_command
+
+    with errors(code=2):
+        report_command.report(folder, experiment or [], format or [], output)
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine offers, and what is missing."""
     from dmtkit.doctor import examine

@@ -9,8 +9,28 @@ if TYPE_CHECKING:
 CASE_COLOURS = {"agree": "#009E73", "negative": "#E69F00", "positive": "#D55E00"}
 CASE_TITLES = {"agree": "agreement", "negative": "negative disagreement", "positive": "positive disagreement (w = 0)"}
 CASE_HATCHES = {"agree": "", "negative": "//", "positive": "xx"}
-METHOD_COLOURS = {"supervised": "#000000", "oracle": "#999999", "cl": "#CC79A7", "cbst": "#CC79A7", "dmt": "#0072B2"}
-METHOD_MARKERS = {"supervised": "s", "oracle": "D", "cl": "^", "cbst": "^", "dmt": "o"}
+METHOD_COLOURS = {
+    "supervised": "#000000",
+    "oracle": "#999999",
+    "online_st": "#E69F00",
+    "cl": "#CC79A7",
+    "cbst": "#CC79A7",
+    "dst": "#009E73",
+    "dmt_naive": "#D55E00",
+    "dmt_flip": "#56B4E9",
+    "dmt": "#0072B2",
+}
+METHOD_MARKERS = {
+    "supervised": "s",
+    "oracle": "D",
+    "online_st": "P",
+    "cl": "^",
+    "cbst": "^",
+    "dst": "v",
+    "dmt_naive": "X",
+    "dmt_flip": "p",
+    "dmt": "o",
+}
 MODEL_LINES = {"A": "-", "B": "--", "A+B": ":"}
 SCORE_STYLES: dict[str, dict[str, Any]] = {
     "w": {"color": "#0072B2", "ls": "-", "marker": "o"},
@@ -20,6 +40,7 @@ SCORE_STYLES: dict[str, dict[str, Any]] = {
 }
 VOID_COLOUR = "#d9d9d9"
 WEIGHT_MAP = "cividis"
+OTHER_MARKERS = ("<", ">", "h", "*", "d")
 OTHER_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#D55E00", "#F0E442")
 
 
@@ -30,7 +51,7 @@ def method_style(name: str, position: int = 0) -> dict[str, Any]:
     {'color': '#0072B2', 'marker': 'o'}
     """
     colour = METHOD_COLOURS.get(name, OTHER_COLOURS[position % len(OTHER_COLOURS)])
-    return {"color": colour, "marker": METHOD_MARKERS.get(name, "v")}
+    return {"color": colour, "marker": METHOD_MARKERS.get(name, OTHER_MARKERS[position % len(OTHER_MARKERS)])}
 
 
 def apply_style() -> None:

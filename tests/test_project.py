@@ -49,14 +49,14 @@ ARROWS = {
     | {"class_balance", "label_store", "labelling", "params", "pixels", "probes", "segmentation_plans"},
     "segmentation_plans": {"config", "data", "methods"},
     "experiment": {"baselines", "config", "environment", "methods", "phases", "run_folder", "runs"},
-    "report": {"metrics", "published", "runs"},
-    "plots": {"data", "metrics", "runs"},
+    "report": {"config", "metrics", "params", "published", "runs"},
+    "plots": {"data", "metrics", "published", "report", "runs"},
     "doctor": {"environment", "params"},
     "papermill_io": set(),
     "tied": set(),
     "processes": {"files"},
 }
-TOP = {"batch", "cli", "launch", "notebook", "__init__", "__main__"}  # may import everything
+TOP = {"batch", "cli", "launch", "notebook", "report_command", "__init__", "__main__"}  # may import everything
 
 
 def modules():

@@ -2,6 +2,7 @@
 
 from dmtkit.plots.common import keep
 from dmtkit.plots.images import plot_extremes, plot_reliability, plot_split
+from dmtkit.plots.many import plot_methods, plot_paired, plot_progress
 from dmtkit.plots.maps import plot_scenes, plot_weight_maps
 from dmtkit.plots.pixels import (
     plot_class_frequencies,
@@ -26,7 +27,10 @@ __all__ = [
     "plot_extremes",
     "plot_kept_shares",
     "plot_label_quality",
+    "plot_methods",
+    "plot_paired",
     "plot_phases",
+    "plot_progress",
     "plot_reliability",
     "plot_roc",
     "plot_scenes",

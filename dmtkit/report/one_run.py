@@ -1,16 +1,17 @@
-"""Runs as tables: measured beside published. Reads run folders alone."""
+"""One run as tables: measured beside published, phase by phase. Reads its run folder alone."""
 
 from typing import TYPE_CHECKING
 
 from dmtkit.metrics import CASES, MEASURES
 from dmtkit.published import published
-from dmtkit.runs import Phase, Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dmtkit.runs import Phase, Run  # importing it loads torch, which reading tables needs not
 
-def results_table(run: Run) -> "pd.DataFrame":
+
+def results_table(run: "Run") -> "pd.DataFrame":
     """The test metric in percent of every method of a finished run, beside the published one (empty where none is).
 
     Of two models, A is the method's; B and their mean stand beside it.
@@ -31,7 +32,7 @@ def results_table(run: Run) -> "pd.DataFrame":
     return pd.DataFrame(rows).set_index("method")
 
 
-def phase_table(run: Run, method: str = "dmt", model: str = "") -> "pd.DataFrame":
+def phase_table(run: "Run", method: str = "dmt", model: str = "") -> "pd.DataFrame":
     """Per phase: the test metric, kept labels, mean weight, and share and accuracy of each case.
 
     Columns that need the truth are absent where it is not known. Shares and accuracies are in percent. `model` is
@@ -43,7 +44,7 @@ def phase_table(run: Run, method: str = "dmt", model: str = "") -> "pd.DataFrame
     return pd.DataFrame([row(phase, model) for phase in run.phases(method)]).set_index("phase")
 
 
-def class_table(run: Run, method: str = "dmt", model: str = "B", phase: int = -1) -> "pd.DataFrame":
+def class_table(run: "Run", method: str = "dmt", model: str = "B", phase: int = -1) -> "pd.DataFrame":
     """Of one phase, per class: share kept, threshold, and precision and recall of the labels in each case, in percent."""
     import pandas as pd
 
@@ -59,7 +60,7 @@ def class_table(run: Run, method: str = "dmt", model: str = "B", phase: int = -1
     return table
 
 
-def error_table(run: Run, method: str = "dmt", model: str = "B") -> "pd.DataFrame":
+def error_table(run: "Run", method: str = "dmt", model: str = "B") -> "pd.DataFrame":
     """AUROC of finding wrong labels by each low score, at the start, the middle and the end of every phase."""
     import pandas as pd
 
@@ -71,7 +72,7 @@ def error_table(run: Run, method: str = "dmt", model: str = "B") -> "pd.DataFram
     return pd.DataFrame(rows).set_index(["phase", "time"])
 
 
-def _row(phase: Phase, model: str) -> dict[str, object]:
+def _row(phase: "Phase", model: str) -> dict[str, object]:
     summary = phase.summary
     row: dict[str, object] = {
         "phase": phase.number,
@@ -88,7 +89,7 @@ def _row(phase: Phase, model: str) -> dict[str, object]:
     return row
 
 
-def _pixel_row(phase: Phase, model: str) -> dict[str, object]:
+def _pixel_row(phase: "Phase", model: str) -> dict[str, object]:
     summary = phase.model_folder(model).summary
     row: dict[str, object] = {"phase": phase.number}
     row |= {f"mIoU {name}": value for name, value in phase.summary["miou"].items()}

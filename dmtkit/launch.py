@@ -102,7 +102,7 @@ def parse_value(name: str, text: str) -> Any:
 
 def execute(
     job: Job,
-    say: Callable[[int, str], None] = lambda step, text: None,
+    say: Callable[[int, str], None] | None = None,
     stops: Count | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> None:
@@ -115,11 +115,9 @@ def execute(
         encoded = base64.b64encode(yaml.safe_dump(job.parameters).encode()).decode()
         command = [sys.executable, "-m", "papermill", str(job.notebook), str(job.output), "-b", encoded]
         command += ["--no-progress-bar", "--kernel", "python3"]
-        code = watch(
-            command, job.log, job.notebook.parent.parent,
-            tick=lambda: say(*progress_of(job.folder)), stops=asked, environment=environment,
-        )  # fmt: skip
-        say(*progress_of(job.folder))
+        tell = (lambda: say(*progress_of(job.folder))) if say else (lambda: None)
+        code = watch(command, job.log, job.notebook.parent.parent, tick=tell, stops=asked, environment=environment)
+        tell()
         if asked():
             raise KeyboardInterrupt(f"{job.folder}: stopped; run the same command again to go on")
         if code != 0 or not (job.folder / "DONE.json").is_file():

@@ -148,7 +148,7 @@ def _run(
         found = {batch.baselines[key].name: future for key, future in first.items() if future.done()}
         over = ended | {name: _outcome(name, future) for name, future in found.items()}
         show(board.read(over))
-        time.sleep(0.5)
+        time.sleep(1)
     return ended
 
 

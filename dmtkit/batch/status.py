@@ -34,6 +34,7 @@ class Board:
         self.names = [baseline.name for baseline in batch.baselines.values() if not baseline.finished]
         self.names += [job_name(job) for job in batch.waiting]
         self.began: dict[tuple[str, float], int] = {}  # steps done when a start was first seen: they tell of no speed
+        self.over: dict[str, Status] = {}
 
     def read(self, ended: dict[str, Outcome]) -> list[Status]:
         """The status of every baseline and run that there was to do, baselines first."""
@@ -44,16 +45,18 @@ class Board:
                 told[note["name"]] = note
             except (DmtkitError, KeyError, TypeError):
                 continue
-        return [self._status(name, told.get(name, {}), ended.get(name)) for name in self.names]
+        for name in self.names:
+            if name in ended and name not in self.over:
+                self.over[name] = self._status(name, told.get(name, {}), ended[name])
+        return [self.over.get(name) or self._status(name, told.get(name, {}), None) for name in self.names]
 
     def _status(self, name: str, note: dict[str, Any], outcome: Outcome | None) -> Status:
-        steps = self.steps[name]
+        steps, state = self.steps[name], note.get("state", "pending")
+        if outcome is None and state != "running":
+            return Status(name, state, 0, steps, note.get("message", ""))
         done, text = progress_of(self.folders[name])
         if outcome is not None:
             return Status(name, outcome.state, done, steps, outcome.message.partition("\n")[0] or text)
-        state = note.get("state", "pending")
-        if state != "running":
-            return Status(name, state, done, steps, note.get("message", ""))
         return Status(name, state, done, steps, text, self._left(note, done, steps))
 
     def _left(self, note: dict[str, Any], done: int, steps: int) -> float | None:

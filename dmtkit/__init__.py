@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dmtkit.experiment import load as load_data
     from dmtkit.experiment import run_methods
     from dmtkit.methods import METHODS
-    from dmtkit.notebook import train
+    from dmtkit.notebook import methods_table, run_all, train
     from dmtkit.params import load_params, notebook_config
     from dmtkit.runs import Run, load_run
 
@@ -34,6 +34,8 @@ _PLACES = {
     "TrainingError": "errors",
     "METHODS": "methods",
     "run_methods": "experiment",
+    "methods_table": "notebook",
+    "run_all": "notebook",
     "train": "notebook",
     "Run": "runs",
     "load_run": "runs",
@@ -56,7 +58,9 @@ __all__ = [
     "load_params",
     "load_run",
     "make_config",
+    "methods_table",
     "notebook_config",
+    "run_all",
     "run_methods",
     "train",
 ]

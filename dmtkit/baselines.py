@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from dmtkit.config import Config
 from dmtkit.environment import versions
-from dmtkit.files import write_json
+from dmtkit.files import TEMPORARY, write_json
 from dmtkit.methods import METHODS, Plan
 from dmtkit.params import outputs_root, project_root
 from dmtkit.run_folder import NOT_COMPARED, lock_holder, writer
@@ -29,6 +29,7 @@ LATER = {
     "experiment", "methods", "published", "label_ratios", "epochs", "lr", "gamma1", "gamma2", "gamma_ramp",
     "online_threshold", "label_rule", "sampling", "init_a", "init_b", "precision",
 }  # fmt: skip
+PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees a part (§5.3)
 NOT_IN_RECIPE = {"rule", "gamma1", "gamma2", "gamma_ramp", "online_threshold", "checkpoint_seconds"}
 
 
@@ -43,7 +44,7 @@ def identity(config: Config, plan: Plan, recipe: Recipe, data: dict[str, Any], d
     settings = {
         name: value for name, value in config.model_dump(mode="json").items() if name not in LATER | NOT_COMPARED
     }
-    learns = {"truth": "every truth", "nobody": "X"}.get(METHODS[plan.method].teacher, "a part of X")
+    learns = {"truth": "every truth", "nobody": "X"}.get(METHODS[plan.method].teacher) or data[PARTS[plan.model]]
     installed = versions()
     found = {
         "settings": settings,
@@ -52,7 +53,7 @@ def identity(config: Config, plan: Plan, recipe: Recipe, data: dict[str, Any], d
         "learns": learns,
         "starts from": _weights(config, plan.model),
         "data_dir": config.data_dir,
-        "data": data,
+        "data": {name: value for name, value in data.items() if name not in PARTS.values()},
         "device": device,
         "versions": {name: installed[name] for name in ("dmtkit", "torch")},
     }
@@ -82,6 +83,8 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
     try:
         write_json(place.folder / ".writer.json", writer())
         write_json(place.folder / "baseline.json", what)
+        for torn in place.folder.glob(f"*{TEMPORARY}"):
+            torn.unlink(missing_ok=True)
         yield place
     finally:
         (place.folder / ".writer.json").unlink(missing_ok=True)

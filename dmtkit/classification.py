@@ -27,7 +27,7 @@ from dmtkit.runs import Phase
 from dmtkit.seeds import derive, generator
 from dmtkit.trainer import Recipe, image_batches
 
-__all__ = ["check", "check_data", "load", "on_device", "phase_steps", "plans", "run_method"]
+__all__ = ["check", "check_data", "load", "on_device", "phase_steps", "plans", "run_method", "work_of"]
 
 SUPERVISED = Plan("supervised")
 
@@ -76,7 +76,12 @@ def headline(accuracies: list[float]) -> dict[str, object]:
 
 def train_phase(session: Session, plan: Plan, pseudo: PseudoLabels | None = None) -> Outcome:
     """Run one phase, or what is left of it, or read it if it is complete."""
-    work = Work(
+    return read_outcome(complete(session, plan, work_of(session, plan, pseudo)))
+
+
+def work_of(session: Session, plan: Plan, pseudo: PseudoLabels | None = None) -> Work:
+    """What a phase consists of."""
+    return Work(
         recipe=phase_recipe(session, plan),
         build=lambda: starting_model(session, plan),
         batches=lambda: phase_batches(session, plan, pseudo),
@@ -84,7 +89,6 @@ def train_phase(session: Session, plan: Plan, pseudo: PseudoLabels | None = None
         check=read_outcome,
         evaluate=(lambda model: val_accuracy(session, model)) if len(session.data.val) else None,
     )
-    return read_outcome(complete(session, plan, work))
 
 
 def read_outcome(phase: Phase) -> Outcome:

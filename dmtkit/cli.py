@@ -1,4 +1,4 @@
-"""`dmtkit run | data check | doctor`: exit 0 when done, 1 when something failed, 2 for bad input."""
+"""`dmtkit run | batch | data check | doctor`: exit 0 when done, 1 when something failed, 2 for bad input."""
 
 import sys
 import warnings
@@ -51,6 +51,53 @@ def run(
     for line in _notes(job.folder)[len(noted) :]:
         typer.secho(f"note: {line}", fg=typer.colors.YELLOW, err=True)
     _show(job.folder, job.output)
+
+
+@app.command()
+def batch(
+    params: Annotated[list[Path], typer.Argument(help="params files")],
+    seeds: Annotated[str | None, typer.Option(help="seeds, such as 1-5 or 1,2,7")] = None,
+    splits: Annotated[str | None, typer.Option(help="splits, such as 0,1,2 (segmentation)")] = None,
+    methods: Annotated[str | None, typer.Option(help="a run for each of these, such as dmt,cbst; or all")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="runs at a time, here; threads and GPUs are divided among them")
+    ] = 1,
+    dry_run: Annotated[bool, typer.Option(help="show the list of runs, check them, and do nothing")] = False,
+    retry: Annotated[int, typer.Option(min=0, help="how often a failed run is tried again")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="the address of a Dask scheduler, such as tcp://host:8786")
+    ] = None,
+    host: Annotated[str, typer.Option(help="the address that our own scheduler binds to")] = "127.0.0.1",
+    override: Override = None,
+) -> None:
+    """Run params × seeds × splits × methods, several at a time; run it again to go on after a stop."""
+    from rich.console import Console
+
+    from dmtkit.batch import make_batch, names, numbers, run_batch
+    from dmtkit.batch.command import run_list, shown, summary
+    from dmtkit.launch import parse_value
+
+    console = Console()
+    with errors(code=2):
+        chosen = {name: parse_value(name, value) for name, value in _overrides(override or []).items()}
+        found = make_batch(
+            params,
+            numbers("--seeds", seeds) if seeds is not None else None,
+            numbers("--splits", splits) if splits is not None else None,
+            names("--methods", methods) if methods is not None else None,
+            chosen,
+        )
+    console.print(run_list(found))
+    if dry_run:
+        return
+    with errors(code=2), shown(console) as show:
+        outcomes = run_batch(found, workers=workers, scheduler=scheduler, host=host, retry=retry, show=show)
+    good = summary(outcomes, console)
+    if any(outcome.state == "stopped" for outcome in outcomes):
+        console.print("stopped; run the same command again to go on")
+        raise typer.Exit(130)
+    console.print("tables: dmtkit report" if good else "run the same command again to try the failed runs once more")
+    raise typer.Exit(0 if good else 1)
 
 
 @data_app.command("check")

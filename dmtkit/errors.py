@@ -19,6 +19,10 @@ class RunError(DmtkitError):
     """A run folder cannot be used: locked, of other settings, disk full, not a run."""
 
 
+class LockedError(RunError):
+    """Another process is writing the run."""
+
+
 class TrainingError(DmtkitError):
     """Training cannot go on: the loss is NaN or infinite."""
 

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 import torch
 
+from dmtkit.baselines import key_of
 from dmtkit.config import Config
-from dmtkit.environment import describe_environment, pick_device
+from dmtkit.environment import describe_environment, pick_device, pick_precision
 from dmtkit.methods import Plan, check_methods
-from dmtkit.phases import Progress, Session
-from dmtkit.run_folder import default_folder, open_run, refuse_other_run
+from dmtkit.phases import Progress, Session, Work, train_baseline
+from dmtkit.run_folder import RunFolder, default_folder, open_run, refuse_other_run
 from dmtkit.runs import Run, load_run
 
 
@@ -35,6 +36,9 @@ class Task(Protocol):
 
     def phase_steps(self, config: Any, data: Any, plan: Plan) -> int:
         """Optimiser steps of a phase."""
+
+    def work_of(self, session: Session, plan: Plan) -> Work:
+        """What the phase 0 of a plan consists of."""
 
     def run_method(self, name: str, session: Session) -> dict[str, object]:
         """Run a method to its end; what DONE.json says of it."""
@@ -68,14 +72,9 @@ def run_methods(
     task = task_of(config)
     data = data or load(config)
     task.check_data(config, data)
-    environment = describe_environment(config)
-    device = pick_device(config.device)
-    with open_run(config, folder, environment) as run:
+    with open_run(config, folder, describe_environment(config)) as run:
         run.keep_split(data.describe())
-        session = Session(
-            config, task.on_device(data, device), run, device, environment["precision"], progress,
-            total_steps(config, data),
-        )  # fmt: skip
+        session = start_session(config, task.on_device(data, pick_device(config.device)), run, progress)
         try:
             results = {name: task.run_method(name, session) for name in config.methods}
         except KeyboardInterrupt as stop:  # between two steps, or anywhere else: nothing complete is lost
@@ -93,6 +92,37 @@ def run_methods(
             }
         )
     return load_run(folder)
+
+
+def start_session(
+    config: Config, data: Any, run: RunFolder, progress: Callable[[Progress], None] = lambda progress: None
+) -> Session:
+    """A run under way, with data that lies where it is to be used."""
+    device = pick_device(config.device)
+    precision = pick_precision(config.precision, device)
+    return Session(config, data, run, device, precision, progress, total_steps(config, data))
+
+
+def baselines(config: Config, data: Any) -> dict[str, Plan]:
+    """The models of phase 0 that a run needs, by their key in the store of baselines."""
+    task = task_of(config)
+    session = start_session(config, data, RunFolder(Path(), config))
+    first = [plan for plan in task.plans(config) if not plan.number]
+    return {key_of(session.identity(plan, task.work_of(session, plan).recipe)): plan for plan in first}
+
+
+def run_baseline(
+    config: Config, plan: Plan, store: Path, progress: Callable[[Progress], None] = lambda progress: None
+) -> Path:
+    """Train one model of phase 0 into the store, or what is left of it; its folder there."""
+    check(config)
+    task = task_of(config)
+    data = load(config)
+    task.check_data(config, data)
+    store.mkdir(parents=True, exist_ok=True)
+    data = task.on_device(data, pick_device(config.device))
+    session = start_session(config, data, RunFolder(store, config), progress)
+    return train_baseline(session, plan, task.work_of(session, plan))
 
 
 def total_steps(config: Config, data: Any) -> int:

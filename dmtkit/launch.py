@@ -1,26 +1,22 @@
 """Runs a params file's notebook in a process of its own: checked first, watched while it runs, signed after."""
 
 import base64
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
 import yaml
 
 from dmtkit.config import Config, check_name, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
 from dmtkit.experiment import check, check_data, load, total_steps
-from dmtkit.files import cannot_write, read_json
+from dmtkit.files import read_json
 from dmtkit.params import load_params, outputs_root, project_root
+from dmtkit.processes import Count, count_interrupts, last_lines, watch
 from dmtkit.run_folder import hold, refuse_other_run
 from dmtkit.runs import read_log
 
@@ -44,6 +40,11 @@ class Job:
         return self.folder / self.notebook.name
 
     @property
+    def log(self) -> Path:
+        """What papermill and the kernel print, start after start."""
+        return self.folder / "papermill.log"
+
+    @property
     def finished(self) -> bool:
         """Whether the run is done and its notebook was rendered without an error."""
         if not (self.folder / "DONE.json").is_file() or not self.output.is_file():
@@ -57,25 +58,38 @@ class Job:
 
 def prepare(params: Path, overrides: dict[str, str], output: Path | None) -> Job:
     """Check everything that can be checked without writing: names, values, data, folder and lock."""
+    job = plan_job(params, {name: parse_value(name, value) for name, value in overrides.items()}, output)
+    if job.finished:
+        return job
+    refuse_locked(job.folder)
+    return with_data(job, load(job.config))
+
+
+def plan_job(params: Path, chosen: dict[str, Any], output: Path | None = None) -> Job:
+    """The run of a params file and of what is `chosen` beside it; names, values and folder are checked."""
     values = load_params(params)
     values.setdefault("experiment", params.stem)
-    chosen = {name: parse_value(name, value) for name, value in overrides.items()}
     values |= chosen
     notebook = _notebook(str(values.get("task", "classification")))
     _check_names(values, notebook)
     config = make_config({name: value for name, value in values.items() if name not in NOT_SETTINGS})
     folder = Path(output or str(values.get("output_dir") or "") or _default_folder(config, chosen)).resolve()
     refuse_other_run(config, folder)
-    job = Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0)
-    if job.finished:
-        return job
     check(config)
-    if (folder / ".lock").is_file():  # a folder that is not there is made only once everything is checked
+    return Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0)
+
+
+def with_data(job: Job, data: Any) -> Job:
+    """The job, checked against its data too, and how many steps it takes."""
+    check_data(job.config, data)
+    return replace(job, steps=total_steps(job.config, data))
+
+
+def refuse_locked(folder: Path) -> None:
+    """LockedError if another process writes the run; a folder that is not there is not made."""
+    if (folder / ".lock").is_file():
         with hold(folder, LAUNCH_LOCK, seconds=0), hold(folder, ".lock"):
             pass
-    data = load(config)
-    check_data(config, data)
-    return replace(job, steps=total_steps(config, data))
 
 
 def parse_value(name: str, text: str) -> Any:
@@ -86,39 +100,29 @@ def parse_value(name: str, text: str) -> Any:
         raise ConfigError(f"{name}: {text!r} is not valid YAML; quote it, or close its brackets") from None
 
 
-def execute(job: Job, say: Callable[[int, str], None] = lambda step, text: None) -> None:
+def execute(
+    job: Job,
+    say: Callable[[int, str], None] | None = None,
+    stops: Count | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Run the notebook, telling `say` the training steps done and the newest measurements.
 
-    Raises RunError with the notebook's own message if it fails. Ctrl-C lets the run write a checkpoint.
+    Raises RunError with the notebook's own message if it fails. Ctrl-C (or what `stops` counts in its place) lets the
+    run write a checkpoint and raises KeyboardInterrupt.
     """
-    with hold(job.folder, LAUNCH_LOCK, seconds=0):
-        _execute(job, say)
-
-
-def _execute(job: Job, say: Callable[[int, str], None]) -> None:
-    (job.folder / ".writer.json").unlink(missing_ok=True)  # of a process that was killed
-    encoded = base64.b64encode(yaml.safe_dump(job.parameters).encode()).decode()
-    command = [sys.executable, "-m", "papermill", str(job.notebook), str(job.output), "-b", encoded]
-    command += ["--no-progress-bar", "--kernel", "python3"]
-    with _open_log(job.folder / "papermill.log") as log:
-        process = subprocess.Popen(command, cwd=project_root(), stdout=log, stderr=log, start_new_session=True)
-        with _stop_softly(job.folder, process) as stopped:
-            while process.poll() is None:
-                say(*_progress(job))
-                time.sleep(0.5)
-    say(*_progress(job))
-    if stopped:
-        raise KeyboardInterrupt(f"{job.folder}: stopped; run the same command again to go on")
-    if process.returncode != 0 or not (job.folder / "DONE.json").is_file():
-        raise RunError(f"{job.output}: the notebook failed: {_failure(job)}")
-    sign(job.output)
-
-
-def _open_log(path: Path) -> TextIO:
-    try:
-        return open(path, "w", encoding="utf-8")
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    with hold(job.folder, LAUNCH_LOCK, seconds=0), nullcontext(stops) if stops else count_interrupts() as asked:
+        encoded = base64.b64encode(yaml.safe_dump(job.parameters).encode()).decode()
+        command = [sys.executable, "-m", "papermill", str(job.notebook), str(job.output), "-b", encoded]
+        command += ["--no-progress-bar", "--kernel", "python3"]
+        tell = (lambda: say(*progress_of(job.folder))) if say else (lambda: None)
+        code = watch(command, job.log, job.notebook.parent.parent, tick=tell, stops=asked, environment=environment)
+        tell()
+        if asked():
+            raise KeyboardInterrupt(f"{job.folder}: stopped; run the same command again to go on")
+        if code != 0 or not (job.folder / "DONE.json").is_file():
+            raise RunError(f"{job.output}: the notebook failed: {_failure(job)}")
+        sign(job.output)
 
 
 def sign(notebook: Path) -> None:
@@ -156,15 +160,17 @@ def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
     try:
         variant = check_name("_".join(parts))
     except ValueError:
-        raise ConfigError("these overrides cannot name a run folder; give one with --output DIR") from None
+        raise ConfigError(
+            "these overrides cannot name a run folder; write them into a params file, or name the folder with --output DIR"
+        ) from None
     return outputs_root() / config.experiment / variant
 
 
-def _progress(job: Job) -> tuple[int, str]:
-    """Training steps done, and the newest log point in words."""
+def progress_of(folder: Path) -> tuple[int, str]:
+    """Training steps done of the run in a folder, and its newest log point in words."""
     done: dict[tuple[str, int, str], int] = {}
     last: dict[str, Any] = {}
-    for record in read_log(job.folder / "metrics.jsonl"):
+    for record in read_log(folder / "metrics.jsonl"):
         done[record["method"], record["phase"], record.get("model", "")] = record["step"]
         last = record
     if not last:
@@ -174,28 +180,6 @@ def _progress(job: Job) -> tuple[int, str]:
     for name, measure in (("val_accuracy", "val"), ("val_miou", "val mIoU")):
         text += f", {measure} {last[name]:.1f} %" if name in last else ""
     return sum(done.values()), text
-
-
-@contextlib.contextmanager
-def _stop_softly(folder: Path, process: subprocess.Popen) -> Iterator[list[int]]:
-    """Pass Ctrl-C on to the training process, which saves and stops; a second one kills it."""
-    stopped: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.append(number)
-        try:
-            writer = read_json(folder / ".writer.json")["pid"] if len(stopped) == 1 else None
-        except (DmtkitError, KeyError):
-            writer = None
-        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself just now
-            os.kill(writer, signal.SIGINT) if writer else os.killpg(process.pid, signal.SIGKILL)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _failure(job: Job) -> str:
@@ -208,8 +192,7 @@ def _failure(job: Job) -> str:
                     return value if name in _OWN_ERRORS else f"{name}: {value}"
     except (DmtkitError, KeyError, json.JSONDecodeError):
         pass
-    lines = (job.folder / "papermill.log").read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(lines[-5:]) or f"papermill ended without a word; see {job.folder / 'papermill.log'}"
+    return last_lines(job.log) or f"papermill ended without a word; see {job.log}"
 
 
 _OWN_ERRORS = {kind.__name__ for kind in DmtkitError.__subclasses__()}

@@ -1,15 +1,24 @@
-"""What a notebook needs beside the library: a progress bar around training, errors without a traceback."""
+"""What a notebook needs beside the library: progress bars around one run or many, errors without a traceback."""
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dmtkit.config import Config
-from dmtkit.errors import DmtkitError
+from dmtkit.config import Config, config_type
+from dmtkit.errors import DmtkitError, RunError
 from dmtkit.experiment import run_methods
+from dmtkit.methods import METHODS
+from dmtkit.params import load_params, project_root
 from dmtkit.phases import Progress
 from dmtkit.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dmtkit.batch.status import Status
 
 
 class Bar:
@@ -48,6 +57,73 @@ def train(config: Config, data: Any = None, output_dir: str | Path | None = None
         bar.close()
     print(f"{run.path}: finished ({run.done['seconds']:.0f} s of computing, {time.monotonic() - started:.0f} s now)")
     return run
+
+
+def run_all(
+    params: str,
+    methods: Sequence[str],
+    seeds: Sequence[int] | None = None,
+    splits: Sequence[int] | None = None,
+    workers: int = 1,
+    overrides: dict[str, Any] | None = None,
+) -> "pd.DataFrame":
+    """Run every method, seed and split of an experiment, those that are finished excepted; a row a run: how it ended.
+
+    RunError naming every run that failed, with the last lines of its log, once all others are through.
+    """
+    import pandas as pd
+
+    from dmtkit.batch import make_batch, run_batch
+
+    batch = make_batch([project_root() / params], seeds, splits, methods, overrides)
+    with BatchBar() as show:
+        outcomes = run_batch(batch, workers=workers, show=show)
+    failed = [f"{found.name}: {found.message}\n{found.tail}" for found in outcomes if found.state == "failed"]
+    if failed:
+        raise RunError("\n".join([f"{len(failed)} of {len(outcomes)} runs failed", *failed]))
+    if any(found.state == "stopped" for found in outcomes):
+        raise KeyboardInterrupt("stopped; run the cell again to go on")
+    rows = [
+        {"experiment": job.config.experiment, "method": ", ".join(job.config.methods), "run": found.name,
+         "state": found.state, "minutes here": round(found.seconds / 60, 1)}
+        for job, found in zip(batch.jobs, outcomes, strict=True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+class BatchBar:
+    """A progress bar over the training steps of all runs of a batch."""
+
+    def __enter__(self) -> "BatchBar":
+        self._bar: Any = None
+        return self
+
+    def __call__(self, statuses: "Sequence[Status]") -> None:
+        """Move the bar to where the batch is."""
+        from tqdm.auto import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(total=sum(status.steps for status in statuses), unit="step", mininterval=0.5)
+        counts = Counter(status.state for status in statuses)
+        self._bar.set_description(", ".join(f"{count} {state}" for state, count in counts.items()))
+        self._bar.update(sum(min(status.done, status.steps) for status in statuses) - self._bar.n)
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def methods_table(params: str) -> "pd.DataFrame":
+    """The methods that are defined for the task of a params file: who labels, and how its labels are weighed."""
+    import pandas as pd
+
+    task = config_type(load_params(project_root() / params)).model_fields["task"].default
+    rows = [
+        {"method": name, "name": method.title, "who labels": method.teacher, "weights": method.rule}
+        for name, method in METHODS.items()
+        if task in method.tasks
+    ]
+    return pd.DataFrame(rows).set_index("method")
 
 
 def short_errors() -> None:

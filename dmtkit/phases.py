@@ -6,6 +6,7 @@ A phase ends with its folder complete; a phase that is found complete is read, n
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -121,18 +122,34 @@ def trained_model(session: Session, plan: Plan, phase: Phase, work: Work) -> tup
     The models of phase 0 are trained in a place that all runs share, and taken over from there.
     """
     if phase.model() is None:
+        phase.drop_models()
         if plan.number:
             train_model(session, plan, phase, work, [session.run])
         else:
             with baseline(store_for(session.run.path), session.identity(plan, work.recipe), phase) as place:
                 session.run.take_log(place.folder, plan.method, plan.number, plan.model)
-                if place.model() is None:
-                    train_model(session, plan, place, work, [RunFolder(place.folder, session.config), session.run])
-                    place.drop_checkpoints()
+                train_shared(session, plan, place, work, [session.run])
                 phase.adopt(place)
     state, model = phase.weights(), work.build()
     model.load_state_dict(reported(state))
     return model, state["seconds"]
+
+
+def train_baseline(session: Session, plan: Plan, work: Work) -> Path:
+    """Train a model of phase 0 before any run needs it; its place in the store that the session writes to."""
+    with baseline(
+        session.run.path, session.identity(plan, work.recipe), Phase(session.run.path, session.run.path)
+    ) as place:
+        train_shared(session, plan, place, work, [])
+    return place.folder
+
+
+def train_shared(session: Session, plan: Plan, place: Phase, work: Work, logs: list[RunFolder]) -> None:
+    """Train a model in a place that runs share, unless it is there; the place keeps a log of its own."""
+    if place.model() is None:
+        place.drop_models()
+        train_model(session, plan, place, work, [RunFolder(place.folder, session.config), *logs])
+        place.drop_checkpoints()
 
 
 def train_model(session: Session, plan: Plan, place: Phase, work: Work, logs: Sequence[RunFolder]) -> None:

@@ -29,9 +29,9 @@ def report(folder: Path, experiments: Sequence[str], formats: Sequence[str], out
         return
     written = write(tables, output, formats or tuple(FORMATS))
     if "csv" in (formats or FORMATS):
-        for name, data in (("runs", collected.runs), ("phases", collected.phases)):
+        for name, rows in (("runs", collected.runs), ("phases", collected.phases)):
             written.append(output / f"{name}.csv")
-            data.to_csv(written[-1], index=False)
+            rows.to_csv(written[-1], index=False)
     written += draw(collected, output)
     print(collected.summary)
     print(f"{output}: {len(tables)} tables and {sum(path.suffix == '.png' for path in written)} figures written")

@@ -13,7 +13,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from dmtkit.config import Config
-from dmtkit.errors import RunError
+from dmtkit.errors import LockedError, RunError
 from dmtkit.files import TEMPORARY, cannot_write, read_json, write_atomically, write_json
 from dmtkit.params import outputs_root
 from dmtkit.runs import Phase, note, read_config, read_log
@@ -105,7 +105,7 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
 
 @contextmanager
 def hold(path: Path, name: str, seconds: float = 3) -> Iterator[None]:
-    """Hold the lock file `name` in the run folder `path`, making the folder; RunError if another process holds it.
+    """Hold the lock file `name` in the run folder `path`, making the folder; LockedError if another process holds it.
 
     The lock ends with its process, however that ends.
     """
@@ -114,7 +114,7 @@ def hold(path: Path, name: str, seconds: float = 3) -> Iterator[None]:
         lock = FileLock(path / name, timeout=seconds)
         lock.acquire()
     except Timeout:
-        raise RunError(
+        raise LockedError(
             f"{path}: another run is writing here ({lock_holder(path)}); wait for it, stop it, or choose "
             "another folder with output_dir"
         ) from None

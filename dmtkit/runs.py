@@ -91,6 +91,10 @@ class Phase:
             raise RunError(f"{self.folder}: its model is missing or damaged")
         return state
 
+    def drop_models(self) -> None:
+        """Remove trained models, damaged ones."""
+        drop_states(self.folder, "model")
+
     def adopt(self, other: "Phase") -> None:
         """Take over another place's trained model: one file in two folders where the file system can, else a copy."""
         take_state(other.folder / other.model_name, self.folder)

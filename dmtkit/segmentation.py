@@ -36,7 +36,7 @@ from dmtkit.seeds import derive
 from dmtkit.segmentation_plans import first_plans, labels_for_others, phase_steps, plans, seen_of_x
 from dmtkit.trainer import Recipe
 
-__all__ = ["check", "check_data", "load", "on_device", "phase_steps", "plans", "run_method"]
+__all__ = ["check", "check_data", "load", "on_device", "phase_steps", "plans", "run_method", "work_of"]
 
 OTHER = {"A": "B", "B": "A"}
 DROPPED = "labels-dropped"
@@ -92,14 +92,18 @@ def train_phase(
     session: Session, plan: Plan, kept: Kept | Blank | None = None, start: Trained | None = None
 ) -> Trained:
     """Train one model for one phase, from its own last weights or from its initialisation, and let it label U."""
-    phase = session.phase(plan)
+    return read_trained(session, plan, complete(session, plan, work_of(session, plan, kept, start)))
+
+
+def work_of(session: Session, plan: Plan, kept: Kept | Blank | None = None, start: Trained | None = None) -> Work:
+    """What a phase of one model consists of."""
+    phase, recipe = session.phase(plan), phase_recipe(session, plan)
     probe = Probe(session, plan, phase, kept, reader_of(session)) if isinstance(kept, Kept) else None
-    recipe = phase_recipe(session, plan)
 
     def measure(model: nn.Module, phase: Phase) -> dict[str, Any]:
         return measure_phase(session, plan, model, phase, probe)
 
-    work = Work(
+    return Work(
         recipe=recipe,
         build=partial(starting_model, session, plan, start),
         batches=lambda: Ahead(crops(session, plan, kept), recipe.steps, config_of(session).workers, session.device),
@@ -108,7 +112,6 @@ def train_phase(
         evaluate=partial(val_miou, session) if len(session.data.val) else None,
         visits=probe.visits(recipe.steps) if probe else {},
     )
-    return read_trained(session, plan, complete(session, plan, work))
 
 
 def weights_at(source: str) -> str | Path:

@@ -2,6 +2,7 @@
 
 from dmtkit.report.collect import Collected, collect
 from dmtkit.report.export import FORMATS, to_csv, to_html, to_latex, to_markdown, write
+from dmtkit.report.findings import compares, findings_table
 from dmtkit.report.one_run import class_table, error_table, phase_table, results_table
 from dmtkit.report.paper import LAYOUTS, measured, paper_table
 from dmtkit.report.statistics import Spread, bootstrap_interval, paired_differences, spread
@@ -18,6 +19,7 @@ __all__ = [
     "class_table",
     "collect",
     "error_table",
+    "findings_table",
     "methods_table",
     "paired_differences",
     "paper_table",
@@ -40,8 +42,11 @@ def paper_tables(collected: Collected) -> list[Table]:
 
 
 def all_tables(collected: Collected) -> list[Table]:
-    """The paper's tables that runs fill, then of every experiment its methods and its phases; none of no runs."""
+    """The paper's tables that runs fill, then of every experiment its methods, its phases and, where ablations were run,
+    the paper's findings; none of no runs."""
     tables = paper_tables(collected)
     for experiment in collected.experiments:
         tables += [methods_table(collected, experiment), phases_table(collected, experiment)]
+        if compares(collected, experiment):
+            tables.append(findings_table(collected, experiment))
     return tables

@@ -1,0 +1,160 @@
+"""Phase-0 models are trained once: found again by what decides them, and by nothing else."""
+
+import json
+import threading
+import time
+
+import pytest
+import torch
+from filelock import FileLock
+
+from dmtkit import phases
+from dmtkit.baselines import STORE, store_for
+from dmtkit.config import make_config
+from dmtkit.experiment import baselines, load, run_baseline, run_methods
+from tests.helpers import TINY, TINY_SEGMENTATION, Stop, fingerprint, stop_after
+
+CONFIG = make_config({**TINY, "methods": ("cl",)})
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    monkeypatch.setenv("DMTKIT_OUTPUTS", str(tmp_path / "outputs"))
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Every training that happens: (rule, steps)."""
+    seen = []
+    real = phases.train
+
+    def train(model, batches, recipe, **more):
+        seen.append((recipe.rule, recipe.steps))
+        return real(model, batches, recipe, **more)
+
+    monkeypatch.setattr(phases, "train", train)
+    return seen
+
+
+def keys(**changes):
+    config = make_config({**TINY, "methods": ("dmt",), **changes})
+    return set(baselines(config, load(config)))
+
+
+def test_two_runs_share_one_baseline_and_end_in_the_bits_of_runs_of_their_own(outputs, tmp_path, trained):
+    for name in ("cl", "dmt"):
+        config = make_config({**TINY, "methods": (name,), "baseline_epochs": 7})
+        shared = run_methods(config, None, outputs / "digits" / name)
+        alone = run_methods(config, None, tmp_path / f"{name}-alone")
+        assert fingerprint(shared.path) == fingerprint(alone.path)
+        assert shared.done["seconds"] > 0
+    assert len(list((outputs / STORE).iterdir())) == 1
+    assert trained.count(("uniform", 7)) == 3, "one shared, and one for each run that stands alone"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gamma1": 1, "gamma2": 2, "gamma_ramp": False},
+        {"methods": ("supervised", "cl")},
+        {"experiment": "other"},
+        {"label_ratios": (0.5, 1.0), "epochs": 3},
+        {"checkpoint_seconds": 1, "online_threshold": 0.5},
+    ],
+)
+def test_what_does_not_decide_a_baseline_does_not_change_its_key(changes):
+    assert keys(**changes) == keys()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 2}, {"labels": 3}, {"val": 4}, {"lr": 0.05}, {"baseline_epochs": 7}, {"model": "wrn-10-2"},
+        {"batch_pseudo": 25}, {"mixup": 0}, {"augment": ("rotate",)}, {"ema_decay": 0.5}, {"precision": "bf16"},
+        {"weight_decay": 0}, {"log_points": 4},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_what_decides_a_baseline_changes_its_key(changes):
+    assert keys(**changes).isdisjoint(keys())
+
+
+def test_models_parts_and_the_oracle_have_baselines_of_their_own():
+    values = {**TINY_SEGMENTATION, "denominator": 2}
+
+    def found(**changes):
+        config = make_config({**values, **changes})
+        return {(plan.method, plan.model): key for key, plan in baselines(config, load(config)).items()}
+
+    plain = found(methods=("supervised", "dmt", "oracle"))
+    assert len(set(plain.values())) == 3
+    sampled = found(methods=("supervised", "dmt"), sampling="dms")
+    assert sampled["supervised", "A"] == plain["supervised", "A"], "all of X, sampled or not"
+    assert {key for (method, _), key in sampled.items() if method == "dmt"}.isdisjoint(plain.values())
+    naive = found(methods=("dmt_naive",), sampling="dms")
+    assert naive["dmt_naive", "B"] == sampled["dmt", "B"], "the same part and initialisation, whoever asks"
+    assert found(methods=("dmt",), lr=0.001) == found(methods=("dmt",)), "phase 0 has a learning rate of its own"
+    assert found(methods=("dmt",), baseline_lr=0.001) != found(methods=("dmt",))
+
+
+def test_a_baseline_half_trained_by_one_run_is_taken_up_by_another(outputs, tmp_path):
+    config = make_config({**TINY, "methods": ("cl",), "checkpoint_seconds": 0})
+    with pytest.raises(Stop):
+        run_methods(config, None, outputs / "digits" / "cl", progress=stop_after(3))
+    told = []
+    other = config.model_copy(update={"methods": ("dmt",)})
+    run = run_methods(other, None, outputs / "digits" / "dmt", progress=told.append)
+    assert told[0].step > 1, "it does not begin anew"
+    assert fingerprint(run.path) == fingerprint(run_methods(other, None, tmp_path / "alone").path)
+    first = run_methods(config, None, outputs / "digits" / "cl")
+    assert fingerprint(first.path) == fingerprint(run_methods(config, None, tmp_path / "cl").path)
+
+
+def test_trained_ahead_it_is_only_taken_over(outputs, trained):
+    data = load(CONFIG)
+    ((key, plan),) = baselines(CONFIG, data).items()
+    folder = run_baseline(CONFIG, plan, outputs / STORE)
+    assert folder == outputs / STORE / key
+    assert len(trained) == 1
+    assert run_baseline(CONFIG, plan, outputs / STORE) == folder
+    run = run_methods(CONFIG, data, outputs / "digits" / "cl")
+    assert len(trained) == 1 + len(CONFIG.label_ratios)
+    assert len(run.metrics[run.metrics["method"] == "supervised"]) == CONFIG.log_points
+    (path,) = run.path.glob("supervised/phase_0/model-*.pt")
+    assert path.samefile(folder / path.name), "one file in two folders"
+
+
+@pytest.mark.filterwarnings("ignore:.*damaged")
+def test_a_damaged_baseline_is_trained_again(outputs, tmp_path):
+    data = load(CONFIG)
+    run_methods(CONFIG, data, outputs / "digits" / "cl")
+    (model,) = (outputs / STORE).glob("*/model-*.pt")
+    model.write_bytes(model.read_bytes()[:-9])
+    run = run_methods(CONFIG.model_copy(update={"seed": 1, "gamma1": 2.0}), data, outputs / "digits" / "again")
+    assert run.finished
+    assert torch.load(next((outputs / STORE).glob("*/model-*.pt")), weights_only=True)
+
+
+def test_a_run_waits_for_a_baseline_that_another_trains_and_says_so(outputs):
+    data = load(CONFIG)
+    ((key, _),) = baselines(CONFIG, data).items()
+    place = outputs / STORE / key
+    place.mkdir(parents=True)
+    (place / ".writer.json").write_text(json.dumps({"pid": 12345, "host": "elsewhere"}))
+    held = threading.Event()
+
+    def hold():
+        with FileLock(place / ".lock"):
+            held.set()
+            time.sleep(0.5)
+
+    threading.Thread(target=hold).start()
+    held.wait()
+    run = run_methods(CONFIG, data, outputs / "digits" / "cl")
+    assert "process 12345 on elsewhere" in (run.path / "notes.log").read_text()
+
+
+def test_a_run_elsewhere_has_a_store_of_its_own(outputs, tmp_path):
+    assert store_for(outputs / "digits" / "seed-1") == outputs.resolve() / STORE
+    assert store_for(tmp_path / "elsewhere") == tmp_path / "elsewhere" / STORE

@@ -1,0 +1,145 @@
+"""Every method of §4 on the one trainer: who labels, what is stored, what each student starts from."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from dmtkit import classification, phases, segmentation
+from dmtkit.config import make_config
+from dmtkit.experiment import load, run_methods
+from dmtkit.methods import METHODS, phase_plans
+from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
+
+TASKS = {"classification": TINY, "segmentation": TINY_SEGMENTATION}
+
+
+def every(task):
+    return tuple(name for name, method in METHODS.items() if task in method.tasks)
+
+
+@pytest.fixture(scope="module", params=list(TASKS))
+def whole(request, tmp_path_factory):
+    """One run of every method of a task."""
+    task = request.param
+    config = make_config({**TASKS[task], "methods": every(task), "epochs": 2})
+    data = load(config)
+    return config, data, run_methods(config, data, tmp_path_factory.mktemp(task) / "run")
+
+
+def test_the_table_is_the_papers():
+    axes = {name: (method.teacher, method.rule) for name, method in METHODS.items()}
+    assert axes == {
+        "supervised": ("nobody", "uniform"),
+        "oracle": ("truth", "uniform"),
+        "online_st": ("online", "online"),
+        "cl": ("itself", "uniform"),
+        "cbst": ("itself", "uniform"),
+        "dst": ("itself", "dynamic"),
+        "dmt_naive": ("other", "naive"),
+        "dmt_flip": ("other", "flip"),
+        "dmt": ("other", "dynamic"),
+    }
+    assert [name for name, method in METHODS.items() if len(method.tasks) == 1] == ["cl", "cbst"]
+
+
+def test_every_method_has_a_result_after_every_phase(whole):
+    config, _, run = whole
+    assert set(run.results) == set(every(config.task))
+    for name, result in run.results.items():
+        expected = 2 if METHODS[name].stores_labels else 1
+        assert len(result["phases"]) == expected, name
+        assert np.isfinite(result["phases"]).all()
+
+
+def test_online_self_training_takes_the_steps_of_all_phases_together(whole):
+    config, _, run = whole
+
+    def steps(method):
+        model = "A" if config.task == "segmentation" else ""
+        return sum(phase.model_folder(model).summary["steps"] for phase in run.phases(method))
+
+    assert steps("online_st") == steps("dmt") == steps("dst")
+
+
+def test_a_method_run_alone_ends_in_the_bits_of_a_run_of_all(whole, tmp_path):
+    config, data, run = whole
+    bits = fingerprint(run.path)
+    for name in ("dst", "dmt_flip", "online_st"):
+        alone = config.model_copy(update={"methods": (name,)})
+        found = fingerprint(run_methods(alone, data, tmp_path / name).path)
+        own = {place: value for place, value in found.items() if place.startswith((f"{name}/", "supervised/phase_0"))}
+        assert any(place.startswith(name) for place in own)
+        assert {place: bits[place] for place in own} == own
+
+
+def test_flip_never_alters_stored_labels(whole):
+    """DMT and DMT-Flip learn the same labels in phase 1; what is flipped is flipped in the loss alone."""
+    config, _, run = whole
+    if config.task == "classification":
+        flipped, plain = (run.phases(name)[0].arrays("pseudo_labels") for name in ("dmt_flip", "dmt"))
+        assert all(np.array_equal(flipped[key], plain[key]) for key in ("label", "level", "kept"))
+        return
+    index = [
+        json.loads((run.path / "supervised" / "phase_0" / model / "labels" / "index.json").read_text())
+        for model in "AB"
+    ]
+    assert all(index)
+    for model in "AB":
+        flipped, plain = (run.phases(name)[0].model_folder(model).arrays("samples") for name in ("dmt_flip", "dmt"))
+        for key in flipped:
+            if key.endswith(("/y_A", "/c_A", "/kept")):
+                assert np.array_equal(flipped[key], plain[key]), key
+
+
+def test_students_of_dst_start_as_their_teacher_did(tmp_path):
+    config = make_config({**TINY, "methods": ("dst", "cl")})
+    data = load(config)
+    session = phases.Session(config, data, phases.RunFolder(tmp_path, config), torch.device("cpu"), "fp32", print, 0)
+
+    def start(name, number):
+        plan = classification.SUPERVISED if not number else phase_plans(name, config)[number - 1]
+        return torch.cat([p.flatten() for p in classification.starting_model(session, plan).parameters()])
+
+    first = start("dst", 0)
+    assert torch.equal(start("dst", 1), first)
+    assert torch.equal(start("dst", 2), first)
+    assert not torch.equal(start("cl", 1), first)
+    assert not torch.equal(start("cl", 1), start("cl", 2))
+
+
+def test_dst_segmentation_labels_for_itself_with_the_dynamic_rule(tmp_path, monkeypatch):
+    taught = []
+    real = segmentation.train_phase
+
+    def train_phase(session, plan, kept=None, start=None):
+        if kept is not None:
+            taught.append((plan.number, plan.model, plan.rule, str(kept.store.folder.relative_to(tmp_path / "run"))))
+        return real(session, plan, kept, start)
+
+    monkeypatch.setattr(segmentation, "train_phase", train_phase)
+    run_methods(make_config({**TINY_SEGMENTATION, "methods": ("dst",)}), None, tmp_path / "run")
+    assert taught == [
+        (1, "A", "dynamic", "supervised/phase_0/A/labels"),
+        (2, "A", "dynamic", "dst/phase_1/A/labels"),
+    ]
+
+
+def test_online_self_training_goes_on_from_the_supervised_model(tmp_path, monkeypatch):
+    starts = {}
+    real = phases.train
+
+    def train(model, batches, recipe, **more):
+        starts[recipe.rule] = {name: value.clone() for name, value in model.state_dict().items()}
+        return real(model, batches, recipe, **more)
+
+    monkeypatch.setattr(phases, "train", train)
+    for task, values in TASKS.items():
+        run = run_methods(make_config({**values, "methods": ("online_st",)}), None, tmp_path / task)
+        place = run.path / "supervised" / "phase_0" / ("A" if task == "segmentation" else "")
+        (path,) = place.glob("model-*.pt")
+        state = phases.reported(torch.load(path, weights_only=True))
+        assert all(torch.equal(value, state[name]) for name, value in starts["online"].items())
+        assert not list(run.path.glob("*/phase_*/**/labels")), "it stores no labels"
+        assert not list(run.path.glob("*/phase_*/**/pseudo_labels.npz"))

@@ -102,7 +102,7 @@ def make_cityscapes(folder: Path, train: int = 6, val: int = 2) -> Path:
     return folder
 
 
-def make_cifar10(folder: Path, train: int = 10, test: int = 20) -> Path:
+def make_cifar10(folder: Path, train: int = 6, test: int = 10) -> Path:
     """A tiny CIFAR-10, pickled as the archive is: `train` images in each of five files, the classes in turn.
 
     Its checksums are its own, so torchvision takes it only where `check_integrity` is told not to compare them.

@@ -169,12 +169,12 @@ def stand_ins(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
     camvid = make_voc_style(root / "camvid", train=8, test=2, classes=11)
     write_list(camvid, "test", (camvid / "ImageSets" / "Segmentation" / "val.txt").read_text().split())
-    small = {"crop": (25, 25)}
+    small = {"crop": (17, 17)}
     return {
-        "voc": {"data_dir": str(make_voc2012(root / "voc", augmented=True)), "eval_size": (32, 40), **small},
+        "voc": {"data_dir": str(make_voc2012(root / "voc", augmented=True)), "eval_size": (24, 32), **small},
         "cityscapes": {"data_dir": str(make_cityscapes(root / "city")), "resize": (24, 48), "crop": (16, 24)},
-        "segmentation": {"data_dir": str(camvid), "resize": (20, 28), **small},
-        "scenes": {"scenes": 12, "scene_size": 24, "crop": (24, 24)},
+        "segmentation": {"data_dir": str(camvid), "resize": (20, 24), **small},
+        "scenes": {"scenes": 6, "scene_size": 16, "crop": (16, 16)},
         "cifar10": {"data_dir": str(make_cifar10(root / "cifar")), "labels": 1, "val": 1},
         "classification": {
             "data_dir": str(make_tree(root / "folder", 3, tuple("abcdefghij"), 16)),
@@ -213,7 +213,8 @@ def in_two_steps(path, stand_ins):
     labeled, pseudo = values["batch_labeled"], values["batch_pseudo"]  # the ratio stays
     labeled, pseudo = labeled // math.gcd(labeled, pseudo), pseudo // math.gcd(labeled, pseudo)
     x, u = len(data.labeled), len(data.unlabeled)
-    times = max(math.ceil(u / pseudo), math.ceil((x + u) / (labeled + pseudo)))
+    whole = x + u if "oracle" in values["methods"] else x
+    times = max(math.ceil(u / pseudo), math.ceil(whole / (labeled + pseudo)))
     return make_config({**values, "batch_labeled": times * labeled, "batch_pseudo": times * pseudo}), data
 
 

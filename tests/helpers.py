@@ -74,7 +74,7 @@ def make_tree(folder: Path, per_class: int = 12, classes: tuple[str, ...] = ("ca
             target.mkdir(parents=True)
             for index in range(count):
                 low = 200 * number // len(classes)
-                pixels = rng.integers(low, low + 100, (size, size, 3), dtype=np.uint8)
+                pixels = rng.integers(low, min(low + 100, 256), (size, size, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(target / f"{index:03d}.png")
     return folder
 

@@ -122,10 +122,11 @@ def findings_table(collected: Collected, experiment: str) -> Table:
     shown = tidy.set_index("claim")[["verdict", "measured"]]
     shown.index.name = "the paper says"
     notes = (
-        "The paper measured PASCAL VOC with 1/50 of the labels; here it is another data set and a smaller network.",
+        "The paper's ablations are on PASCAL VOC with 1/50 of the labels; whether they hold elsewhere is another question.",
         f"A difference is confirmed where its whole 95 % interval (percentile bootstrap of the paired differences, at least "
         f"{ENOUGH} pairs) lies on the claimed side; of fewer than {FEW_PAIRS} pairs that interval is too narrow. "
         f"“About as good”, and “no improvement”: the mean difference is within {MARGIN:g} point.",
+        *collected.notes(experiment),
     )
     caption = f"{experiment}: the paper's findings, and what was measured here"
     return Table(f"findings_{slug(experiment)}", caption, shown, tidy, notes)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -308,6 +309,18 @@ def test_the_command_line_refuses_bad_batches_and_shows_dry_runs(outputs):
         assert (code, "Traceback" in said) == (2, False)
         assert complaint in " ".join(said.split())
     assert not outputs.exists()
+
+
+def test_the_slurm_example_of_the_docs_makes_a_job_script():
+    pytest.importorskip("dask_jobqueue")
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "cluster.md").read_text(), re.DOTALL)
+    start = code.partition("cluster.scale")[0].replace('interface="ib0"', 'interface="lo"')
+    names: dict = {}
+    exec(start.replace("SLURMCluster(\n", "SLURMCluster(\n    scheduler_options={'dashboard_address': ':0'},\n"), names)
+    with names["cluster"] as cluster:
+        script = cluster.job_script()
+    assert "#SBATCH --gres=gpu:1" in script
+    assert "--nthreads 1" in script
 
 
 def test_a_batch_of_nothing_to_do_starts_no_cluster():

@@ -248,3 +248,38 @@ def test_data_check_and_doctor(tmp_path):
     doctor = dmtkit("doctor")
     assert doctor.returncode == 0
     assert "ready" in doctor.stdout
+
+
+@pytest.mark.slow
+def test_the_ablation_notebook_runs_every_method_and_judges_the_findings(tmp_path):
+    values = {**TINY, "methods": ["supervised", "dmt"], "label_ratios": [0.1, 0.2]}
+    (tmp_path / "tiny.yaml").write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()))
+    words = ["notebooks/ablation.ipynb", str(tmp_path / "out.ipynb"), "-k", "python3", "--no-progress-bar"]
+    words += [
+        "-p",
+        "params",
+        str(tmp_path / "tiny.yaml"),
+        "-y",
+        "{methods: [supervised, dmt], seeds: [1, 2], workers: 2}",
+    ]
+    environment = {**ENVIRONMENT, "DMTKIT_OUTPUTS": str(tmp_path / "outputs")}
+    command = [sys.executable, "-m", "papermill", *words]
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr[-2000:]
+    assert len(list((tmp_path / "outputs").glob("tiny/*/DONE.json"))) == 4
+    assert len(list((tmp_path / "outputs" / ".baselines").iterdir())) == 2, "one of each seed, shared by both methods"
+    shown = [o for c in nbformat.read(tmp_path / "out.ipynb", 4).cells for o in c.get("outputs", [])]
+    html = " ".join(o["data"].get("text/html", "") for o in shown if "data" in o)
+    assert "over Baseline" in html
+    assert "DMT is better than the supervised baseline" in html
+    assert sum("image/png" in o.get("data", {}) for o in shown) == 4
+    command[command.index("-y") + 1] = "{methods: [dtm]}"
+    bad = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert bad.returncode != 0
+    (error,) = [
+        o
+        for c in nbformat.read(tmp_path / "out.ipynb", 4).cells
+        for o in c.get("outputs", [])
+        if o.output_type == "error"
+    ]
+    assert "did you mean 'dst' or 'dmt'" in error.evalue

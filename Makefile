@@ -35,7 +35,7 @@ lint: setup  ## check format, style and types
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
-bench: setup  ## run the benchmarks that need nothing but this machine (about an hour)
+bench: setup  ## run the benchmarks that need nothing but this machine (two hours)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.demo_segmentation
 	$(BIN)/python -m benchmarks.digits
@@ -43,6 +43,10 @@ bench: setup  ## run the benchmarks that need nothing but this machine (about an
 	$(BIN)/python -m benchmarks.kill
 	$(BIN)/python -m benchmarks.loss
 	$(BIN)/python -m benchmarks.labelling
+	$(BIN)/python -m benchmarks.batch
+	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.ablations
+	$(BIN)/python -m benchmarks.readme
 
 docs: demo  ## render the executed demo notebook as HTML into docs/_build
 	$(BIN)/jupyter nbconvert --to html --output-dir docs/_build outputs/digits/seed-1/classification.ipynb

@@ -6,7 +6,11 @@ Usage: python -m benchmarks.readme
 import json
 from typing import Any
 
+import pandas as pd
+
 from benchmarks.common import RESULTS, ROOT
+from dmtkit.methods import METHODS
+from dmtkit.report import spread
 
 BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->\n"
 
@@ -119,6 +123,27 @@ def costs() -> str:
     return "\n".join(lines)
 
 
+def ablations() -> str:
+    """Every method on the embedded data, in short."""
+    found = load("ablations")
+    runs = pd.DataFrame(found["results"]["runs"])
+    experiments = list(runs["experiment"].unique())
+    heads = [f"{name}, n = {runs[runs['experiment'] == name].groupby('method').size().min()}" for name in experiments]
+    lines = [
+        f"**Every method**, run by `dmtkit batch` with one thread a run, mean ± standard deviation over seeds (digits) and splits (scenes); "
+        f"tables, figures and the paper's findings beside them are in [docs/results](docs/results/README.md) ({found['machine']}, "
+        f"{found['date']}):",
+        "",
+        f"| | who labels | weights | {' | '.join(heads)} |",
+        "|---" * (3 + len(heads)) + "|",
+    ]
+    for method, row in METHODS.items():
+        cells = [spread(runs.query("experiment == @name and method == @method")["value"]) for name in experiments]
+        shown = [f"{cell.mean:.1f} ± {cell.sd:.1f}" if cell.n else "–" for cell in cells]
+        lines.append(f"| `{method}` | {row.teacher} | {row.rule} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
 def cifar() -> str:
     """The reduced run on real CIFAR-10."""
     found = load("cifar10_cpu")
@@ -135,11 +160,15 @@ def cifar() -> str:
 def waiting() -> str:
     """What a newcomer waits for, and the kills."""
     start, kill = load("startup")["results"], load("kill")["results"]
+    batch, report = load("batch")["results"], load("report")["results"]
+    batch, report = load("batch")["results"], load("report")["results"]
     beyond = start["import_seconds"]["dmtkit_beyond_torch"]
     return (
         f"**What you wait for**, after installation: `make demo` {start['demo_seconds'] / 60:.1f} minutes and `make "
         f"demo-segmentation` {load('demo_segmentation')['results']['seconds'] / 60:.1f} minutes, notebook and all; `import "
-        f"dmtkit` {1000 * beyond:.0f} ms beyond torch. "
+        f"dmtkit` {1000 * beyond:.0f} ms beyond torch. A batch of {batch['runs']} runs on {batch['workers']} workers takes "
+        f"{batch['ratio']:.2f} × half the sum of the runs' own times; `dmtkit report` over {report['runs']} finished runs "
+        f"{report['seconds']:.1f} s. "
         f"**Killed with SIGKILL** {kill['killed']} times, runs of digits, in training, in the middle of writing a file, while labelling "
         f"and between phases: {kill['same_bits']} of {len(kill['trials'])} re-runs ended in the undisturbed run's bits."
     )
@@ -152,7 +181,7 @@ def render(text: str) -> str:
     return (
         head
         + BEGIN
-        + "\n\n".join([digits(), cifar(), scenes(), search(), camvid(), costs(), waiting()])
+        + "\n\n".join([digits(), scenes(), search(), ablations(), cifar(), camvid(), costs(), waiting()])
         + "\n"
         + END
         + tail

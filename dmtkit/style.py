@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 CASE_COLOURS = {"agree": "#009E73", "negative": "#E69F00", "positive": "#D55E00"}
-CASE_TITLES = {"agree": "agreement", "negative": "negative disagreement", "positive": "positive disagreement (w = 0)"}
+CASE_TITLES = {"agree": "agreement", "negative": "negative disagreement", "positive": "positive disagreement"}
 CASE_HATCHES = {"agree": "", "negative": "//", "positive": "xx"}
 METHOD_COLOURS = {
     "supervised": "#000000",
@@ -42,6 +42,15 @@ VOID_COLOUR = "#d9d9d9"
 WEIGHT_MAP = "cividis"
 OTHER_MARKERS = ("<", ">", "h", "*", "d")
 OTHER_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#D55E00", "#F0E442")
+
+
+def case_title(case: str, method: str) -> str:
+    """What a legend calls a case; where positive disagreement weighs nothing it says so.
+
+    >>> case_title("positive", "dmt"), case_title("positive", "dmt_flip")
+    ('positive disagreement (w = 0)', 'positive disagreement')
+    """
+    return CASE_TITLES[case] + " (w = 0)" * (case == "positive" and method in ("dmt", "dst"))
 
 
 def method_style(name: str, position: int = 0) -> dict[str, Any]:

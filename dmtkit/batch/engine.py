@@ -116,17 +116,17 @@ def _run(
     steps = {name: job.steps for name, job in jobs.items()} | {
         each.name: each.steps for each in batch.baselines.values()
     }
+    stamp, places = slot.notes.name, {name: place for place, name in enumerate(jobs)}
     first = {
-        key: client.submit(
-            run_baseline, baseline, slot, key=f"baseline-{key}-{slot.notes.name}", pure=False, priority=1
-        )
+        key: client.submit(run_baseline, baseline, slot, key=f"baseline-{key}-{stamp}", pure=False, priority=1)
         for key, baseline in batch.baselines.items()
         if not baseline.finished
     }
 
     def submit(name: str, attempt: int) -> "Future":
         needed = [first[key] for key in batch.needs[name] if key in first]
-        return client.submit(run_job, jobs[name], needed, slot, key=f"{name}-{slot.notes.name}-{attempt}", pure=False)
+        key = f"{name}-{stamp}-{attempt}"
+        return client.submit(run_job, jobs[name], needed, slot, key=key, pure=False, priority=-places[name])
 
     futures = {name: submit(name, 0) for name in jobs}
     ended: dict[str, Outcome] = {}

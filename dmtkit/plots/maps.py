@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dmtkit.runs import Run
-from dmtkit.style import CASE_COLOURS, CASE_HATCHES, CASE_TITLES, VOID_COLOUR, WEIGHT_MAP, class_colours
+from dmtkit.style import CASE_COLOURS, CASE_HATCHES, VOID_COLOUR, WEIGHT_MAP, case_title, class_colours
 
 if TYPE_CHECKING:
     from dmtkit.data.segmentation import Scenes
@@ -71,7 +71,7 @@ def plot_weight_maps(
     figure.suptitle(
         f"{method}: labels of model {teacher} as {model} weighs them, {time} of each phase", fontweight="bold"
     )
-    cases = [Patch(facecolor=CASE_COLOURS[c], hatch=CASE_HATCHES[c], edgecolor="white", label=CASE_TITLES[c])
+    cases = [Patch(facecolor=CASE_COLOURS[c], hatch=CASE_HATCHES[c], edgecolor="white", label=case_title(c, method))
              for c in CASE_COLOURS]  # fmt: skip
     cases.append(Patch(facecolor=VOID_COLOUR, label="no label kept"))
     _class_legend(figure, run.classes, colours, sorted(seen), cases)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from dmtkit.metrics import CASES, MEASURES
 from dmtkit.plots.common import broken, cumulative, nothing
 from dmtkit.runs import Phase, Run
-from dmtkit.style import CASE_COLOURS, CASE_HATCHES, CASE_TITLES, MODEL_LINES, method_style
+from dmtkit.style import CASE_COLOURS, CASE_HATCHES, METHOD_COLOURS, MODEL_LINES, case_title, method_style
 
 
 def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
@@ -17,6 +17,10 @@ def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots(figsize=(7.5, 4.2))[1]
     measure = MEASURES[run.config.task]
     start = scores(run.phases("supervised")[0]) if run.phases("supervised") else {}
+    ax.set_xticks([])  # of levels alone, such as the oracle's
+    if "supervised" not in run.methods and start:
+        first = next(iter(start.values()))
+        ax.axhline(first, label=f"phase 0: {first:.1f}", lw=1, color=METHOD_COLOURS["supervised"])
     for position, name in enumerate(run.methods):
         style = method_style(name, position)
         found = [scores(phase) for phase in run.phases(name)]
@@ -68,7 +72,7 @@ def plot_cases(run: Run, method: str = "dmt", ax: Axes | None = None, model: str
         areas = ax.stackplot(group["x"], shares, alpha=0.85, colors=[CASE_COLOURS[c] for c in CASES])
         for area, case in zip(areas, CASES, strict=True):
             area.set(hatch=CASE_HATCHES[case], edgecolor="white", linewidth=0)
-            area.set_label(CASE_TITLES[case] if number == table["phase"].min() else None)
+            area.set_label(case_title(case, method) if number == table["phase"].min() else None)
         ax.text(group["x"].mean(), 1.02, f"phase {number}", ha="center", transform=ax.get_xaxis_transform())
     broken(ax, table, table["mean_weight"], color="black", lw=2, label="mean weight w")
     ax.set(xlabel="training step of the method", ylabel="share of pseudo labels; weight", ylim=(0, 1))
@@ -94,7 +98,16 @@ def plot_case_accuracy(
     for case in columns:
         seen = table[f"share_{case}"] * table["count"] >= at_least
         values = table[f"accuracy_{case}"].where(seen)
-        broken(ax, table, values, color=CASE_COLOURS[case], ls=lines[case], lw=2, marker=".", label=CASE_TITLES[case])
+        broken(
+            ax,
+            table,
+            values,
+            color=CASE_COLOURS[case],
+            ls=lines[case],
+            lw=2,
+            marker=".",
+            label=case_title(case, method),
+        )
     for edge in table.groupby("phase")["x"].max()[:-1]:
         ax.axvline(edge, color="grey", lw=1)
     ax.set(xlabel="training step of the method", ylabel="right pseudo labels (%)", ylim=(-3, 103))

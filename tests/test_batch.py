@@ -267,7 +267,7 @@ def test_a_failed_run_does_not_stop_the_others_and_is_named_with_its_log(outputs
 @pytest.mark.slow
 def test_ctrl_c_saves_every_run_and_a_second_batch_waits_its_turn(outputs, tiny, tmp_path):
     params = tiny(methods=["dmt"], epochs=12, checkpoint_seconds=0.1)
-    batch = start(params, outputs, start_new_session=True)
+    batch = start(params, outputs, "--workers", 2, start_new_session=True)  # two, so that each has one thread
     folder, kernel = training(outputs)
     os.killpg(batch.pid, signal.SIGINT)  # as a terminal does: to all of its processes
     said, _ = batch.communicate(timeout=60)
@@ -278,7 +278,7 @@ def test_ctrl_c_saves_every_run_and_a_second_batch_waits_its_turn(outputs, tiny,
 
     with FileLock(folder / ".lock"):
         (folder / ".writer.json").write_text(json.dumps({"pid": 4711, "host": "elsewhere"}))
-        second = start(params, outputs)
+        second = start(params, outputs, "--workers", 2)
         notes = outputs / ".batches"
         wait_for(lambda: any("4711" in path.read_text() for path in notes.glob("*/tiny~*.json")), 60)
     said, _ = second.communicate(timeout=120)

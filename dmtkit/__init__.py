@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from dmtkit.experiment import run_methods
     from dmtkit.methods import METHODS
     from dmtkit.notebook import methods_table, run_all, train
-    from dmtkit.params import load_params, notebook_config
+    from dmtkit.params import check_parameters, load_params, notebook_config
     from dmtkit.runs import Run, load_run
 
 _PLACES = {
     "ClassificationConfig": "config",
     "Config": "config",
     "SegmentationConfig": "config",
+    "check_parameters": "params",
     "load_params": "params",
     "make_config": "config",
     "notebook_config": "params",
@@ -52,6 +53,7 @@ __all__ = [
     "RunError",
     "SegmentationConfig",
     "TrainingError",
+    "check_parameters",
     "dynamic_cross_entropy",
     "dynamic_weights",
     "load_data",

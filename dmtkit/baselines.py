@@ -1,22 +1,24 @@
 """Phase-0 models, trained once for all runs that start from them: found by what decides them, not by who asked first.
 
 `<store>/<key>/`: baseline.json (what decides the model), its log and checkpoints while it is trained, at last the model.
-The store is a cache: it may be removed at any time.
+The store is a cache: it may be removed whenever nothing runs.
 """
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from dmtkit.config import Config
-from dmtkit.environment import versions
-from dmtkit.files import TEMPORARY, write_json
+from dmtkit.environment import machine, versions
+from dmtkit.files import TEMPORARY, cannot_write, read_json, write_json
 from dmtkit.methods import METHODS, Plan
 from dmtkit.params import outputs_root, project_root
 from dmtkit.run_folder import NOT_COMPARED, lock_holder, writer
@@ -30,13 +32,16 @@ LATER = {
     "online_threshold", "label_rule", "sampling", "init_a", "init_b", "precision",
 }  # fmt: skip
 PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees a part (§5.3)
+DECIDING = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
+CODE = ("data/*.py", "models/*.py", "trainer.py", "optim.py", "dynamic.py", "seeds.py", "phases.py", "classification.py",
+        "segmentation*.py")  # fmt: skip
 NOT_IN_RECIPE = {"rule", "gamma1", "gamma2", "gamma_ramp", "online_threshold", "checkpoint_seconds"}
 
 
 def store_for(run: Path) -> Path:
     """Where a run finds its baselines: shared by all runs below outputs/, of its own for a run elsewhere."""
-    root = outputs_root().resolve()
-    return (root if run.resolve().is_relative_to(root) else run) / STORE
+    root, place = (Path(os.path.abspath(path)) for path in (outputs_root(), run))
+    return (root if place.is_relative_to(root) else run) / STORE
 
 
 def identity(config: Config, plan: Plan, recipe: Recipe, data: dict[str, Any], device: str) -> dict[str, Any]:
@@ -45,19 +50,29 @@ def identity(config: Config, plan: Plan, recipe: Recipe, data: dict[str, Any], d
         name: value for name, value in config.model_dump(mode="json").items() if name not in LATER | NOT_COMPARED
     }
     learns = {"truth": "every truth", "nobody": "X"}.get(METHODS[plan.method].teacher) or data[PARTS[plan.model]]
-    installed = versions()
+    installed = {name: text for name, text in versions().items() if name in DECIDING}
     found = {
         "settings": settings,
         "recipe": {name: value for name, value in asdict(recipe).items() if name not in NOT_IN_RECIPE},
         "model": plan.model,
         "learns": learns,
         "starts from": _weights(config, plan.model),
-        "data_dir": config.data_dir,
+        "data_dir": config.data_dir and os.path.abspath(project_root() / config.data_dir),
         "data": {name: value for name, value in data.items() if name not in PARTS.values()},
         "device": device,
-        "versions": {name: installed[name] for name in ("dmtkit", "torch")},
+        "versions": installed,
+        "code": code(),
     }
     return json.loads(json.dumps(found))
+
+
+@cache
+def code() -> str:
+    """A checksum of the code that trains: whoever changes it gets new baselines."""
+    root, digest = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(path for pattern in CODE for path in root.glob(pattern)):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def key_of(what: dict[str, Any]) -> str:
@@ -73,7 +88,10 @@ def key_of(what: dict[str, Any]) -> str:
 def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
     """The baseline's place in the store, locked: a second run that needs it waits until the first has trained it."""
     place = Phase(store / key_of(what), asks.run)
-    place.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        place.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(place.folder, error) from error
     lock = FileLock(place.folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -83,12 +101,23 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
     try:
         write_json(place.folder / ".writer.json", writer())
         write_json(place.folder / "baseline.json", what)
+        _note_machine(place, asks)
         for torn in place.folder.glob(f"*{TEMPORARY}"):
             torn.unlink(missing_ok=True)
         yield place
     finally:
         (place.folder / ".writer.json").unlink(missing_ok=True)
         lock.release()
+
+
+def _note_machine(place: Phase, asks: Phase) -> None:
+    """Keep where a baseline is trained; a run on another machine, or with more threads, says that it was."""
+    path, here = place.folder / "machine.json", machine()
+    there = read_json(path) if path.is_file() else here
+    if there != here:
+        asks.remark(f"phase 0 was trained elsewhere ({there}; here: {here}): trained here its bits may differ")
+    elif not path.is_file():
+        write_json(path, here)
 
 
 def _weights(config: Config, model: str) -> list[Any]:

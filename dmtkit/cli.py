@@ -153,7 +153,8 @@ def errors(code: int) -> Iterator[None]:
             warnings.simplefilter("default")
             yield
     except DmtkitError as error:
-        kind = {ConfigError: "parameters", DataError: "data", RunError: "run"}.get(type(error), "training")
+        kinds = {ConfigError: "parameters", DataError: "data", RunError: "run"}
+        kind = next((word for known, word in kinds.items() if isinstance(error, known)), "training")
         typer.secho(f"dmtkit: {kind}: {error}", fg=typer.colors.RED, err=True)
         raise typer.Exit(code) from None
     except KeyboardInterrupt as stop:

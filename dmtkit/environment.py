@@ -12,7 +12,7 @@ import torch
 from dmtkit.config import Config
 from dmtkit.errors import ConfigError
 
-PACKAGES = ("dmtkit", "torch", "torchvision", "numpy", "scikit-learn", "papermill", "jupyterlab")
+PACKAGES = ("dmtkit", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "papermill", "jupyterlab")
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -111,9 +111,7 @@ def baselines(config: Config, data: Any) -> dict[str, Plan]:
     return {key_of(session.identity(plan, task.work_of(session, plan).recipe)): plan for plan in first}
 
 
-def run_baseline(
-    config: Config, plan: Plan, store: Path, progress: Callable[[Progress], None] = lambda progress: None
-) -> Path:
+def run_baseline(config: Config, plan: Plan, store: Path) -> Path:
     """Train one model of phase 0 into the store, or what is left of it; its folder there."""
     check(config)
     task = task_of(config)
@@ -121,7 +119,7 @@ def run_baseline(
     task.check_data(config, data)
     store.mkdir(parents=True, exist_ok=True)
     data = task.on_device(data, pick_device(config.device))
-    session = start_session(config, data, RunFolder(store, config), progress)
+    session = start_session(config, data, RunFolder(store, config))
     return train_baseline(session, plan, task.work_of(session, plan))
 
 

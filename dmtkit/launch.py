@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -50,10 +52,14 @@ class Job:
         if not (self.folder / "DONE.json").is_file() or not self.output.is_file():
             return False
         try:
-            state = read_json(self.output)["metadata"]["papermill"]
+            notebook = read_json(self.output)
+            state, cells = notebook["metadata"]["papermill"], notebook["cells"]
         except (DmtkitError, KeyError):
             return False
-        return state.get("exception") is None and state.get("end_time") is not None
+        ended = state.get("exception") is None and state.get("end_time") is not None
+        return ended and not any(  # papermill marks a notebook whose kernel was killed as ended
+            cell.get("execution_count", 0) is None for cell in cells if "".join(cell["source"]).strip()
+        )
 
 
 def prepare(params: Path, overrides: dict[str, str], output: Path | None) -> Job:
@@ -73,7 +79,8 @@ def plan_job(params: Path, chosen: dict[str, Any], output: Path | None = None) -
     notebook = _notebook(str(values.get("task", "classification")))
     _check_names(values, notebook)
     config = make_config({name: value for name, value in values.items() if name not in NOT_SETTINGS})
-    folder = Path(output or str(values.get("output_dir") or "") or _default_folder(config, chosen)).resolve()
+    folder = Path(output or str(values.get("output_dir") or "") or _default_folder(config, chosen))
+    folder = Path(os.path.abspath(folder))  # links stay: what lies below outputs/ shares its baselines
     refuse_other_run(config, folder)
     check(config)
     return Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0)
@@ -118,19 +125,22 @@ def execute(
         tell = (lambda: say(*progress_of(job.folder))) if say else (lambda: None)
         code = watch(command, job.log, job.notebook.parent.parent, tick=tell, stops=asked, environment=environment)
         tell()
+        if code == 0 and (job.folder / "DONE.json").is_file():
+            return sign(job.output)
         if asked():
             raise KeyboardInterrupt(f"{job.folder}: stopped; run the same command again to go on")
-        if code != 0 or not (job.folder / "DONE.json").is_file():
-            raise RunError(f"{job.output}: the notebook failed: {_failure(job)}")
-        sign(job.output)
+        raise RunError(f"{job.output}: the notebook failed: {_failure(job)}")
 
 
 def sign(notebook: Path) -> None:
-    """Sign an executed notebook, so that JupyterLab trusts it and shows its widgets."""
+    """Sign an executed notebook, so that JupyterLab trusts it and shows its widgets; a warning if that is not possible."""
     import nbformat
     from nbformat.sign import NotebookNotary
 
-    NotebookNotary().sign(nbformat.read(notebook, as_version=4))
+    try:
+        NotebookNotary().sign(nbformat.read(notebook, as_version=4))
+    except Exception as error:  # no run fails for its signature: the store may be locked, or its folder not writable
+        warnings.warn(f"{notebook}: not signed, so JupyterLab asks before it shows widgets ({error})", stacklevel=2)
 
 
 def _notebook(task: str) -> Path:
@@ -195,4 +205,4 @@ def _failure(job: Job) -> str:
     return last_lines(job.log) or f"papermill ended without a word; see {job.log}"
 
 
-_OWN_ERRORS = {kind.__name__ for kind in DmtkitError.__subclasses__()}
+_OWN_ERRORS = {"ConfigError", "DataError", "RunError", "LockedError", "TrainingError"}

@@ -61,9 +61,9 @@ def train(config: Config, data: Any = None, output_dir: str | Path | None = None
 
 def run_all(
     params: str,
-    methods: Sequence[str],
-    seeds: Sequence[int] | None = None,
-    splits: Sequence[int] | None = None,
+    methods: Sequence[str] | str,
+    seeds: Sequence[int] | int | str | None = None,
+    splits: Sequence[int] | int | str | None = None,
     workers: int = 1,
     overrides: dict[str, Any] | None = None,
 ) -> "pd.DataFrame":
@@ -73,9 +73,11 @@ def run_all(
     """
     import pandas as pd
 
-    from dmtkit.batch import make_batch, run_batch
+    from dmtkit.batch import make_batch, names, run_batch
 
-    batch = make_batch([project_root() / params], seeds, splits, methods, overrides)
+    wanted = names("methods", methods) if isinstance(methods, str) else methods
+    seeds, splits = (_numbers(name, given) for name, given in (("seeds", seeds), ("splits", splits)))
+    batch = make_batch([project_root() / params], seeds, splits, wanted, overrides)
     with BatchBar() as show:
         outcomes = run_batch(batch, workers=workers, show=show)
     failed = [f"{found.name}: {found.message}\n{found.tail}" for found in outcomes if found.state == "failed"]
@@ -89,6 +91,13 @@ def run_all(
         for job, found in zip(batch.jobs, outcomes, strict=True)
     ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _numbers(name: str, given: Sequence[int] | int | str | None) -> Sequence[int] | None:
+    """Numbers as a notebook's parameter may hold them: a list, one number, or text such as 1-3."""
+    from dmtkit.batch import numbers
+
+    return numbers(name, str(given)) if isinstance(given, (int, str)) else given
 
 
 class BatchBar:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from dmtkit.config import Config, config_type, make_config
-from dmtkit.errors import ConfigError
+from dmtkit.errors import ConfigError, unknown_name
 
 
 def load_params(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -42,6 +42,22 @@ def notebook_config(namespace: dict[str, Any]) -> Config:
     config = make_config(values)
     namespace["_dmtkit_checked"] = True
     return config
+
+
+def check_parameters(namespace: dict[str, Any], known: str) -> None:
+    """Refuse variables of a notebook that are none of the `known` parameters (words); call it right after their cell.
+
+    papermill itself only warns of a name mistyped on its command line. Raises ConfigError; later calls do nothing.
+
+    >>> check_parameters({"seeds": [1], "worker": 2}, "seeds workers")
+    Traceback (most recent call last):
+    dmtkit.errors.ConfigError: worker: unknown parameter; did you mean 'workers'?
+    """
+    names = [name for name, value in namespace.items() if _is_parameter(name, value)]
+    unknown = [unknown_name(name, known.split()) for name in names if name not in known.split()]
+    if unknown and not namespace.get("_dmtkit_checked"):
+        raise ConfigError("; ".join(unknown))
+    namespace["_dmtkit_checked"] = True
 
 
 def project_root() -> Path:

@@ -65,7 +65,7 @@ class Session:
     def identity(self, plan: Plan, recipe: Recipe) -> dict[str, Any]:
         """Everything that decides the model of a phase 0."""
         device = f"{self.device.type}, {self.precision}"
-        return identity(self.config, plan, recipe, self.data.describe(), device)
+        return identity(self.config, plan, recipe, self.data.describe(dates=True), device)
 
     def autocast(self) -> torch.autocast:
         """The context in which models compute."""

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from types import FrameType
 
 from dmtkit.errors import DmtkitError
 from dmtkit.files import cannot_write, read_json
+from dmtkit.run_folder import STARTED_BY
 
 Count = Callable[[], int]
 
@@ -33,11 +35,10 @@ def watch(
 ) -> int:
     """Run a command until it ends, adding what it prints to `log`; its exit code.
 
-    `tick` is called every half second. `stops` counts the requests to stop: at the first the process named by
-    .writer.json beside the log is asked to save and stop, at the second all are killed.
+    `tick` is called every half second. `stops` counts the requests to stop: at the first the process that trains is
+    asked to save and stop, if .writer.json beside the log names one that we started; else, and at the second, all are killed.
     """
-    folder, asked = log.parent, 0
-    (folder / ".writer.json").unlink(missing_ok=True)  # of a process that was killed
+    folder, asked, token = log.parent, 0, secrets.token_hex(8)
     try:
         with open(log, "a", encoding="utf-8") as file:
             file.write(f"--- {datetime.datetime.now():%Y-%m-%d %H:%M:%S} started by process {os.getpid()}\n")
@@ -45,7 +46,7 @@ def watch(
             process = subprocess.Popen(
                 [sys.executable, "-m", "dmtkit.tied", *command],
                 cwd=cwd, stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **(environment or {}), STARTED_BY: token},
             )  # fmt: skip
     except OSError as error:
         raise cannot_write(log, error) from error
@@ -53,17 +54,18 @@ def watch(
         while process.poll() is None:
             while asked < stops():
                 asked += 1
-                _stop(folder, process, softly=asked == 1)
+                _stop(folder, process, token if asked == 1 else "")
             tick()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(every)
     return process.returncode
 
 
-def _stop(folder: Path, process: subprocess.Popen, softly: bool) -> None:
-    """Ask the process that trains to save and stop; kill everything if there is none, or if asked again."""
+def _stop(folder: Path, process: subprocess.Popen, token: str) -> None:
+    """Ask the process that trains to save and stop; kill everything if it is none of ours, or without a token."""
     try:
-        writer = read_json(folder / ".writer.json")["pid"] if softly else None
+        told = read_json(folder / ".writer.json")
+        writer = told["pid"] if token and told["started_by"] == token else None
     except (DmtkitError, KeyError):
         writer = None
     with contextlib.suppress(ProcessLookupError):  # it may have ended by itself just now

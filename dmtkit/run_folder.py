@@ -20,6 +20,7 @@ from dmtkit.runs import Phase, note, read_config, read_log
 
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
 NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "keep_labels"}
+STARTED_BY = "DMTKIT_STARTED_BY"  # an environment variable: the token of the command that a process belongs to
 # What must stay as it was for a resumed run to end in the same bits.
 SAME_BITS = ("device", "precision", "machine", "versions")
 
@@ -126,6 +127,17 @@ def hold(path: Path, name: str, seconds: float = 3) -> Iterator[None]:
         lock.release()
 
 
+def is_held(lock: Path) -> bool:
+    """Whether a process holds this lock file."""
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def _note_other_machine(path: Path, environment: dict[str, Any]) -> None:
     """Say, and record, that a run goes on under other conditions than it was started in."""
     with contextlib.suppress(RunError, KeyError):
@@ -158,7 +170,7 @@ def refuse_other_run(config: Config, path: Path) -> None:
 
 def writer() -> dict[str, object]:
     """Who this process is, for whoever meets its locks."""
-    return {"pid": os.getpid(), "host": socket.gethostname()}
+    return {"pid": os.getpid(), "host": socket.gethostname(), "started_by": os.environ.get(STARTED_BY, "")}
 
 
 def lock_holder(path: Path) -> str:

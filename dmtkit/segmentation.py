@@ -243,8 +243,10 @@ def drop_labels(config: SegmentationConfig, trained: Iterable[Trained], name: st
     for found in trained:
         shared = found.phase.number == 0 and found.phase.folder.parent.parent.name == "supervised"
         if not config.keep_labels and (not shared or [name] == last):
-            (found.phase.folder / DROPPED).touch()
-            shutil.rmtree(found.phase.folder / "labels", ignore_errors=True)
+            folders = found.phase.folder.parent.glob("*/labels") if shared else [found.phase.folder / "labels"]
+            for labels in list(folders):  # of a shared phase both models', whichever the last method used
+                (labels.parent / DROPPED).touch()
+                shutil.rmtree(labels, ignore_errors=True)
 
 
 def on_device(data: Scenes, device: torch.device) -> Scenes:

@@ -13,6 +13,7 @@ import threading
 
 def main(command: list[str]) -> int:
     """Run the command and return its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a Dask worker ignores it, and would pass that on
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     threading.Thread(target=_end_with_starter, daemon=True).start()
     return process.wait()

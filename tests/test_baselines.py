@@ -158,3 +158,18 @@ def test_a_run_waits_for_a_baseline_that_another_trains_and_says_so(outputs):
 def test_a_run_elsewhere_has_a_store_of_its_own(outputs, tmp_path):
     assert store_for(outputs / "digits" / "seed-1") == outputs.resolve() / STORE
     assert store_for(tmp_path / "elsewhere") == tmp_path / "elsewhere" / STORE
+
+
+def test_whoever_changes_the_code_gets_new_baselines(monkeypatch):
+    before = keys()
+    monkeypatch.setattr("dmtkit.baselines.code", lambda: "another")
+    assert keys().isdisjoint(before)
+
+
+def test_a_baseline_of_another_machine_is_said_to_be(outputs):
+    data = load(CONFIG)
+    run_methods(CONFIG, data, outputs / "digits" / "cl")
+    (path,) = (outputs / STORE).glob("*/machine.json")
+    path.write_text('"another, 64 threads"')
+    run = run_methods(CONFIG.model_copy(update={"gamma1": 1.0}), data, outputs / "digits" / "again")
+    assert "trained elsewhere (another, 64 threads" in (run.path / "notes.log").read_text()

@@ -13,14 +13,18 @@ import psutil
 import pytest
 from filelock import FileLock
 
+from dmtkit.baselines import STORE, store_for
 from dmtkit.batch import Batch, make_batch, names, numbers, run_batch
-from dmtkit.batch.command import run_list, status_table
+from dmtkit.batch.command import run_list, status_table, summary
 from dmtkit.batch.outcome import Outcome
 from dmtkit.batch.plan import job_name
 from dmtkit.batch.status import Board, Status
 from dmtkit.batch.worker import Slot
 from dmtkit.errors import ConfigError, DataError, RunError
 from dmtkit.experiment import run_methods
+from dmtkit.launch import plan_job
+from dmtkit.notebook import run_all
+from dmtkit.processes import watch
 from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -324,3 +328,104 @@ def test_the_slurm_example_of_the_docs_makes_a_job_script():
 
 def test_a_batch_of_nothing_to_do_starts_no_cluster():
     assert run_batch(Batch((), ())) == []
+
+
+def test_only_a_process_of_our_own_is_asked_to_stop(tmp_path):
+    """The lock's holder may be another batch's process: it is none of our business."""
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    (tmp_path / ".writer.json").write_text(json.dumps({"pid": other.pid, "host": "here", "started_by": "another"}))
+    started = time.monotonic()
+    asked = iter([0, 0] + [1] * 1000)
+    code = watch(
+        [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log", tmp_path, stops=lambda: next(asked)
+    )
+    assert code != 0
+    assert time.monotonic() - started < 30, "what waits for somebody else's lock has nothing to save"
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+def test_a_process_that_we_started_is_asked_softly(tmp_path):
+    program = (
+        "import json, os, time\n"
+        "token = os.environ['DMTKIT_STARTED_BY']\n"
+        "json.dump({'pid': os.getpid(), 'started_by': token}, open('.writer.json', 'w'))\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('saved')\n    raise SystemExit(130)\n"
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a Dask worker has it
+    try:
+        watch(
+            [sys.executable, "-c", program], tmp_path / "log", tmp_path,
+            stops=lambda: int((tmp_path / ".writer.json").is_file()),
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "saved" in (tmp_path / "log").read_text()
+
+
+def test_what_we_started_ends_with_us(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from dmtkit.processes import watch\n"
+        "watch([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'], "
+        "Path('log').absolute(), Path.cwd())\n"
+    )
+    starter = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    lines = wait_for(lambda: (tmp_path / "log").is_file() and (tmp_path / "log").read_text().split("\n")[1:2], 30)
+    pid = int(wait_for(lambda: (tmp_path / "log").read_text().split("\n")[1], 30) or lines[0])
+    starter.kill()
+    starter.wait()
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 10)
+
+
+def test_a_notebook_whose_kernel_died_while_drawing_is_not_finished(outputs, tiny):
+    """papermill gives it an end time and no exception; only its later cells tell."""
+    job = plan_job(tiny(), {})
+    job.folder.mkdir(parents=True)
+    (job.folder / "DONE.json").write_text("{}")
+    cells = [{"source": ["x"], "cell_type": "code", "execution_count": count, "outputs": []} for count in (1, None)]
+    state = {"papermill": {"exception": None, "end_time": "2026-01-01"}}
+    job.output.write_text(json.dumps({"metadata": state, "cells": cells}))
+    assert not job.finished
+    cells[1]["execution_count"] = 2
+    job.output.write_text(json.dumps({"metadata": state, "cells": cells}))
+    assert job.finished
+
+
+def test_messages_with_brackets_are_shown_as_they_are():
+    from io import StringIO
+
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=120)
+    console.print(status_table([Status("a [b]", "failed", text="at [/x/a.cc:5] [enforce fail]")]))
+    assert not summary([Outcome("a [b]", "failed", message="[/x] closed", tail="[y]")], console)
+    text = console.file.getvalue()
+    assert "[enforce fail]" in text
+    assert "a [b]: [/x] closed" in text
+
+
+def test_runs_elsewhere_share_their_baselines_where_they_look_for_them(outputs, tiny, tmp_path):
+    (tmp_path / "disk").mkdir()
+    outputs.mkdir()
+    (outputs / "tiny").symlink_to(tmp_path / "disk")
+    batch = make_batch([tiny()], methods=["cl", "dmt"])
+    (baseline,) = batch.baselines.values()
+    assert baseline.folder.parent == store_for(batch.jobs[0].folder) == outputs / STORE
+
+
+def test_a_notebooks_selections_may_be_lists_numbers_or_text(outputs, tiny):
+    with pytest.raises(ConfigError, match="seeds: 1 selected more than once"):
+        run_all(str(tiny()), "cl", "1,1")
+    with pytest.raises(ConfigError, match="methods: the selection is empty"):
+        run_all(str(tiny()), [], 3)
+    with pytest.raises(ConfigError, match="unknown method"):
+        run_all(str(tiny()), "dtm,cl", 3)
+    assert not outputs.exists()
+
+
+def test_our_own_scheduler_cannot_bind_to_a_foreign_address(outputs, tiny):
+    with pytest.raises(RunError, match=r"--host: no scheduler can be started at 203\.0\.113\.7"):
+        run_batch(make_batch([tiny()]), host="203.0.113.7")

@@ -54,7 +54,7 @@ ARROWS = {
     "doctor": {"environment", "params"},
     "papermill_io": set(),
     "tied": set(),
-    "processes": {"files"},
+    "processes": {"files", "run_folder"},
 }
 TOP = {"batch", "cli", "launch", "notebook", "report_command", "__init__", "__main__"}  # may import everything
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from dmtkit.batch.engine import Show
@@ -31,12 +32,12 @@ def run_list(batch: Batch) -> Table:
     for baseline in batch.baselines.values():
         users = sum(baseline.key in keys for keys in batch.needs.values())
         state = "there already" if baseline.finished else f"to do, {_count(users, 'run starts', 'runs start')} from it"
-        table.add_row(baseline.name, "baseline", str(baseline.steps), state)
+        table.add_row(escape(baseline.name), "baseline", str(baseline.steps), state)
     steps_of = {job_name(job): str(job.steps) for job in batch.waiting}
     for job in batch.jobs:
         steps = steps_of.get(job_name(job), "")
         state = "to do" if steps else "finished"
-        table.add_row(job_name(job), ", ".join(job.config.methods), steps, state)
+        table.add_row(escape(job_name(job)), ", ".join(job.config.methods), steps, state)
     return table
 
 
@@ -70,7 +71,7 @@ def status_table(statuses: Sequence[Status]) -> Table:
     for status in statuses:
         share = f"{100 * min(status.done, status.steps) / status.steps:.0f} %" if status.steps else ""
         state = f"[{MARKS[status.state]}]{status.state}[/]" if status.state in MARKS else status.state
-        table.add_row(status.name, state, share, duration(status.left), status.text)
+        table.add_row(escape(status.name), state, share, duration(status.left), escape(status.text))
     return table
 
 
@@ -81,7 +82,7 @@ def summary(outcomes: Sequence[Outcome], console: Console) -> bool:
     for outcome in outcomes:
         if outcome.good:
             continue
-        console.print(f"[{MARKS[outcome.state]}]{outcome.state}[/] {outcome.name}: ", end="")
+        console.print(f"[{MARKS[outcome.state]}]{outcome.state}[/] {escape(outcome.name)}: ", end="")
         console.print(outcome.message, markup=False, highlight=False)
         for line in outcome.tail.splitlines():
             console.print(f"    | {line}", markup=False, highlight=False)

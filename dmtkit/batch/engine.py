@@ -4,8 +4,8 @@ import datetime
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ from dmtkit.batch.plan import Batch, job_name
 from dmtkit.batch.status import Board, Status
 from dmtkit.batch.worker import Slot, run_baseline, run_job
 from dmtkit.errors import RunError
-from dmtkit.files import write_json
+from dmtkit.files import cannot_write, write_json
 from dmtkit.params import outputs_root, project_root
-from dmtkit.processes import count_interrupts, never
+from dmtkit.processes import count_interrupts
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -36,27 +36,28 @@ def run_batch(
     host: str = "127.0.0.1",
     retry: int = 0,
     show: Show = lambda statuses: None,
-    interrupts: bool = True,
 ) -> list[Outcome]:
     """Run what is not finished of a batch; the outcome of every run, in the batch's order.
 
     Uses `workers` processes here, or the Dask `scheduler` at an address; `retry` is how often a failed run is tried again.
     `show` is told how things stand, about once a second. Ctrl-C lets every run save and stop; a second one kills
-    them (not with `interrupts=False`, where signals are somebody else's). Raises RunError if no scheduler answers.
+    them. Raises RunError if no scheduler answers, or none can be started.
     """
     outcomes = {job_name(job): Outcome(job_name(job), "skipped", message="finished already") for job in batch.jobs}
     if not batch.waiting:
         return list(outcomes.values())
     with cluster(workers, scheduler, host) as client:
         notes = outputs_root().resolve() / NOTES / f"{datetime.datetime.now():%Y-%m-%d_%H%M%S}-{os.getpid()}"
-        notes.mkdir(parents=True)
+        try:
+            notes.mkdir(parents=True)
+        except OSError as error:
+            raise cannot_write(notes, error) from error
         started = time.monotonic()
-        with count_interrupts() if interrupts else _nothing() as asked:
+        with count_interrupts() as asked:
             outcomes |= _run(client, batch, _slot(notes, workers, scheduler), retry, show, asked)
-    write_json(notes / "batch.json", {
-        "seconds": time.monotonic() - started, "workers": workers, "scheduler": scheduler,
-        "outcomes": [vars(outcome) for outcome in outcomes.values()],
-    })  # fmt: skip
+    told = {"seconds": time.monotonic() - started, "workers": workers, "scheduler": scheduler}
+    with suppress(RunError):  # a full disk now takes nothing from the runs
+        write_json(notes / "batch.json", {**told, "outcomes": [vars(outcome) for outcome in outcomes.values()]})
     return [outcomes[job_name(job)] for job in batch.jobs]
 
 
@@ -78,15 +79,19 @@ def cluster(workers: int, scheduler: str | None, host: str) -> "Iterator[Client]
             yield client
         return
     settings = {"distributed.scheduler.allowed-failures": LOST, "distributed.scheduler.worker-saturation": 1.0}
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, host=host, dashboard_address=None, memory_limit=0,
-            preload=["dmtkit.batch.worker"], silence_logs=logging.CRITICAL,
-        ) as own,
-        Client(own) as client,
-    ):  # fmt: skip
-        yield client
+    with dask.config.set(settings):
+        try:
+            own = LocalCluster(
+                n_workers=workers, threads_per_worker=1, host=host, dashboard_address=f"{host}:0", memory_limit=0,
+                preload=["dmtkit.batch.worker"], silence_logs=logging.CRITICAL,
+            )  # fmt: skip
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = str(error.__cause__ or error)
+            raise RunError(
+                f"--host: no scheduler can be started at {host} ({reason}); leave it out to use 127.0.0.1"
+            ) from None
+        with own, Client(own) as client:
+            yield client
 
 
 def _slot(notes: Path, workers: int, scheduler: str | None) -> Slot:
@@ -94,7 +99,7 @@ def _slot(notes: Path, workers: int, scheduler: str | None) -> Slot:
     settings = {"DMTKIT_OUTPUTS": str(outputs_root().resolve())}
     if scheduler:
         return Slot(notes, project_root(), settings=settings)
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, len(os.sched_getaffinity(0)) // workers))
     return Slot(notes, project_root(), threads, visible_gpus(), settings)
 
 
@@ -118,38 +123,54 @@ def _run(
     }
     stamp, places = slot.notes.name, {name: place for place, name in enumerate(jobs)}
     first = {
-        key: client.submit(run_baseline, baseline, slot, key=f"baseline-{key}-{stamp}", pure=False, priority=1)
-        for key, baseline in batch.baselines.items()
+        key: client.submit(
+            run_baseline, baseline, slot, key=f"baseline-{Path(key).name}-{place}-{stamp}", pure=False, priority=1
+        )
+        for place, (key, baseline) in enumerate(batch.baselines.items())
         if not baseline.finished
     }
 
     def submit(name: str, attempt: int) -> "Future":
-        needed = [first[key] for key in batch.needs[name] if key in first]
+        """Again: without the shared baseline, which may be what failed; the run trains it itself."""
+        needed = [first[key] for key in batch.needs[name] if key in first and not attempt]
         key = f"{name}-{stamp}-{attempt}"
         return client.submit(run_job, jobs[name], needed, slot, key=key, pure=False, priority=-places[name])
 
-    futures = {name: submit(name, 0) for name in jobs}
-    ended: dict[str, Outcome] = {}
     board = Board(slot.notes, steps, batch)
-    attempts, stops = dict.fromkeys(jobs, 0), 0
-    while len(ended) < len(futures):
+    still = {name: submit(name, 0) for name in jobs}  # a future is dropped once it is read: Dask would compute it again
+    ended: dict[str, Outcome] = {}
+    shared: dict[str, Outcome] = {}
+    attempts, stops, stopped = dict.fromkeys(jobs, 0), 0, 0.0
+    while still:
         while stops < asked():
-            stops += 1
+            stops, stopped = stops + 1, time.monotonic()
             (slot.notes / f"stop-{stops}").touch()
-        for name, future in futures.items():
-            if name in ended or not future.done():
-                continue
-            outcome = _outcome(name, future)
-            if outcome.state == "failed" and attempts[name] < retry and not stops:
-                attempts[name] += 1
-                futures[name] = submit(name, attempts[name])
-            else:
-                ended[name] = outcome
-        found = {batch.baselines[key].name: future for key, future in first.items() if future.done()}
-        over = ended | {name: _outcome(name, future) for name, future in found.items()}
-        show(board.read(over))
+        shared |= {
+            batch.baselines[key].name: _outcome(batch.baselines[key].name, future)
+            for key, future in first.items()
+            if future.done() and batch.baselines[key].name not in shared
+        }
+        for name, future in list(still.items()):
+            if future.done():
+                outcome = _outcome(name, still.pop(name))
+                if outcome.state == "failed" and attempts[name] < retry and not stops:
+                    attempts[name] += 1
+                    still[name] = submit(name, attempts[name])
+                else:
+                    ended[name] = outcome
+        statuses = board.read(ended | shared)
+        show(statuses)
+        if stops:
+            for name in _never_begun(statuses, still, patience=stops > 1 and time.monotonic() - stopped > PATIENCE):
+                ended[name] = Outcome(name, "stopped", message="stopped before it began")
+                still.pop(name).cancel()
         time.sleep(1)
     return ended
+
+
+def _never_begun(statuses: list[Status], still: Container[str], patience: bool) -> list[str]:
+    """Runs that no worker has taken up; all that are left once patience is at its end."""
+    return [s.name for s in statuses if s.name in still and (s.state == "pending" or patience)]
 
 
 def _outcome(name: str, future: "Future") -> Outcome:
@@ -157,10 +178,9 @@ def _outcome(name: str, future: "Future") -> Outcome:
     if future.status == "finished":
         found: Any = future.result()
         return found
-    reason = future.exception() if future.status == "error" else future.status
+    if future.status == "cancelled" or future.status == "lost":
+        return Outcome(
+            name, "failed", message="the connection to the Dask scheduler was lost; run the same command again"
+        )
+    reason = future.exception()
     return Outcome(name, "failed", message=f"Dask gave it up: {type(reason).__name__}: {reason}")
-
-
-@contextmanager
-def _nothing() -> Iterator[Callable[[], int]]:
-    yield never

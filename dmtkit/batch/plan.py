@@ -1,5 +1,6 @@
 """Which runs a batch consists of, and which models of phase 0 they share; everything is checked before anything starts."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,10 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from dmtkit.baselines import STORE
+from dmtkit.baselines import store_for
 from dmtkit.config import Config, config_type
 from dmtkit.errors import ConfigError, DmtkitError, listing
-from dmtkit.experiment import baselines, check_data, load, task_of
+from dmtkit.experiment import baselines, load, task_of
 from dmtkit.launch import Job, plan_job, with_data
 from dmtkit.methods import METHODS, Plan
 from dmtkit.params import load_params, outputs_root
@@ -19,7 +20,7 @@ from dmtkit.runs import Phase
 
 @dataclass(frozen=True)
 class Baseline:
-    """A model of phase 0 that runs of the batch start from, and its place in the store."""
+    """A model of phase 0 that runs of the batch start from; its key here is its place in the store."""
 
     key: str
     config: Config
@@ -64,7 +65,12 @@ def make_batch(
         raise ConfigError("params: none given; name at least one file, such as params/digits.yaml")
     jobs, problems = [], []
     for path in params:
-        for chosen in _variants(path, seeds, splits, methods):
+        try:
+            variants = list(_variants(path, seeds, splits, methods))
+        except DmtkitError as error:
+            problems.append(str(error))
+            continue
+        for chosen in variants:
             try:
                 jobs.append(plan_job(path, {**(overrides or {}), **chosen}))
             except DmtkitError as error:
@@ -77,7 +83,7 @@ def make_batch(
 
 def job_name(job: Job) -> str:
     """A run's folder below outputs/, which tells what it is."""
-    root = outputs_root().resolve()
+    root = Path(os.path.abspath(outputs_root()))
     return str(job.folder.relative_to(root) if job.folder.is_relative_to(root) else job.folder)
 
 
@@ -94,12 +100,11 @@ def _variants(
     if methods == ["all"]:
         task = values.get("task", "classification")
         methods = [name for name, method in METHODS.items() if task in method.tasks]
-    axes: dict[str, Sequence[Any]] = {
-        "split": splits or [],
-        "seed": seeds or [],
-        "methods": [[m] for m in methods or []],
-    }
-    axes = {name: found for name, found in axes.items() if found}
+    given = {"split": splits, "seed": seeds, "methods": None if methods is None else [[name] for name in methods]}
+    axes: dict[str, Sequence[Any]] = {name: found for name, found in given.items() if found is not None}
+    empty = [name for name, found in axes.items() if not found]
+    if empty:
+        raise ConfigError(f"{', '.join(empty)}: the selection is empty; leave it out, or name at least one")
     return (dict(zip(axes, chosen, strict=True)) for chosen in product(*axes.values()))
 
 
@@ -123,12 +128,12 @@ def _with_baselines(jobs: list[Job]) -> Batch:
             last = (what, load(job.config))
         data = last[1]
         waiting.append(with_data(job, data))
-        keys = baselines(job.config, data)
+        store = store_for(job.folder)
+        keys = {str(store / key): plan for key, plan in baselines(job.config, data).items()}
         needs[job_name(job)] = tuple(keys)
         for key, plan in keys.items():
-            check_data(job.config, data)
             steps = task_of(job.config).phase_steps(job.config, data, plan)
-            found.setdefault(key, Baseline(key, job.config, plan, outputs_root().resolve() / STORE / key, steps))
+            found.setdefault(key, Baseline(key, job.config, plan, Path(key), steps))
     users = Counter(key for keys in needs.values() for key in keys)
     shared = {key: baseline for key, baseline in found.items() if users[key] > 1}  # a run trains what it alone needs
     needs = {name: tuple(key for key in keys if key in shared) for name, keys in needs.items()}

@@ -17,6 +17,7 @@ from dmtkit.errors import DmtkitError, LockedError
 from dmtkit.files import write_json
 from dmtkit.launch import Job, execute, refuse_locked
 from dmtkit.processes import last_lines, watch
+from dmtkit.run_folder import is_held, lock_holder
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,15 @@ class Slot:
     gpus: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
 
-    def environment(self, worker: Any) -> dict[str, str]:
-        """Environment variables of a run on the worker of this name; a cluster's own workers keep what they have."""
+    def environment(self, worker: Any, device: str = "auto") -> dict[str, str]:
+        """Environment variables of a run on the worker of this name; a cluster's own workers keep what they have.
+
+        A run that names its GPU (`device: cuda:1`) sees all of them.
+        """
         found = dict(self.settings)
         if self.threads:
             found |= {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        if self.gpus and isinstance(worker, int):
+        if self.gpus and isinstance(worker, int) and ":" not in device:
             found["CUDA_VISIBLE_DEVICES"] = self.gpus[worker % len(self.gpus)]
         return found
 
@@ -51,7 +55,21 @@ class Slot:
 
 def run_job(job: Job, needed: Sequence[Outcome], slot: Slot) -> Outcome:
     """Run a notebook to its end, from wherever it stopped; wait for another process that is at it."""
-    name = job_name(job)
+    try:
+        return _run_job(job_name(job), job, needed, slot)
+    except Exception as error:  # whatever it is, it stays with this run
+        return Outcome(job_name(job), "failed", message=f"{type(error).__name__}: {error}", tail=last_lines(job.log))
+
+
+def run_baseline(baseline: Baseline, slot: Slot) -> Outcome:
+    """Train a model of phase 0 into the store; wait for another process that is at it."""
+    try:
+        return _run_baseline(baseline, slot)
+    except Exception as error:
+        return Outcome(baseline.name, "failed", message=f"{type(error).__name__}: {error}")
+
+
+def _run_job(name: str, job: Job, needed: Sequence[Outcome], slot: Slot) -> Outcome:
     bad = [outcome for outcome in needed if not outcome.good]
     if bad:
         stopped = all(outcome.state == "stopped" for outcome in bad)
@@ -69,7 +87,7 @@ def run_job(job: Job, needed: Sequence[Outcome], slot: Slot) -> Outcome:
             refuse_locked(job.folder)
             slot.note(name, "running", folder=str(job.folder), steps=job.steps)
             started = time.monotonic()
-            execute(job, stops=slot.stops, environment=slot.environment(worker_name()))
+            execute(job, stops=slot.stops, environment=slot.environment(worker_name(), job.config.device))
             return Outcome(name, "done", time.monotonic() - started, waited)
         except LockedError as error:
             waited = str(error)
@@ -82,8 +100,10 @@ def run_job(job: Job, needed: Sequence[Outcome], slot: Slot) -> Outcome:
     return Outcome(name, "skipped", message="another process finished it meanwhile" if waited else "finished already")
 
 
-def run_baseline(baseline: Baseline, slot: Slot) -> Outcome:
-    """Train a model of phase 0 into the store."""
+def _run_baseline(baseline: Baseline, slot: Slot) -> Outcome:
+    while not slot.stops() and is_held(baseline.folder / ".lock"):
+        slot.note(baseline.name, "waiting", message=f"another run is training it ({lock_holder(baseline.folder)})")
+        time.sleep(1)
     if slot.stops():
         return Outcome(baseline.name, "stopped", message="stopped before it began")
     slot.note(baseline.name, "running", folder=str(baseline.folder), steps=baseline.steps)
@@ -95,7 +115,7 @@ def run_baseline(baseline: Baseline, slot: Slot) -> Outcome:
         "store": str(baseline.folder.parent),
     }
     encoded = base64.b64encode(yaml.safe_dump(what).encode()).decode()
-    environment = slot.environment(worker_name())
+    environment = slot.environment(worker_name(), baseline.config.device)
     try:
         code = watch(
             [sys.executable, "-m", "dmtkit.batch.train_baseline", encoded], log, slot.root,

@@ -75,7 +75,7 @@ class Data:
             lines.append(f"  {name:10s} {len(part):7,d} images{detail}")
         return lines
 
-    def describe(self) -> dict[str, object]:
+    def describe(self, dates: bool = False) -> dict[str, object]:
         """Class names, who is in which part, and a checksum of all pixels and labels."""
         parts = {name: getattr(self, name) for name in ("labeled", "unlabeled", "val", "test")}
         digest = hashlib.sha256()

@@ -91,10 +91,10 @@ class Scenes:
             lines += [f"             no pixel of: {', '.join(absent)}"] if absent and len(part) else []
         return lines
 
-    def describe(self) -> dict[str, object]:
-        """Class names, who is in which part, and a checksum of the data."""
+    def describe(self, dates: bool = False) -> dict[str, object]:
+        """Class names, who is in which part, and a checksum of the data (of its files' dates too)."""
         names = {name: getattr(self, name).names for name in ("labeled", "unlabeled", "val", "test", "left", "right")}
-        return {"classes": self.classes, **names, "checksum": self.labeled.pictures.checksum()}
+        return {"classes": self.classes, **names, "checksum": self.labeled.pictures.checksum(dates)}
 
 
 @dataclass(frozen=True)

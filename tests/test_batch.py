@@ -197,7 +197,9 @@ def training(outputs, but=()):
         for path in outputs.glob("*/*/*/phase_[1-9]/checkpoint-*.pt"):
             writer = path.parents[2] / ".writer.json"
             if path.parents[2] not in but and writer.is_file():
-                return path.parents[2], psutil.Process(json.loads(writer.read_text())["pid"])
+                pid = json.loads(writer.read_text())["pid"]
+                if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                    return path.parents[2], psutil.Process(pid)
         return None
 
     return wait_for(find)

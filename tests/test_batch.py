@@ -165,7 +165,9 @@ def test_the_board_tells_state_progress_and_time_left(outputs, tiny, tmp_path):
     assert (found[first].done, found[first].steps) == (20, 100)
     assert found[first].left > 0
     assert (found[second].state, found[second].text) == ("failed", "why")
-    assert status_table([*found.values(), Status("x", "pending")]).row_count == 4
+    table = [*found.values(), Status("x", "pending")]
+    assert status_table(table).row_count == 4
+    assert status_table(table, rows=2).row_count == 3, "what does not fit is counted"
 
 
 def command(params, *words):

@@ -46,7 +46,7 @@ def shown(console: Console) -> Iterator[Show]:
     """A table that is renewed in place; in a log, a line whenever a run's state changes."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=2) as live:
-            yield lambda statuses: live.update(status_table(statuses))
+            yield lambda statuses: live.update(status_table(statuses, max(3, console.height - 7)))
         return
     last: dict[str, str] = {}
 
@@ -59,20 +59,37 @@ def shown(console: Console) -> Iterator[Show]:
     yield tell
 
 
-def status_table(statuses: Sequence[Status]) -> Table:
-    """Every run, how far it is, and how long it will take."""
+def status_table(statuses: Sequence[Status], rows: int = 1000) -> Table:
+    """How far every run is and how long it will take: what runs, waits or failed first, at most so many `rows`."""
     counts = Counter(status.state for status in statuses)
-    table = Table(title=", ".join(f"{count} {state}" for state, count in counts.items()), expand=True)
+    left = time_left(statuses)
+    title = ", ".join(f"{count} {state}" for state, count in counts.items())
+    table = Table(title=title + f"; about {duration(left)} left" * (left is not None), expand=True)
     table.add_column("run", overflow="fold", ratio=3)
     table.add_column("state", no_wrap=True)
     table.add_column("steps", justify="right", no_wrap=True)
     table.add_column("left", justify="right", no_wrap=True)
     table.add_column("newest", overflow="ellipsis", no_wrap=True, ratio=4)
-    for status in statuses:
+    order = {state: place for place, state in enumerate(("running", "waiting", "failed", "stopped", "pending"))}
+    ordered = sorted(statuses, key=lambda status: order.get(status.state, len(order)))
+    for status in ordered[:rows]:
         share = f"{100 * min(status.done, status.steps) / status.steps:.0f} %" if status.steps else ""
         state = f"[{MARKS[status.state]}]{status.state}[/]" if status.state in MARKS else status.state
         table.add_row(escape(status.name), state, share, duration(status.left), escape(status.text))
+    if len(ordered) > rows:
+        table.add_row(f"… and {len(ordered) - rows} more")
     return table
+
+
+def time_left(statuses: Sequence[Status]) -> float | None:
+    """Seconds until all is done, at the speed of what runs now; None while that is not known.
+
+    >>> time_left([Status("a", "running", done=50, steps=100, left=25.0), Status("b", "pending", steps=100)])
+    75.0
+    """
+    speed = sum((s.steps - s.done) / s.left for s in statuses if s.state == "running" and s.left)
+    rest = sum(s.steps - min(s.done, s.steps) for s in statuses if s.state in ("running", "waiting", "pending"))
+    return rest / speed if speed else None
 
 
 def summary(outcomes: Sequence[Outcome], console: Console) -> bool:

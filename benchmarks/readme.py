@@ -4,6 +4,7 @@ Usage: python -m benchmarks.readme
 """
 
 import json
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -128,6 +129,7 @@ def ablations() -> str:
     found = load("ablations")
     runs = pd.DataFrame(found["results"]["runs"])
     experiments = list(runs["experiment"].unique())
+    values = runs.groupby(["experiment", "method"])["value"].apply(list).to_dict()
     heads = [f"{name}, n = {runs[runs['experiment'] == name].groupby('method').size().min()}" for name in experiments]
     lines = [
         f"**Every method**, run by `dmtkit batch` with one thread a run, mean ± standard deviation over seeds (digits) and splits (scenes); "
@@ -138,9 +140,15 @@ def ablations() -> str:
         "|---" * (3 + len(heads)) + "|",
     ]
     for method, row in METHODS.items():
-        cells = [spread(runs.query("experiment == @name and method == @method")["value"]) for name in experiments]
+        cells = [spread(values.get((name, method), [])) for name in experiments]
         shown = [f"{cell.mean:.1f} ± {cell.sd:.1f}" if cell.n else "–" for cell in cells]
         lines.append(f"| `{method}` | {row.teacher} | {row.rule} | {' | '.join(shown)} |")
+    verdicts = [
+        f"{experiment}: {Counter(row['verdict'] for row in rows)['confirmed']} of "
+        f"{sum(row['verdict'] != 'not testable here' for row in rows)}"
+        for experiment, rows in found["results"]["findings"].items()
+    ]
+    lines += ["", f"Of the paper's findings that can be tested on these data, confirmed ({', '.join(verdicts)})."]
     return "\n".join(lines)
 
 

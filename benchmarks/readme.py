@@ -132,7 +132,7 @@ def ablations() -> str:
     values = runs.groupby(["experiment", "method"])["value"].apply(list).to_dict()
     heads = [f"{name}, n = {runs[runs['experiment'] == name].groupby('method').size().min()}" for name in experiments]
     lines = [
-        f"**Every method**, run by `dmtkit batch` with one thread a run, mean ± standard deviation over seeds (digits) and splits (scenes); "
+        f"**Every method**, run by `dmtkit batch` with one thread a run (so that single runs differ from those above, which had two), mean ± standard deviation over seeds (digits) and splits (scenes); "
         f"tables, figures and the paper's findings beside them are in [docs/results](docs/results/README.md) ({found['machine']}, "
         f"{found['date']}):",
         "",

@@ -15,7 +15,15 @@ import torch
 import yaml
 
 from benchmarks.common import ROOT, write_result
-from dmtkit.classification import new_model, on_device, phase_batches, phase_recipe, phase_steps, plans, predict_images
+from dmtkit.classification import (
+    on_device,
+    phase_batches,
+    phase_recipe,
+    phase_steps,
+    plans,
+    predict_images,
+    starting_model,
+)
 from dmtkit.config import Config, make_config
 from dmtkit.data import Data, load
 from dmtkit.environment import pick_device, pick_precision
@@ -33,7 +41,7 @@ RESERVE = 0.85  # the share of the time that is planned for; the rest is labelli
 
 def step_seconds(session: Session, plan: Plan, steps: int) -> float:
     """Seconds of one training step, its batch and augmentation included."""
-    model = new_model(session, 0)
+    model = starting_model(session, plan)
     optimizer, ema = sgd(model, 0.01, 0.9, 5e-4), copy.deepcopy(model)
     pseudo = None
     if plan.number:

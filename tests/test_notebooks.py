@@ -262,7 +262,8 @@ def test_the_ablation_notebook_runs_every_method_and_judges_the_findings(tmp_pat
         "-y",
         "{methods: [supervised, dmt], seeds: [1, 2], workers: 2}",
     ]
-    environment = {**ENVIRONMENT, "DMTKIT_OUTPUTS": str(tmp_path / "outputs")}
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "MPLBACKEND"}  # figures inline
+    environment["DMTKIT_OUTPUTS"] = str(tmp_path / "outputs")
     command = [sys.executable, "-m", "papermill", *words]
     found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr[-2000:]

@@ -1,5 +1,6 @@
 """Shape annotations are checked while testing; torch is deterministic and light on threads."""
 
+import json
 import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -7,6 +8,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 from jaxtyping import install_import_hook
 
 import tests.typecheck  # noqa: F401  found by name below
+from tests.helpers import TINY
 
 install_import_hook(
     ["dmtkit.dynamic", "dmtkit.pseudo", "dmtkit.class_balance", "dmtkit.metrics", "dmtkit.data", "dmtkit.models"],
@@ -29,3 +31,24 @@ def _threads() -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: starts processes or trains for seconds")
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    """Another folder for all runs than the project's."""
+    monkeypatch.setenv("DMTKIT_OUTPUTS", str(tmp_path / "outputs"))
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A params file of runs of seconds; its changes are not part of the folders' names."""
+
+    def write(name="tiny", base=TINY, **changes):
+        values = {**base, **changes}
+        path = tmp_path / f"{name}.yaml"
+        lines = (f"{key}: {json.dumps(list(v) if isinstance(v, tuple) else v)}" for key, v in values.items())
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    return write

@@ -18,12 +18,6 @@ CONFIG = make_config({**TINY, "methods": ("cl",)})
 
 
 @pytest.fixture
-def outputs(tmp_path, monkeypatch):
-    monkeypatch.setenv("DMTKIT_OUTPUTS", str(tmp_path / "outputs"))
-    return tmp_path / "outputs"
-
-
-@pytest.fixture
 def trained(monkeypatch):
     """Every training that happens: (rule, steps)."""
     seen = []

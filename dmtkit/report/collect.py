@@ -108,12 +108,12 @@ class Collected:
     def summary(self) -> str:
         """One sentence: what was found, or what to do where nothing was."""
         if not self.root.is_dir():
-            return f"{self.root}: there is no such folder; {TODO}"
+            return f"{self.root}: there is no such folder; {REMEDY}"
         if self.runs.empty:
             left = [f"{len(self.unfinished)} unfinished"] * bool(self.unfinished)
             left += [f"{len(self.skipped)} left out"] * bool(self.skipped)
             found = f" ({', '.join(left)})" if left else ""
-            return f"{self.root}: holds no finished run{found}; {TODO}"
+            return f"{self.root}: holds no finished run{found}; {REMEDY}"
         count, names = self.runs["folder"].nunique(), self.experiments
         text = f"{self.root}: {count} finished run{'s' * (count > 1)} of {', '.join(names)}"
         counts: dict[str, Sequence[object]] = {
@@ -128,7 +128,7 @@ class Collected:
         return list(zip(rows["path"], rows["reason"], strict=True))
 
 
-TODO = (
+REMEDY = (
     "a run is finished when its folder holds DONE.json: make one with `dmtkit run params/digits.yaml`, "
     "or name the folder that holds your runs"
 )

@@ -95,12 +95,14 @@ def test_killed_workers_kernels_and_batches_lose_nothing(outputs, tiny, tmp_path
         assert job.finished
         alone = run_methods(job.config, None, tmp_path / "alone" / job.config.methods[0])
         assert fingerprint(job.folder) == fingerprint(alone.path), job.config.methods
-    rendered = {folder for folder in finished if (folder / "classification.ipynb").is_file()}
-    assert all(starts(folder) == finished[folder] for folder in rendered & {j.folder for j in jobs if done(said, j)})
+    already = [job.folder for job in jobs if done(said, job)]
+    assert all(starts(folder) == finished[folder] for folder in already), "what was finished is not started again"
+    once = {job.folder: starts(job.folder) for job in jobs}
     last = start(params, outputs, *words)
     said, _ = last.communicate(timeout=60)
     assert last.returncode == 0
     assert "3 skipped" in said
+    assert {job.folder: starts(job.folder) for job in jobs} == once, "none runs twice"
 
 
 def done(said, job):

@@ -18,6 +18,8 @@ install_import_hook(
 import pytest
 import torch
 
+from tests.made_runs import spoiled, three  # noqa: F401  fixtures
+
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:

@@ -107,7 +107,7 @@ def test_killed_workers_kernels_and_batches_lose_nothing(outputs, tiny, tmp_path
 
 def done(said, job):
     """Whether the batch says that the run was finished before it began."""
-    return any(job_name(job) in line and "finished" in line for line in said.splitlines())
+    return any(f" {job_name(job)} " in line and " finished " in line for line in said.splitlines())
 
 
 @pytest.mark.slow

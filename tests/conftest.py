@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+from collections.abc import Iterator
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -24,6 +26,16 @@ from tests.made_runs import spoiled, three  # noqa: F401  fixtures
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c() -> Iterator[None]:
+    """No test may leave Ctrl-C to someone else: dask_jobqueue takes it by its mere import, and the next test pays."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    after = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+    assert after == before, f"this test left {after} to handle SIGINT"
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -143,7 +144,10 @@ def test_the_board_tells_state_progress_and_time_left(outputs, tiny, tmp_path):
 
 
 def test_the_slurm_example_of_the_docs_makes_a_job_script():
+    """Importing dask_jobqueue takes Ctrl-C for itself; what comes after in this process must get it again."""
+    handler = signal.getsignal(signal.SIGINT)
     pytest.importorskip("dask_jobqueue")
+    signal.signal(signal.SIGINT, handler)
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "cluster.md").read_text(), re.DOTALL)
     start = code.partition("cluster.scale")[0].replace('interface="ib0"', 'interface="lo"')
     names: dict = {}

@@ -54,6 +54,7 @@ ARROWS = {
     "doctor": {"environment", "params"},
     "papermill_io": set(),
     "tied": set(),
+    "teach": set(),
     "processes": {"files", "run_folder"},
 }
 TOP = {"batch", "cli", "launch", "notebook", "report_command", "__init__", "__main__"}  # may import everything

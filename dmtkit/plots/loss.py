@@ -39,7 +39,7 @@ def plot_weight_surface(confidence: float = 0.7, gamma1: float = 3, gamma2: floa
     for case, corners in regions.items():
         if len(corners):
             left.add_patch(Polygon(corners, fill=False, edgecolor=CASE_COLOURS[case], lw=2.2, zorder=5))
-        if case == "positive" and len(corners):
+        if case == "positive" and len(corners) and classes > 2:
             left.add_patch(Polygon(corners, fill=False, edgecolor="white", hatch="xx", lw=0, zorder=4))
     c_b = np.linspace(1 / classes, 1, 121)
     _weight_line(left, c_b, c_b, lambda x, _: agreement_weights(x, gamma1), CASE_COLOURS["agree"])

@@ -39,6 +39,11 @@ class Labels:
         """Which labels are wrong."""
         return self.label != self.truth
 
+    @property
+    def error_rate(self) -> float:
+        """The share of wrong labels, 0–1; NaN of none."""
+        return float(self.wrong.mean()) if len(self.wrong) else float("nan")
+
     def of_class(self, number: int) -> "Labels":
         """The labels that say this class."""
         return self[self.label == number]
@@ -86,8 +91,11 @@ def labels_of(store: LabelStore, data: Scenes, positions: list[int] | None = Non
 
 def kept_of(run: Run, method: str, number: int, student: str) -> Kept:
     """The labels that `student` learned in phase `number`: the share α of every class that its teacher was surest of."""
-    store = store_of(teacher_of(run, method, number, student))
-    ratio = run.config.label_ratios[number - 1]
+    return kept_at(store_of(teacher_of(run, method, number, student)), run.config.label_ratios[number - 1])
+
+
+def kept_at(store: LabelStore, ratio: float) -> Kept:
+    """The share `ratio` of every class's labels, those of the highest confidence."""
     return Kept(store, class_thresholds(torch.from_numpy(store.histogram), ratio))
 
 

@@ -34,9 +34,9 @@ def errors_found(score: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"]) 
     if not len(score):
         return Review(np.array([0.0, 1]), np.full(2, np.nan))
     _, group = np.unique(score, return_inverse=True)
-    bad = np.bincount(group, weights=wrong)
-    reviewed, found = np.cumsum(np.bincount(group)) / len(score), np.cumsum(bad) / (bad.sum() or np.nan)
-    return Review(np.concatenate([[0.0], reviewed]), np.concatenate([[0.0], found]))
+    count, bad = np.bincount(group), np.bincount(group, weights=wrong)
+    reviewed, found = (np.concatenate([[0.0], np.cumsum(values)]) for values in (count, bad))
+    return Review(reviewed / len(score), found / (bad.sum() or np.nan))
 
 
 def from_roc(curve: Float[np.ndarray, "2 m"], error_rate: float) -> Review:
@@ -122,39 +122,43 @@ def repeated(
     return _mean(prediction[wrong] == label[wrong])
 
 
-def verdict(found: Mapping[str, tuple[float, float]], share: float, margin: float = 0.01) -> str:
-    """Markdown: at each time, whether the second model (first number) finds more errors than one alone (the second).
+def verdict(found: Mapping[str, tuple[float, float]], who: str = "the second model", margin: float = 0.01) -> str:
+    """Markdown: at each time, whether the student's view (first number) finds more errors than c_A (the second).
 
     Differences up to `margin` count as none.
 
-    >>> print(verdict({"start": (0.5, 0.4)}, 0.1))
+    >>> print(verdict({"start": (0.5, 0.4)}))
     - **start**: 50.0 % of the wrong labels by $w$, 40.0 % by $c_A$: the second model helps.
     """
-    lines, failed = [], []
+    lines = []
     for time, (two, one) in found.items():
         if np.isnan([one, two]).any():
-            lines.append(f"- **{time}**: nothing to compare, as no label is wrong, or all are.")
+            lines.append(f"- **{time}**: nothing to compare, as no label is wrong.")
             continue
-        numbers = f"{100 * two:.1f} % of the wrong labels by $w$, {100 * one:.1f} % by $c_A$"
-        better = two - one > margin
-        word = "helps" if better else "hurts" if one - two > margin else "makes no difference"
-        lines.append(f"- **{time}**: {numbers}: the second model {word}.")
-        failed += [] if better else [time]
-    if failed:
-        lines += ["", f"**Why does it not help at the {' and the '.join(failed)}?** {_why(failed)}"]
+        word = "helps" if two - one > margin else "does worse" if one - two > margin else "makes no difference"
+        lines.append(f"- **{time}**: {percent(two)} of the wrong labels by $w$, {percent(one)} by $c_A$: {who} {word}.")
     return "\n".join(lines)
 
 
-def _why(times: list[str]) -> str:
-    reasons = {
-        "start": "At the start the student has not seen these labels. If it finds no more errors than the teacher's own "
-        "confidence does, then either that confidence is already a good guide, or the student shares the teacher's errors.",
-        "middle": "In the middle the student has passed over the labels several times, and changes fast.",
-        "end": "At the end it may have learned even the wrong labels by heart: then it agrees with them.",
-    }
-    return " ".join(
-        [*(reasons[time] for time in times if time in reasons), "Which is it here? The figures below give hints."]
-    )
+HINTS = {
+    "start": "At the start the student has not seen these labels, so it cannot have learned them by heart. Then either the "
+    "teacher's own confidence is a good guide already, or the student makes the same mistakes.",
+    "middle": "In the middle the student has seen these labels several times and still changes fast.",
+    "end": "At the end it may have learned even the wrong labels by heart; then it agrees with them.",
+}
+
+
+def questions(found: Mapping[str, tuple[float, float]], margin: float = 0.01) -> str:
+    """Markdown: where the student's view does not find more errors than c_A, what to ask; empty where it always does.
+
+    >>> questions({"start": (0.5, 0.4)})
+    ''
+    """
+    failed = [time for time, (two, one) in found.items() if not two - one > margin]
+    if not failed:
+        return ""
+    hints = " ".join(HINTS[time] for time in failed if time in HINTS)
+    return f"**Why does it not help at the {', nor at the '.join(failed)}?** {hints} Which is it here? The figures below give hints."
 
 
 def percent(share: float, digits: int = 1) -> str:

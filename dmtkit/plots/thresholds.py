@@ -37,7 +37,7 @@ def plot_kept_accuracy(labels: "Labels", ratios: Sequence[float], ax: Axes | Non
                     ha="right" if ratio > 0.8 else "center")  # fmt: skip
     ax.set(xlabel="labels kept, α (%)", ylabel="kept labels that are right (%)", xlim=(0, 102))
     ax.margins(y=0.18)
-    ax.set_title("More labels, worse labels")
+    ax.set_title("How good the labels are that α keeps")
     ax.legend(loc="lower left")
     return ax
 
@@ -69,7 +69,7 @@ def plot_kept_pixels(
     figure = plt.figure(figsize=(2.1 * count + 4.6, 6.2))
     grid = figure.add_gridspec(3, count + 2)
     colours = class_colours(classes)
-    names = ("image", "$y_A$", f"$y_A$, kept at α = {ratio:.2f}")
+    names = ("image", "$y_A$", f"kept, α = {ratio:.2f}")
     for column, position in enumerate(positions):
         pictures = (images[column], paint(kept.store.label(position), colours), paint(kept.kept(position)[0], colours))
         for row, (name, picture) in enumerate(zip(names, pictures, strict=True)):
@@ -151,22 +151,23 @@ def plot_label_rules(threshold: Sequence[float], names: Sequence[str] = ("a", "b
     return figure
 
 
-def plot_sampling(labeled: Sequence[str], sampling: "Sampling", ax: Axes | None = None) -> Axes:
-    """Which labeled images each model sees first: a cell an image, in the shuffled order; both see the middle ones."""
+def plot_sampling(sampling: "Sampling", ax: Axes | None = None) -> Axes:
+    """Which of the labeled images, in their shuffled order, each model sees first; both see the middle ones."""
     ax = ax or plt.subplots(figsize=(9, 2.3))[1]
     left, right = set(sampling.left), set(sampling.right)
-    order = [*sampling.left, *(name for name in sampling.right if name not in left)]
-    for row, own in enumerate((left, right)):
-        for column, name in enumerate(order):
-            if name in own:
-                both = name in left and name in right
-                ax.add_patch(plt.Rectangle((column, row + 0.12), 0.92, 0.76, facecolor="#0072B2" if both else "#E69F00",
-                                           hatch="" if both else "//", edgecolor="white", lw=0))  # fmt: skip
-    common, alone = len(left & right), len(left - right)
-    handles = [Patch(color="#0072B2", label=f"seen by both: {common} of {len(set(labeled))}"),
-               Patch(facecolor="#E69F00", hatch="//", edgecolor="white", label=f"seen by one: {alone} and {len(right - left)}")]  # fmt: skip
+    common, first, last = len(left & right), len(left - right), len(right - left)
+    both: dict[str, Any] = {"facecolor": "#0072B2"}
+    one: dict[str, Any] = {"facecolor": "#E69F00", "hatch": "//"}
+    for row, blocks in enumerate(
+        (((0, first, one), (first, common, both)), ((first, common, both), (first + common, last, one)))
+    ):
+        for start, length, style in blocks:
+            ax.broken_barh([(start, length)], (row + 0.1, 0.8), edgecolor="white", lw=2, **style)
+            ax.text(start + length / 2, row + 0.5, str(length), ha="center", va="center", fontsize=11, fontweight="bold",
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 2})  # fmt: skip
+    handles = [Patch(label="seen by both", **both), Patch(label="seen by one", edgecolor="white", **one)]
     ax.set_yticks([0.5, 1.5], ["A sees", "B sees"])
-    ax.set(xlim=(0, len(order)), ylim=(2, 0), xlabel="labeled images, shuffled")
+    ax.set(xlim=(0, first + common + last), ylim=(2, 0), xlabel="labeled images, shuffled")
     ax.grid(False)
     ax.legend(handles=handles, ncol=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return ax

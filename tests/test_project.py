@@ -71,6 +71,7 @@ ARROWS = {
     "doctor": {"environment", "params"},
     "papermill_io": set(),
     "tied": set(),
+    "sliders": set(),
     "teach": set(),
     "processes": {"files", "run_folder"},
 }

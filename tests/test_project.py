@@ -51,6 +51,7 @@ ARROWS = {
     "experiment": {"baselines", "config", "environment", "methods", "phases", "run_folder", "runs"},
     "report": {"config", "metrics", "params", "published", "runs"},
     "plots": {"data", "metrics", "published", "report", "runs"},
+    "viewer": {"files", "methods", "plots", "runs"},
     "doctor": {"environment", "params"},
     "papermill_io": set(),
     "tied": set(),

@@ -24,8 +24,16 @@ export const weightColour = (colours, weight) => {
   return [...colours.weights.subarray(at, at + 3)];
 };
 
+const tiles = new Map();
+
 // A hatch for what must not be told by colour alone.
 export function hatch(context, kind, colour, size = 7) {
+  const name = `${kind} ${colour} ${size}`;
+  if (!tiles.has(name)) tiles.set(name, hatchTile(kind, colour, size));
+  return context.createPattern(tiles.get(name), "repeat");
+}
+
+function hatchTile(kind, colour, size) {
   const tile = document.createElement("canvas");
   tile.width = tile.height = size;
   const pen = tile.getContext("2d");
@@ -39,5 +47,5 @@ export function hatch(context, kind, colour, size = 7) {
     pen.lineTo(size, size);
   }
   pen.stroke();
-  return context.createPattern(tile, "repeat");
+  return tile;
 }

@@ -14,7 +14,15 @@ export function sizeOf(scene, room) {
 
 const sideOf = (scene, canvas) => canvas.width / scene.columns;
 
+const pictures = new WeakMap(); // of each phase's colours, the tiles drawn so far
+
 function picture(scene, i) {
+  const { rgb } = scene.image;
+  if (!pictures.has(rgb)) pictures.set(rgb, []);
+  return (pictures.get(rgb)[i] ??= paintTile(scene, i));
+}
+
+function paintTile(scene, i) {
   const { tile } = scene;
   const canvas = document.createElement("canvas");
   [canvas.height, canvas.width] = tile;

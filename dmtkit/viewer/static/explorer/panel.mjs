@@ -95,7 +95,14 @@ export function panel(index, colours, choice, brush, { onchoice, onbrush, oncurs
     held = true;
     const [dx, dy] = STEPS[event.key].map((d) => d * (event.shiftKey ? 10 : 1));
     tell(at === null ? (scene.order?.[0] ?? 0) : kind.step(scene, at, dx, dy));
+    reveal();
   });
+
+  // Scrolls a long gallery to where the pointer is.
+  function reveal() {
+    const [, y, , height] = kind.boxOf(scene, canvas, at).map((v) => (v * parseFloat(canvas.style.width)) / canvas.width);
+    frame.scrollTop = Math.max(Math.min(frame.scrollTop, y), y + height - frame.clientHeight);
+  }
 
   function point(id, gammas) {
     const pen = cursor.getContext("2d");

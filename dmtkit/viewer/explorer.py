@@ -33,7 +33,9 @@ class Explorer(anywidget.AnyWidget):
 
     def __init__(self, run: Run, catalogue: Catalogue, embed: float, chosen: dict[str, Any]) -> None:
         self.run, self.catalogue = run, catalogue
-        super().__init__(index=make_index(run, catalogue), packs=embedded(run, catalogue, embed), chosen=chosen)
+        first = first_method(catalogue)
+        catalogue.views.sort(key=lambda view: preference(view, first))
+        super().__init__(index=make_index(run, catalogue), packs=embedded(catalogue, embed), chosen=chosen)
         self.on_msg(self._answer)
 
     def _answer(self, _: Any, message: dict[str, Any], buffers: list[memoryview]) -> None:
@@ -58,12 +60,14 @@ class Explorer(anywidget.AnyWidget):
         """The same view as a static matplotlib figure."""
         from dmtkit import plots
 
-        method = self.chosen.get("method", first_method(self.run, self.catalogue))
+        method = self.chosen.get("method", first_method(self.catalogue))
+        views = [view for view in self.catalogue.views if view["method"] == method]
         if self.run.config.task == "classification":
             return plots.plot_extremes(self.run, method)
-        student = self.chosen.get("student") or self.catalogue.views[-1]["student"]
+        student, time = (self.chosen.get(name, views[0][name]) for name in ("student", "time"))
+        phases = {view["phase"] for view in views if (view["student"], view["time"]) == (student, time)}
         sample = list(self.catalogue.samples).index(self.chosen.get("sample", next(iter(self.catalogue.samples))))
-        return plots.plot_weight_maps(self.run, method, student, sample, self.chosen.get("time", "middle"))
+        return plots.plot_weight_maps(self.run, method, student, sample, time, phases=sorted(phases))
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and beside it the static figure for whatever cannot show widgets or does not trust the notebook."""
@@ -92,7 +96,12 @@ def explore(run: Run | str | os.PathLike[str], embed: float = 8.0, **chosen: Any
     return Explorer(run, catalogue, embed, chosen)
 
 
-def first_method(run: Run, catalogue: Catalogue) -> str:
+def preference(view: dict[str, Any], first: str) -> tuple[bool, bool, bool]:
+    """What sorts views by how likely they are to be looked at: DMT, the middle of a phase, B learning from A."""
+    return view["method"] != first, view["time"] not in ("middle", ""), view["student"] == "A"
+
+
+def first_method(catalogue: Catalogue) -> str:
     """The method to begin with: DMT where it was run, else the last."""
     methods = list(dict.fromkeys(view["method"] for view in catalogue.views))
     return "dmt" if "dmt" in methods else methods[-1]
@@ -115,7 +124,7 @@ def make_index(run: Run, catalogue: Catalogue) -> dict[str, Any]:
         "rules": {name: METHODS[name].rule for name in methods},
         "titles": {name: METHODS[name].title for name in methods},
         "phases": {name: len(config.label_ratios) for name in methods},
-        "first": first_method(run, catalogue),
+        "first": catalogue.views[0]["method"],
         "views": catalogue.views,
         "samples": list(catalogue.samples.values()),
         "names": names_of(run, catalogue),
@@ -129,13 +138,13 @@ def names_of(run: Run, catalogue: Catalogue) -> dict[str, str]:
     return {str(position): names[position] for position in sorted(catalogue.shown) if position < len(names)}
 
 
-def embedded(run: Run, catalogue: Catalogue, megabytes: float) -> dict[str, bytes]:
+def embedded(catalogue: Catalogue, megabytes: float) -> dict[str, bytes]:
     """The packs that travel in the notebook: what is shown first, then what is likeliest to be asked for, up to a size.
 
     The first sample of the first view is always among them, through all its phases.
     """
-    first, found, size = first_method(run, catalogue), dict[str, bytes](), 0
-    for number, keys in enumerate(_groups(catalogue, first)):
+    found, size = dict[str, bytes](), 0
+    for number, keys in enumerate(_groups(catalogue)):
         new = {key: catalogue.packs[key]() for key in keys if key not in found}
         size += sum(map(len, new.values()))
         if number and size > 1e6 * megabytes:
@@ -144,14 +153,10 @@ def embedded(run: Run, catalogue: Catalogue, megabytes: float) -> dict[str, byte
     return found
 
 
-def _groups(catalogue: Catalogue, first: str) -> Iterator[list[str]]:
+def _groups(catalogue: Catalogue) -> Iterator[list[str]]:
     """Keys in the order in which they are worth embedding: a sample with all phases of a method, student and moment each."""
-
-    def distance(view: dict[str, Any]) -> tuple[bool, bool, bool]:
-        return view["method"] != first, view["time"] not in ("middle", ""), view["student"] == "A"
-
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for view in sorted(catalogue.views, key=distance):
+    for view in catalogue.views:
         groups.setdefault((view["method"], view["time"], view["student"]), []).append(view)
     for views in groups.values():
         for sample in catalogue.samples:

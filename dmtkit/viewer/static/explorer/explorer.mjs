@@ -34,9 +34,8 @@ export function render({ model, el }) {
   root.setAttribute("aria-label", `weight explorer of ${index.title}`);
   const thumbnails = h("div", { className: "dmt-thumbnails", role: "group", ariaLabel: "samples" });
   const status = h("p", { className: "dmt-note", role: "status" });
-  const last = index.views.filter((view) => view.method === index.first);
-  const start = last.find((view) => view.student !== "A" && view.time !== "start") ?? last[0];
-  const same = last.filter((view) => view.student === start.student && view.time === start.time);
+  const start = index.views[0]; // they come in the order in which they are likely to be wanted
+  const same = index.views.filter((view) => ["method", "student", "time"].every((name) => view[name] === start[name]));
   const firstChoice = { method: start.method, student: start.student, time: start.time, phase: same.at(-1).phase };
   const refresh = (event) => schedule(event);
   const controls = { onchoice: refresh, onbrush: refresh, oncursor: (id) => {

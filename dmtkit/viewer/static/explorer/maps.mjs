@@ -67,7 +67,7 @@ function maskOf(scene, which, brush) {
 }
 
 export function sizeOf(scene, room) {
-  const scale = Math.max(1, Math.min(room, 560 * Math.max(1, scene.width / scene.height)) / scene.width);
+  const scale = Math.min(room / scene.width, 560 / scene.height);
   return { width: Math.round(scene.width * scale), height: Math.round(scene.height * scale) };
 }
 

@@ -12,31 +12,30 @@ export class Absent extends Error {}
 export function store(index, model) {
   const unpacked = new Map(); // key → promise of arrays, oldest first
   const sizes = new Map();
-  const waiting = new Map(); // key → {resolve, reject} of packs on their way
+  const fetched = new Map(); // key → {promise of a pack, resolve, reject}, on its way or here
 
   model.on("msg:custom", (message, buffers) => {
     const keys = message.keys ?? [];
     keys.forEach((key, i) => {
-      const asked = waiting.get(key);
-      waiting.delete(key);
-      if (message.kind === "packs") asked?.resolve(buffers[i]);
-      else asked?.reject(new Absent(message.text));
+      if (message.kind === "packs") fetched.get(key)?.resolve(buffers[i]);
+      else lose(key, message.text);
     });
   });
 
+  function lose(key, text) {
+    fetched.get(key)?.reject(new Absent(text));
+  }
+
   function ask(keys) {
-    const wanted = keys.filter((key) => !model.get("packs")[key] && !unpacked.has(key) && !waiting.has(key));
+    const wanted = keys.filter((key) => !model.get("packs")[key] && !fetched.has(key));
     if (!wanted.length) return;
     for (const key of wanted) {
       const entry = {};
       entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
-      entry.promise.catch(() => {}); // whoever waits hears of it
-      waiting.set(key, entry);
+      entry.promise.catch(() => fetched.delete(key)); // so that it can be asked for again
+      fetched.set(key, entry);
     }
-    const fail = () => wanted.forEach((key) => {
-      waiting.get(key)?.reject(new Absent(ABSENT));
-      waiting.delete(key);
-    });
+    const fail = () => wanted.forEach((key) => lose(key, ABSENT)); // does nothing where the pack has come
     try {
       model.send({ kind: "wanted", keys: wanted });
       setTimeout(fail, PATIENCE);
@@ -53,13 +52,13 @@ export function store(index, model) {
       return found;
     }
     const packed = model.get("packs")[key];
-    const bytes = packed ? Promise.resolve(packed) : waiting.get(key).promise;
+    const bytes = packed ? Promise.resolve(packed) : fetched.get(key).promise;
     const found = bytes.then(inflate).then((buffer) => {
       sizes.set(key, buffer.byteLength);
       trim();
       return split(buffer, layout);
     });
-    found.catch(() => unpacked.delete(key)); // so that it can be asked for again
+    found.catch(() => unpacked.delete(key));
     unpacked.set(key, found);
     return found;
   }

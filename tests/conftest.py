@@ -45,6 +45,7 @@ def _threads() -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: starts processes or trains for seconds")
+    config.addinivalue_line("markers", "browser: drives a real browser; run by make test-browser")
 
 
 @pytest.fixture

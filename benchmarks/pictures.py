@@ -1,6 +1,6 @@
-"""Draws the README's pictures from finished runs, of digits or of scenes, into docs/images/.
+"""Draws the README's pictures into docs/images/: diagrams of the method, and figures of finished runs of digits or scenes.
 
-Usage: python -m benchmarks.pictures RUN_FOLDER …
+Usage: python -m benchmarks.pictures [RUN_FOLDER …]
 """
 
 import sys
@@ -19,6 +19,11 @@ def main(folders: list[str]) -> None:
     style.apply_style()
     images = ROOT / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
+    diagrams = {"framework": plots.plot_framework, "chain": plots.plot_chain, "label_way": plots.plot_label_way}
+    for name, draw in diagrams.items():
+        draw().get_figure().savefig(images / f"{name}.png", dpi=96, facecolor="white")
+    plots.plot_weight_surface().savefig(images / "weight_surface.png", dpi=90, facecolor="white")
+    plots.plot_opinions(gamma1=1, gamma2=1).savefig(images / "opinions.png", dpi=90, facecolor="white")
     for folder in folders:
         run = load_run(folder)
         if run.config.task == "segmentation":

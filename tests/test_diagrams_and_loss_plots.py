@@ -1,0 +1,254 @@
+"""The tour and the notebook on the loss: the loss taken apart, its figures, the diagrams, sliders; both executed."""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dmtkit import anatomy, dynamic_weights, plots
+from dmtkit.plots.diagrams import plot_chain, plot_framework, plot_label_way
+from dmtkit.plots.loss import disagreement_regions
+from dmtkit.sliders import Painter, explore_plot
+from tests.helpers import TINY_SEGMENTATION
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def student(c_b, p, classes, agrees):
+    """Logits of a student with this confidence and this probability of class 0, what is left shared by the others."""
+    others = 1 if agrees else 2
+    left = (1 - (p if agrees else c_b + p)) / max(classes - others, 1)
+    row = [p, *[left] * (classes - 1)] if agrees else [p, c_b, *[left] * (classes - 2)]
+    return torch.tensor([row], dtype=torch.float64).clamp(min=1e-12).log()
+
+
+@pytest.mark.parametrize(
+    ("confidence", "gamma1", "gamma2", "classes"), [(0.7, 3, 2, 3), (0.4, 1, 5, 10), (0.9, 0, 0, 4)]
+)
+def test_the_surface_is_what_dynamic_weights_says_of_such_students(confidence, gamma1, gamma2, classes):
+    surface = anatomy.weight_surface(confidence, gamma1, gamma2, classes)
+    inside = np.argwhere(np.isfinite(surface.weight))
+    given = torch.zeros(1, dtype=torch.long), torch.tensor([confidence], dtype=torch.float64)
+    compared = 0
+    for row, column in inside[:: max(1, len(inside) // 60)]:
+        c_b, p = surface.student_confidence[row, column], surface.p[row, column]
+        low, high = anatomy.disagreement_range(np.array([c_b]), classes)
+        if not low[0] <= p < min(high[0], c_b - 1e-3) or abs(c_b - confidence) < 1e-3:
+            continue  # on the edge, where rounding decides the case
+        found = dynamic_weights(student(c_b, p, classes, agrees=False), *given, gamma1=gamma1, gamma2=gamma2)
+        assert not found.agree.item()
+        assert surface.positive[row, column] == found.surer.item() == (c_b > confidence)
+        assert surface.weight[row, column] == pytest.approx(found.weight.item(), abs=1e-5)
+        compared += 1
+    assert compared > 20
+    for c_b in (0.5, 0.8, 1.0):
+        found = dynamic_weights(student(c_b, c_b, classes, agrees=True), *given, gamma1=gamma1, gamma2=gamma2)
+        assert anatomy.agreement_weights(np.array([c_b]), gamma1)[0] == pytest.approx(found.weight.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_no_student_stands_outside_the_possible_region(classes):
+    rows = np.random.default_rng(0).dirichlet(np.full(classes, 0.6), 4000)
+    disagree = rows.argmax(1) != 0
+    c_b, p = rows.max(1)[disagree], rows[disagree, 0]
+    low, high = anatomy.disagreement_range(c_b, classes)
+    assert (p >= low - 1e-9).all()
+    assert (p <= high + 1e-9).all()
+    assert c_b.min() >= 1 / classes
+
+
+def test_regions_part_at_the_teachers_confidence():
+    regions = disagreement_regions(0.7, 3)
+    assert regions["negative"][:, 0].max() == regions["positive"][:, 0].min() == 0.7
+    assert not len(disagreement_regions(0.2, 3)["negative"]), "every disagreement is positive"
+    assert not len(disagreement_regions(1.0, 3)["positive"])
+
+
+@pytest.mark.parametrize("rule", ["dynamic", "naive", "uniform"])
+@pytest.mark.parametrize("logits", [[2.0, 0.1, -1.0], [0.3, 0.9, 0.0], [-1.0, 3.0, 0.5]])
+def test_the_gradient_is_the_weight_times_that_of_ordinary_training(rule, logits):
+    found = anatomy.take_apart([1.5, 0.5, 0.0], logits, 2, 3, rule)
+    probabilities = np.exp(logits) / np.exp(logits).sum()
+    plain = probabilities - [1, 0, 0]
+    assert found.plain == pytest.approx(plain, abs=1e-6)
+    assert found.gradient == pytest.approx(found.weight * plain, abs=1e-6)
+    assert found.loss == pytest.approx(-found.weight * math.log(probabilities[0]), abs=1e-6)
+
+
+def test_only_the_division_by_the_number_keeps_the_weight():
+    p, gamma = np.array([0.1, 0.5, 0.9]), 3
+    sizes = anatomy.gradient_sizes(p, gamma)
+    length = (1 - p) * math.sqrt(1.5)  # of (p − 1, (1 − p)/2, (1 − p)/2)
+    assert sizes["count"] == pytest.approx(p**gamma * length, abs=1e-6)
+    assert sizes["weights"] == pytest.approx(length, abs=1e-5)
+
+
+def test_the_table_of_rules_by_hand():
+    table = anatomy.rule_table(gamma=2)
+    assert (table["uniform"] == 1).all()
+    assert table["naive"].tolist() == pytest.approx([0.81, 0.25, 0.09, 0.04], abs=1e-6)
+    assert table["dynamic"].tolist() == pytest.approx([0.81, 0.25, 0.09, 0], abs=1e-6)
+    assert table["flip"].tolist() == pytest.approx([0.81, 0.25, 0.09, 0.16], abs=1e-6)
+    assert table["case"].tolist() == ["agree", "agree", "negative", "positive"]
+    assert table["flip learns"].tolist() == ["y_A", "y_A", "y_A", "y_B"]
+
+
+def test_ignored_pixels_have_neither_case_nor_weight():
+    made = anatomy.made_label_map()
+    ignored = made.pseudo_label[0].numpy() == 255
+    assert ignored.any()
+    assert (made.case[ignored] == 255).all()
+    assert np.isnan(made.weight[ignored]).all()
+    assert np.isfinite(made.weight[~ignored]).all()
+
+
+def test_the_ramp_is_the_formula():
+    figure = plots.plot_gamma_ramp(gamma_max=4, steps=500, p=(0.5,))
+    t, gamma = figure.axes[0].lines[0].get_data()
+    assert gamma == pytest.approx(4 * np.exp(-5 * (1 - t / 500) ** 2))
+    assert figure.axes[1].lines[0].get_ydata() == pytest.approx(0.5**gamma)
+
+
+FIGURES = {
+    "framework": plot_framework,
+    "framework of three": lambda: plot_framework((0.34, 0.67, 1.0)),
+    "chain": plot_chain,
+    "label's way": plot_label_way,
+    "surface": plots.plot_weight_surface,
+    "surface of two classes": lambda: plots.plot_weight_surface(classes=2),
+    "surface without negative": lambda: plots.plot_weight_surface(confidence=0.05, classes=21),
+    "surface without positive": lambda: plots.plot_weight_surface(confidence=1.0),
+    "section": plots.plot_weight_section,
+    "gammas": lambda: plots.plot_gammas((0, 1, 2, 3, 4, 5, 6), p=0.5),
+    "normalisation": plots.plot_normalisation,
+    "ramp": lambda: plots.plot_gamma_ramp(gamma_max=0.0),
+    "made labels": plots.plot_made_labels,
+    "opinions": plots.plot_opinions,
+    "rules": plots.plot_rules,
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_drawn_white_and_no_words_are_cut_off(name):
+    drawn = FIGURES[name]()
+    figure = drawn if isinstance(drawn, plt.Figure) else drawn.get_figure(root=True)
+    figure.canvas.draw()
+    width, height = figure.canvas.get_width_height()
+    for text in figure.findobj(plt.Text):
+        if text.get_visible() and text.get_text() and text.axes is not None and text in text.axes.texts:
+            box = text.get_window_extent()
+            assert box.x0 >= -1, text.get_text()
+            assert box.y0 >= -1, text.get_text()
+            assert box.x1 <= width + 1, text.get_text()
+            assert box.y1 <= height + 1, text.get_text()
+    assert tuple(np.asarray(figure.canvas.buffer_rgba())[0, 0]) == (255, 255, 255, 255)
+
+
+def sliders_of(box):
+    return {control.description: control for row in box.children[:-1] for control in row.children}
+
+
+def test_sliders_change_the_picture_and_its_description():
+    box = explore_plot(plots.plot_weight_surface, confidence=(0.35, 1.0, 0.05, 0.7), gamma1=(0.0, 8.0, 0.5, 3.0),
+                       classes=[3, 2])  # fmt: skip
+    picture, controls = box.children[-1], sliders_of(box)
+    before = picture.value
+    assert set(controls) == {"c_A", "γ₁", "classes"}
+    assert 'alt="The weight of a label over' in before
+    assert "c_A 0.7, γ₁ 3, classes 3" in before
+    controls["c_A"].value = 0.5
+    assert "c_A 0.5" in picture.value
+    assert picture.value.partition("src=")[2] != before.partition("src=")[2]
+    controls["c_A"].value = 0.7
+    assert picture.value.partition("src=")[2] == before.partition("src=")[2], "the same place, the same picture"
+    assert not plt.get_fignums(), "figures are closed, or they would show a second time"
+
+
+def test_groups_boxes_and_widgets_reach_the_plot():
+    from ipywidgets import IntText
+
+    seen = []
+
+    def plot(**values):
+        """Nothing."""
+        seen.append(values)
+        return plt.figure()
+
+    own = IntText(4, description="own")
+    box = explore_plot(plot, labels={"pair": ["one", "two"]}, pair=[(0, 9, 1, 2), (0, 9, 1, 3)], on=True, own=own)
+    assert seen[-1] == {"pair": (2, 3), "on": True, "own": 4}
+    sliders_of(box)["two"].value = 5
+    own.value = 6
+    assert seen[-1] == {"pair": (2, 5), "on": True, "own": 6}
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"), [((1, 2, 3), "expected (low, high, step, start)"), ((0, 1, 1, 2), "low ≤ start ≤ high")]
+)
+def test_a_slider_that_cannot_be_is_refused(spec, complaint):
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        explore_plot(plots.plot_rules, gamma=spec)
+
+
+def test_a_figure_of_another_shape_is_laid_out_anew():
+    def plot(rows):
+        return plt.subplots(rows, 1, figsize=(2, 1 + rows), layout="constrained")[0]
+
+    import io
+
+    paint = Painter(plot)
+    sizes = [Image.open(io.BytesIO(paint(rows=rows))).size for rows in (1, 3, 3, 1)]
+    assert sizes == [(180, 180), (180, 360), (180, 360), (180, 180)]
+
+
+def execute(notebook, out, *words, **environment):
+    """Run a notebook by papermill as a reader would: figures inline."""
+    command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}.ipynb", str(out), "-k", "python3", *words]
+    surroundings = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    surroundings |= {"OMP_NUM_THREADS": "1", **environment}
+    found = subprocess.run([*command, "--no-progress-bar"], cwd=ROOT, env=surroundings, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr[-3000:]
+    executed = nbformat.read(out, 4)
+    shown = [o for cell in executed.cells for o in cell.get("outputs", []) if "data" in o]
+    said = " ".join(o["data"].get("text/markdown", "") for o in shown)
+    assert "nan" not in re.sub(r"\w*nan\w+|\w+nan\w*", "", said)
+    return executed, sum("image/png" in o["data"] for o in shown), said
+
+
+@pytest.mark.slow
+def test_the_notebook_on_the_loss_runs_and_keeps_its_pictures(tmp_path):
+    executed, figures, said = execute("02_dynamic_loss", tmp_path / "out.ipynb", "-p", "gamma1", "2")
+    assert figures == 9
+    assert said.count("Not tried yet") == 4
+    assert "pushed **up**" in said
+    assert "it would be pushed **down**" in said
+    state = executed.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    pictures = [s["state"]["value"] for s in state.values() if s["model_name"] == "HTMLModel"]
+    assert len(pictures) == 6, "a notebook opened without a kernel shows the last picture of each"
+    assert all("data:image/png;base64," in picture for picture in pictures)
+
+
+@pytest.mark.slow
+def test_the_tour_runs_on_a_tiny_run(tmp_path):
+    overrides = {**TINY_SEGMENTATION, "baseline_epochs": 12}
+    words = ["-y", json.dumps({"overrides": overrides})]
+    _, figures, said = execute("00_tour", tmp_path / "out.ipynb", *words, DMTKIT_OUTPUTS=str(tmp_path / "outputs"))
+    assert figures == 8
+    assert said.count("Not tried yet") == 3
+    assert list(tmp_path.glob("outputs/tour/*/DONE.json"))

@@ -73,11 +73,15 @@ class Painter:
 
     def __call__(self, **values: Any) -> bytes:
         """The picture for these values; its figure is closed, so that nothing shows it a second time."""
+        import matplotlib
         import matplotlib.pyplot as plt
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from PIL import Image
 
-        drawn = self.plot(**values)
+        with matplotlib.rc_context(
+            {"axes.titley": 1.0}
+        ):  # or every drawing measures all tick labels for the title's sake
+            drawn = self.plot(**values)
         figure: Figure = drawn if hasattr(drawn, "savefig") else drawn.get_figure(root=True)
         try:
             figure.set(dpi=DPI, facecolor="white")

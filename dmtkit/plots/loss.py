@@ -36,10 +36,10 @@ def plot_weight_surface(confidence: float = 0.7, gamma1: float = 3, gamma2: floa
     drawn = left.pcolormesh(surface.student_confidence, surface.p, surface.weight, cmap=WEIGHT_MAP, vmin=0, vmax=1,
                             shading="nearest", rasterized=True)  # fmt: skip
     regions = disagreement_regions(confidence, classes)
-    for case, corners in regions.items():
+    for case, corners in regions.items() if classes > 2 else ():
         if len(corners):
             left.add_patch(Polygon(corners, fill=False, edgecolor=CASE_COLOURS[case], lw=2.2, zorder=5))
-        if case == "positive" and len(corners) and classes > 2:
+        if case == "positive" and len(corners):
             left.add_patch(Polygon(corners, fill=False, edgecolor="white", hatch="xx", lw=0, zorder=4))
     c_b = np.linspace(1 / classes, 1, 121)
     _weight_line(left, c_b, c_b, lambda x, _: agreement_weights(x, gamma1), CASE_COLOURS["agree"])

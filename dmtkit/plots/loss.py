@@ -71,7 +71,7 @@ def disagreement_regions(confidence: float, classes: int) -> dict[str, np.ndarra
     """The corners of the two disagreements in the plane of c_B and p_B, parted at c_A; none where a case is impossible.
 
     >>> {case: len(corners) for case, corners in disagreement_regions(0.7, 3).items()}
-    {'negative': 82, 'positive': 82}
+    {'negative': 84, 'positive': 82}
     """
     from dmtkit.anatomy import disagreement_range
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from ipywidgets import VBox, Widget
     from matplotlib.figure import Figure
@@ -39,6 +41,7 @@ def explore_plot(
     texts = {name: (labels or {}).get(name, _label(name)) for name in sliders}
     controls = {name: _controls(spec, texts[name]) for name, spec in sliders.items()}
     what = alt or (plot.__doc__ or "A figure that follows the sliders").strip().splitlines()[0]
+    paint = Painter(plot)
     picture = HTML(layout=Layout(width="100%", margin="4px 0"))
 
     def value(name: str) -> Any:
@@ -48,7 +51,7 @@ def explore_plot(
     def redraw(change: Any = None) -> None:
         said = ", ".join(f"{c.description} {c.value:g}" if isinstance(c.value, float) else f"{c.description} {c.value}"
                          for row in controls.values() for c in row)  # fmt: skip
-        picture.value = picture_html(draw(plot, {name: value(name) for name in sliders}), f"{what} Set: {said}.")
+        picture.value = picture_html(paint(**{name: value(name) for name in sliders}), f"{what} Set: {said}.")
 
     for row in controls.values():
         for control in row:
@@ -57,19 +60,41 @@ def explore_plot(
     return VBox([*_rows(list(controls.values())), picture])
 
 
-def draw(plot: Callable[..., Any], values: dict[str, Any]) -> bytes:
-    """The picture that `plot(**values)` makes, as a PNG; its figure is closed, so that nothing shows it a second time."""
-    import matplotlib.pyplot as plt
+class Painter:
+    """Draws `plot(**values)` as a PNG, again and again: the first picture's layout is kept, so that nothing jumps.
 
-    drawn = plot(**values)
-    figure: Figure = drawn if hasattr(drawn, "savefig") else drawn.get_figure(root=True)
-    try:
-        file = io.BytesIO()
-        # Compression is most of the time that saving takes; the picture only travels to the page beside it.
-        figure.savefig(file, format="png", dpi=DPI, facecolor="white", pil_kwargs={"compress_level": 1})
-    finally:
-        plt.close(figure)
-    return file.getvalue()
+    Laying out takes as long as drawing. It is done anew only where a figure has another size or other axes.
+    """
+
+    def __init__(self, plot: Callable[..., Any]) -> None:
+        self.plot = plot
+        self._shape: Any = None
+        self._places: list[Any] = []
+
+    def __call__(self, **values: Any) -> bytes:
+        """The picture for these values; its figure is closed, so that nothing shows it a second time."""
+        import matplotlib.pyplot as plt
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from PIL import Image
+
+        drawn = self.plot(**values)
+        figure: Figure = drawn if hasattr(drawn, "savefig") else drawn.get_figure(root=True)
+        try:
+            figure.set(dpi=DPI, facecolor="white")
+            shape = (len(figure.axes), *figure.get_size_inches())
+            if shape == self._shape:
+                figure.set_layout_engine("none")
+                for ax, place in zip(figure.axes, self._places, strict=True):
+                    ax.set_position(place)
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            self._shape, self._places = shape, [ax.get_position(original=True) for ax in figure.axes]
+            file = io.BytesIO()
+            # The picture only travels to the page beside it: little compression saves most of the time.
+            Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(file, "png", compress_level=1)
+        finally:
+            plt.close(figure)
+        return file.getvalue()
 
 
 def picture_html(png: bytes, alt: str) -> str:

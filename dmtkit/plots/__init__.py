@@ -1,9 +1,19 @@
 """Every figure of the notebooks: pure functions of a run (or of data) that return their Axes or Figure."""
 
 from dmtkit.plots.common import keep
+from dmtkit.plots.diagrams import plot_chain, plot_framework, plot_label_way
 from dmtkit.plots.images import plot_extremes, plot_reliability, plot_split
+from dmtkit.plots.loss import (
+    plot_gamma_ramp,
+    plot_gammas,
+    plot_made_labels,
+    plot_normalisation,
+    plot_weight_section,
+    plot_weight_surface,
+)
 from dmtkit.plots.many import plot_methods, plot_paired, plot_progress
 from dmtkit.plots.maps import plot_scenes, plot_weight_maps
+from dmtkit.plots.opinions import plot_opinions, plot_rules
 from dmtkit.plots.pixels import (
     plot_class_frequencies,
     plot_class_iou,
@@ -42,6 +52,7 @@ __all__ = [
     "plot_calibration",
     "plot_case_accuracy",
     "plot_cases",
+    "plot_chain",
     "plot_class_errors",
     "plot_class_frequencies",
     "plot_class_iou",
@@ -54,22 +65,32 @@ __all__ = [
     "plot_errors_found",
     "plot_extremes",
     "plot_filter",
+    "plot_framework",
+    "plot_gamma_ramp",
+    "plot_gammas",
     "plot_kept_accuracy",
     "plot_kept_pixels",
     "plot_kept_shares",
     "plot_label_progress",
     "plot_label_quality",
     "plot_label_rules",
+    "plot_label_way",
+    "plot_made_labels",
     "plot_methods",
+    "plot_normalisation",
+    "plot_opinions",
     "plot_paired",
     "plot_phases",
     "plot_progress",
     "plot_reliability",
     "plot_repeated",
     "plot_roc",
+    "plot_rules",
     "plot_sampling",
     "plot_scenes",
     "plot_split",
     "plot_weight_maps",
+    "plot_weight_section",
+    "plot_weight_surface",
     "plot_wrong_labels",
 ]

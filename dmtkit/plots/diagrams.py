@@ -10,7 +10,10 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from dmtkit.style import CASE_COLOURS, CASE_HATCHES
 
 INK, GREY = "#222222", "#767676"
-MODELS: dict[str, dict[str, Any]] = {"A": {"color": "#0072B2", "ls": "-"}, "B": {"color": "#8A3B73", "ls": (0, (4, 1.5))}}
+MODELS: dict[str, dict[str, Any]] = {
+    "A": {"color": "#0072B2", "ls": "-"},
+    "B": {"color": "#8A3B73", "ls": (0, (4, 1.5))},
+}
 LABELED, UNLABELED = "#FFF3CC", "#E4EEF6"
 
 

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from dmtkit.experiment import load as load_data
     from dmtkit.experiment import run_methods
     from dmtkit.methods import METHODS
-    from dmtkit.notebook import methods_table, run_all, train
+    from dmtkit.notebook import methods_table, newest_run, run_all, train
     from dmtkit.params import check_parameters, load_params, notebook_config
     from dmtkit.runs import Run, load_run
+    from dmtkit.viewer.explorer import explore
 
 _PLACES = {
     "ClassificationConfig": "config",
@@ -34,7 +35,9 @@ _PLACES = {
     "RunError": "errors",
     "TrainingError": "errors",
     "METHODS": "methods",
+    "newest_run": "notebook",
     "run_methods": "experiment",
+    "explore": "viewer.explorer",
     "methods_table": "notebook",
     "run_all": "notebook",
     "train": "notebook",
@@ -56,11 +59,13 @@ __all__ = [
     "check_parameters",
     "dynamic_cross_entropy",
     "dynamic_weights",
+    "explore",
     "load_data",
     "load_params",
     "load_run",
     "make_config",
     "methods_table",
+    "newest_run",
     "notebook_config",
     "run_all",
     "run_methods",

@@ -11,9 +11,9 @@ from dmtkit.config import Config, config_type
 from dmtkit.errors import DmtkitError, RunError
 from dmtkit.experiment import run_methods
 from dmtkit.methods import METHODS
-from dmtkit.params import load_params, project_root
+from dmtkit.params import load_params, outputs_root, project_root
 from dmtkit.phases import Progress
-from dmtkit.runs import Run
+from dmtkit.runs import Run, load_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +57,23 @@ def train(config: Config, data: Any = None, output_dir: str | Path | None = None
         bar.close()
     print(f"{run.path}: finished ({run.done['seconds']:.0f} s of computing, {time.monotonic() - started:.0f} s now)")
     return run
+
+
+def newest_run() -> Run:
+    """The run below outputs/ that finished last, of those that hold samples to look at; RunError if there is none."""
+    from dmtkit.report.folders import find
+
+    root = outputs_root()
+    finished = [root / name for name, (done, _) in find(root).finished.items() if _stores_labels(done)]
+    if not finished:
+        raise RunError(
+            f"{root}: holds no finished run of a method that stores labels; make one: make demo-segmentation"
+        )
+    return load_run(max(finished, key=lambda folder: (folder / "DONE.json").stat().st_mtime))
+
+
+def _stores_labels(done: dict[str, Any]) -> bool:
+    return any(METHODS[name].stores_labels for name in done["results"] if name in METHODS)
 
 
 def run_all(

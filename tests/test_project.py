@@ -67,6 +67,7 @@ ARROWS = {
         "segmentation_plans",
     },
     "report": {"config", "metrics", "params", "published", "runs"},
+    "viewer": {"files", "methods", "plots", "runs"},
     "plots": {
         "anatomy",
         "data",

@@ -143,7 +143,8 @@ def plot_agreement(found: Mapping[str, Agreement], ax: Axes | None = None) -> Ax
             ax.text(100 * np.nan_to_num(rate) + 1, y, f"{words} wrong  ({100 * share:.1f} % of the labels)", va="center",
                     fontsize=9)  # fmt: skip
     ax.set_yticks(range(len(found)), list(found))
-    ax.set(xlim=(0, 100), ylim=(len(found) - 0.4, -0.6), xlabel="wrong labels (%)")
+    ax.set(xlim=(0, 138), ylim=(len(found) - 0.4, -0.6), xlabel="wrong labels (%)")
+    ax.set_xticks(range(0, 101, 20))
     ax.legend(ncol=3, loc="upper center", bbox_to_anchor=(0.4, 1.0 + 0.16 * 3 / (0.9 + len(found))), fontsize=10)
     ax.grid(False, axis="y")
     return ax
@@ -211,7 +212,7 @@ def plot_contradicted(rates: Mapping[str, Mapping[tuple[int, str], float]], ax: 
     ax.set_xticks(range(len(moments)), [f"{time}\nphase {n}" if time == "middle" else time for n, time in moments])
     ax.set(ylabel="labels contradicted (%)", ylim=(-0.5, None))
     ax.set_title("How often the student contradicts its labels")
-    ax.legend()
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 

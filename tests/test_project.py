@@ -51,7 +51,7 @@ ARROWS = {
     "experiment": {"baselines", "config", "environment", "methods", "phases", "run_folder", "runs"},
     "report": {"config", "metrics", "params", "published", "runs"},
     "plots": {"data", "metrics", "published", "report", "runs"},
-    "viewer": {"files", "methods", "plots", "runs"},
+    "viewer": {"config", "files", "methods", "metrics", "plots", "runs"},
     "doctor": {"environment", "params"},
     "papermill_io": set(),
     "tied": set(),

@@ -4,7 +4,7 @@ BIN := .venv/bin
 PAPERMILL := $(BIN)/papermill
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-segmentation test test-all lint lab bench docs constraints clean
+.PHONY: help setup demo demo-segmentation test test-browser lint lab bench docs constraints clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ demo-segmentation: setup  ## train two models on digit scenes (under 5 minutes o
 
 test: setup  ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-browser: setup  ## try the notebooks and the explorer in JupyterLab, driven by the system's Chromium
+	$(BIN)/python -m pytest -m browser tests/browser -s
 
 lint: setup  ## check format, style and types
 	$(BIN)/ruff format --check .

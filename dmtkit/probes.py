@@ -28,14 +28,18 @@ SAMPLES, PROBES = 6, 48  # images kept for looking at, and images that errors ar
 TIMES = ("start", "middle", "end")
 
 
+def probed(seed: int, count: int) -> list[int]:
+    """Where in U, of `count` images, the probe images lie: the same in all phases of all methods; the first are the samples."""
+    return torch.randperm(count, generator=generator(seed, "samples")).tolist()[:PROBES]
+
+
 class Probe:
     """Watches one student of one phase; what it sees goes into the phase's folder."""
 
     def __init__(self, session: Any, plan: Plan, phase: Phase, kept: Kept, reader: Reader) -> None:
         self.session, self.plan, self.phase, self.kept, self.reader = session, plan, phase, kept, reader
-        order = torch.randperm(len(self.part), generator=generator(session.config.seed, "samples")).tolist()
-        self.chosen = order[:PROBES]  # the same in all phases of all methods
-        self.samples = set(order[:SAMPLES])
+        self.chosen = probed(session.config.seed, len(self.part))
+        self.samples = set(self.chosen[:SAMPLES])
         self.cases = CaseSums.empty(len(session.data.classes))
 
     @property

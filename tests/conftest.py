@@ -43,10 +43,6 @@ def _threads() -> None:
     torch.set_num_threads(1)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: starts processes or trains for seconds")
-
-
 @pytest.fixture
 def outputs(tmp_path, monkeypatch):
     """Another folder for all runs than the project's."""

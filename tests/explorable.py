@@ -31,7 +31,7 @@ def explorable(root: Path, shape=(40, 48), classes=5, phases=3, samples=(3, 7), 
     generator = torch.Generator().manual_seed(seed)
     ratios = tuple((k + 1) / phases for k in range(phases))
     names = ["background", *(f"class {k}" for k in range(1, classes))]
-    folder = put(root, {name: 50.0 for name in methods}, task="segmentation", experiment="made", label_ratios=ratios)
+    folder = put(root, dict.fromkeys(methods, 50.0), task="segmentation", experiment="made", label_ratios=ratios)
     (folder / "split.json").write_text(json.dumps({"classes": names, "unlabeled": [f"im-{i:02d}" for i in range(20)]}))
     write_version(folder, "0.1.0")
     truths = {s: said(generator, shape, classes).argmax(0) for s in samples}

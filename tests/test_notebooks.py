@@ -1,4 +1,4 @@
-"""Notebooks: cleared, structured, parameters equal to the config's; executed by papermill and by the command line."""
+"""Notebooks: parameters equal to the config's; executed by papermill and by the command line."""
 
 import ast
 import json
@@ -20,7 +20,6 @@ from tests.helpers import TINY, TINY_SEGMENTATION, make_tree
 from tests.trees import make_voc_style, save_mask
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -34,25 +33,6 @@ def tiny(*more, values=TINY):
 def dmtkit(*words, **options):
     command = [sys.executable, "-m", "dmtkit", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, **options)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_structure(path):
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    text = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    assert not any(cell.outputs or cell.execution_count for cell in code), "committed notebooks are cleared"
-    headings = [line for source in text for line in source.splitlines() if line.startswith("#")]
-    assert headings[0].startswith("# ")
-    assert sum(line.startswith("# ") for line in headings) == 1
-    for word in ("Purpose", "Time", "Inputs", "Outputs"):
-        assert f"**{word}.**" in text[0]
-    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
-    assert len(tagged) == 1
-    for cell in code:
-        if cell is not tagged[0]:
-            assert cell.source.count("\n") < 25
 
 
 @pytest.mark.parametrize("task", list(TASKS))

@@ -28,8 +28,8 @@ def plot_scenes(data: "Scenes", count: int = 6) -> Figure:
     seen: set[int] = set()
     for column in range(count):
         mask = data.labeled.mask(column)
-        _show(axes[0, column], data.labeled.image(column))
-        _show(axes[1, column], paint(mask, colours))
+        show(axes[0, column], data.labeled.image(column))
+        show(axes[1, column], paint(mask, colours))
         seen |= set(np.unique(mask).tolist())
     axes[0, 0].set_ylabel("image")
     axes[1, 0].set_ylabel("mask")
@@ -54,14 +54,14 @@ def plot_weight_maps(
     for phase, line in zip(rows, axes, strict=True):
         maps = sample_maps(phase.model_folder(model), sample, time)
         seen |= set(np.unique(maps["truth"]).tolist()) | set(np.unique(maps["y_A"]).tolist())
-        _show(line[0], maps["image"])
+        show(line[0], maps["image"])
         for ax, name in zip(line[1:4], ("truth", "y_A", "y_B"), strict=True):
-            _show(ax, paint(maps[name], colours))
+            show(ax, paint(maps[name], colours))
         draw_cases(line[4], maps["case"])
         drawn = line[5].imshow(
             np.ma.masked_invalid(maps["w"]), cmap=WEIGHT_MAP, vmin=0, vmax=1, interpolation="nearest"
         )
-        _frame(line[5])
+        frame(line[5])
         line[5].set_facecolor(VOID_COLOUR)
         line[0].set_ylabel(f"phase {phase.number}")
     for ax, title in zip(axes[0], COLUMNS, strict=True):
@@ -106,7 +106,7 @@ def draw_cases(ax: Axes, case: np.ndarray) -> None:
     for number, name in enumerate(CASE_COLOURS):
         if CASE_HATCHES[name] and (case == number).any():
             ax.contourf(case == number, levels=[0.5, 1.5], colors="none", hatches=[CASE_HATCHES[name]])
-    _frame(ax)
+    frame(ax)
     ax.set_facecolor(VOID_COLOUR)
 
 
@@ -117,12 +117,14 @@ def paint(mask: np.ndarray, colours: np.ndarray) -> np.ndarray:
     return table[mask]
 
 
-def _show(ax: Axes, pixels: np.ndarray) -> None:
+def show(ax: Axes, pixels: np.ndarray) -> None:
+    """Draw an image pixel by pixel, without axes."""
     ax.imshow(pixels, interpolation="nearest")
-    _frame(ax)
+    frame(ax)
 
 
-def _frame(ax: Axes) -> None:
+def frame(ax: Axes) -> None:
+    """A picture has no ticks and no grid."""
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
 

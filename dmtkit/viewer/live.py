@@ -127,6 +127,7 @@ class Live:
         text = describe(self.view.points, self.view.tests, self.view.setup)
         picture = {"image/png": b64encode(buffer.getvalue()).decode(), "text/plain": text}
         self.place.update(picture, raw=True, metadata={"image/png": {"alt": text}})
+        print(text)  # JupyterLab has no place for a picture's description
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:

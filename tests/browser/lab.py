@@ -75,7 +75,7 @@ def start_lab(folder: Path, environment: dict[str, str]) -> Iterator[Lab]:
     token = secrets.token_hex(16)
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
                f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-               f"--ServerApp.root_dir={folder}", "--LabApp.news_url="]  # fmt: skip
+               f"--ServerApp.root_dir={folder}", "--LabApp.news_url=", "--LabApp.expose_app_in_browser=True"]  # fmt: skip
     with open(folder.parent / "lab.log", "w") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     lab = Lab(f"http://127.0.0.1:{port}", token, folder)
@@ -137,5 +137,17 @@ class Notebook:
 
         wait_for(done, f"{self.name} did not run to its end")
         wait_for(lambda: self.lab.kernel_is_ready(self.name), "the kernel stays busy")
+        self.no_errors()
+
+    def no_errors(self) -> None:
+        """No cell shows an error."""
         errors = self.page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]')
         assert errors.count() == 0, errors.all_inner_texts()
+
+    def theme(self, name: str) -> None:
+        """Change JupyterLab's theme, Light or Dark."""
+        change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
+        self.page.evaluate(change, f"JupyterLab {name}")
+        light = "false" if name == "Dark" else "true"
+        self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")
+        self.page.wait_for_timeout(1000)

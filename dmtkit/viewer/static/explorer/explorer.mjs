@@ -75,6 +75,7 @@ export function render({ model, el }) {
     if (on && panels.length === 1) panels.push(panel(index, colours, other(), brush, controls));
     if (on) stage.append(panels[1].element);
     else panels[1]?.element.remove();
+    stage.classList.toggle("dmt-two", on);
     refresh();
   });
   const save = h("button", { type: "button", onclick: download }, "save as PNG");

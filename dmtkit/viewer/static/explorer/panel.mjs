@@ -59,7 +59,7 @@ export function panel(index, colours, choice, brush, { onchoice, onbrush, oncurs
     if (times.length > 1) parts.push(select("moment of the phase", times.map((name) => [name, name]), time, (v) => choose({ time: v })));
     const show = (i) => {
       const one = matching({ method, student, time, phase: phases[i] })[0];
-      return `${phases[i]} of ${index.phases[method]}, α = ${one.ratio}`;
+      return `${phases[i]} of ${index.phases[method]}, α = ${+one.ratio.toFixed(3)}`;
     };
     const value = phases.indexOf(choice.phase);
     parts.push(slider("phase", { min: 0, max: phases.length - 1, step: 1, value, show }, (i) => {
@@ -92,7 +92,6 @@ export function panel(index, colours, choice, brush, { onchoice, onbrush, oncurs
     if (event.key === "Enter") held = !held;
     if (!(event.key in STEPS)) return;
     event.preventDefault();
-    held = true;
     const [dx, dy] = STEPS[event.key].map((d) => d * (event.shiftKey ? 10 : 1));
     tell(at === null ? (scene.order?.[0] ?? 0) : kind.step(scene, at, dx, dy));
     reveal();

@@ -53,7 +53,7 @@ def project(tmp_path):
             display(**{WIDGET: {"model_id": "2"}}, text__plain="interactive(...)"),
             display(**{WIDGET: {"model_id": "3"}}, text__plain="  0%|      | 0/10 [00:00<?, ?it/s]"),
             new_output("stream", name="stderr", text="a warning with a path"),
-            new_output("stream", name="stdout", text="printed <b>\n"),
+            new_output("stream", name="stdout", text=f"{root}/outputs/run: finished, printed <b>\n"),
             display(text__markdown="<details><summary>Predict</summary>\n\nIt is $x$.\n\n</details>"),
             display(text__html="<table><tr><td>7</td></tr></table>"),
         ]),
@@ -99,7 +99,8 @@ def test_notebooks_show_pictures_prose_and_formulas_but_no_widgets(project):
     for gone in (WIDGET, "interactive(", "it/s", "a warning", "Explorer()"):
         assert gone not in text
     assert "Interactive in a running notebook" in text
-    assert "printed &lt;b&gt;" in text
+    assert "outputs/run: finished, printed &lt;b&gt;" in text
+    assert str(project) not in text, "where the project lies is nobody's business"
     assert re.search(r"<summary>Predict</summary>\s*<p>It is\s+<math", text)
 
 

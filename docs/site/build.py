@@ -70,7 +70,7 @@ class Site:
         try:
             if entry.file.suffix != ".ipynb":
                 return markdown(entry.file.read_text(encoding="utf-8"))
-            body, pictures = notebooks.to_html(entry.file)
+            body, pictures = notebooks.to_html(entry.file, self.root)
         except FormulaError as error:
             self.problems.append(f"{entry.source}: {error}")
             return ""

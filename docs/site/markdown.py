@@ -28,6 +28,7 @@ def formula(tex: str, display: bool = False) -> str:
     unknown = re.search(r"<m[a-z]+>\\[a-zA-Z]+</m[a-z]+>", found)
     if unknown:
         raise FormulaError(f"the formula {tex.strip()!r} has an unknown command: {unknown[0]}")
+    found = re.sub(r"(<mi>(?:ln|log|exp)</mi>)(?!<mo)", r'\1<mspace width="0.17em"/>', found)  # ln p, not lnp
     if display:
         return f'<div class="formula" tabindex="0" role="group" aria-label="formula">{found}</div>'
     return found

@@ -38,12 +38,16 @@ def execute(notebook: Path, output: Path, root: Path) -> None:
         raise ExecutionError(f"{notebook.name}: did not run:\n" + "\n".join(found.stderr.splitlines()[-15:]))
 
 
-def to_html(path: Path) -> tuple[str, dict[str, bytes]]:
-    """A notebook, executed or not, as HTML without a page around it, and its pictures by file name."""
+def to_html(path: Path, root: Path) -> tuple[str, dict[str, bytes]]:
+    """A notebook, executed or not, as HTML without a page around it, and its pictures by file name.
+
+    Files of the project are named from `root` on: where it lies on this machine is nobody's business.
+    """
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in map(still, cell.outputs) if output is not None]
+            outputs = [output for output in map(still, cell.outputs) if output is not None]
+            cell.outputs = [nbformat.from_dict(without(output, f"{root}/")) for output in outputs]
             cell.execution_count = None
     describe_pictures(notebook)
     anchors: dict[str, int] = {}
@@ -56,6 +60,19 @@ def to_html(path: Path) -> tuple[str, dict[str, bytes]]:
     exporter.register_filter("markdown2html", lambda source: markdown(source, anchors))
     body, resources = exporter.from_notebook_node(notebook)
     return body, dict(resources.get("outputs", {}))
+
+
+def without(output: Any, prefix: str) -> Any:
+    """An output, its texts without every occurrence of `prefix`.
+
+    >>> without({"text": "/a/b/c: finished", "data": {"x": ["/a/b/d"]}}, "/a/b/")
+    {'text': 'c: finished', 'data': {'x': ['d']}}
+    """
+    if isinstance(output, str):
+        return output.replace(prefix, "")
+    if isinstance(output, list):
+        return [without(part, prefix) for part in output]
+    return {name: without(part, prefix) for name, part in output.items()} if isinstance(output, dict) else output
 
 
 def still(output: Any) -> Any:

@@ -18,8 +18,7 @@ from dmtkit.plots.live import describe, plot_live
 from dmtkit.run_folder import RunFolder
 from dmtkit.viewer import live
 from dmtkit.viewer.live import Live, make_setup, wanted
-from dmtkit.viewer.pace import Pace
-from dmtkit.viewer.tail import Tail, measured, points
+from dmtkit.viewer.tail import Tail, points
 from tests.helpers import TINY, TINY_SEGMENTATION
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,35 +74,6 @@ def make_live(run, screen, clock, otherwise=lambda progress: None, **more):
     return Live(run.path, run.config, otherwise, clock=clock, show=screen, **more)
 
 
-def test_a_tail_gives_every_record_once_and_waits_for_torn_lines(run):
-    tail, log = Tail(run.path / "metrics.jsonl"), run.path / "metrics.jsonl"
-    assert tail.new() == (False, []), "there is no log yet"
-    run.log(record(5))
-    assert tail.new() == (False, [record(5)])
-    assert tail.new() == (False, [])
-    whole = json.dumps(record(10)) + "\n"
-    with open(log, "a") as file:
-        file.write(whole[:17])
-    assert tail.new() == (False, []), "half a line is none"
-    with open(log, "a") as file:
-        file.write(whole[17:] + "no record\n" + json.dumps(record(15)) + "\n")
-    assert tail.new() == (False, [record(10), record(15)])
-    assert tail.given == [record(5), record(10), record(15)]
-
-
-def test_a_tail_notices_a_log_that_was_written_anew(run):
-    tail = Tail(run.path / "metrics.jsonl")
-    for step in (5, 10, 15):
-        run.log(record(step))
-    tail.new()
-    run.rewind_log("dmt", 1, "", 0)  # at the start of every phase: nothing is taken back
-    run.log(record(5, phase=1))
-    assert tail.new() == (False, [record(5, phase=1)])
-    run.rewind_log("dmt", 1, "", 0)
-    run.log(record(4, phase=1))
-    assert tail.new() == (True, [record(5), record(10), record(15), record(4, phase=1)])
-
-
 def test_what_is_sent_is_exactly_what_the_log_gained(run, screen):
     clock = Clock()
     view = make_live(run, screen, clock)
@@ -128,18 +98,6 @@ def test_what_is_sent_is_exactly_what_the_log_gained(run, screen):
     assert screen.messages[1]["status"]["phase_step"] == 20
     assert [point["step"] for point in screen.view.points] == [1, 2], "a page that opens later gets all"
     json.dumps(screen.messages)
-
-
-def test_phases_stand_in_a_row_and_tests_at_their_ends(run):
-    offsets, known = {}, set()
-    log = [record(20), record(20, phase=1, steps=30, model="A"), record(30, phase=1, steps=30, model="B")]
-    assert [point["x"] for point in points(log, offsets)] == [20, 40, 80]
-    assert measured(run.path, offsets, known) == []
-    phase = run.phase("dmt", 1)
-    phase.folder.mkdir(parents=True)
-    phase.finish({"miou": {"A": 40.0, "B": 41.0, "A+B": 42.0}})
-    assert measured(run.path, offsets, known) == [{"method": "dmt", "phase": 1, "x": 80, "value": 40.0}]
-    assert measured(run.path, offsets, known) == [], "each is read once"
 
 
 def test_the_end_leaves_a_picture_with_its_description(run, screen):
@@ -226,23 +184,6 @@ def test_a_run_of_either_task_is_shown_and_goes_on_where_it_stopped(tmp_path, sc
     last = run.results["dmt"]["phases"][-1]
     assert screen.view.tests[-1]["value"] == pytest.approx(last)
     assert {"A", "B"} <= {p["model"] for p in screen.view.points} or config.task == "classification"
-
-
-def test_the_time_left_counts_only_what_was_done_here():
-    pace = Pace()
-    pace.note(progress(0, phase_steps=0, before=40), 0.0)  # a phase found complete
-    assert pace.run_left(progress(0, phase_steps=0, before=40)) is None
-    for step in range(11):
-        now = progress(step + 1, phase=1, before=40)
-        pace.note(now, 10.0 + step)
-    assert pace.trained == 11
-    assert pace.phase_left(now) == pytest.approx(9 * 10 / 10), "one second a step, nine to go"
-    assert pace.run_left(now) == pytest.approx(49 * 20 / 11), "the ten seconds before the first step count in the whole"
-    pace.note(progress(0, phase=1, phase_steps=0, before=60), 25.0)
-    resumed = progress(15, phase=2, before=60)
-    pace.note(resumed, 30.0)
-    assert pace.trained == 12, "steps 1 to 14 were done by an earlier start"
-    assert pace.phase_left(resumed) is None
 
 
 def asked(monkeypatch, kernel=True, metadata=None, names=None, **environment):

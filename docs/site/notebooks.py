@@ -116,9 +116,10 @@ def describe_pictures(notebook: Any) -> None:
 def caption(cells: list[Any]) -> str:
     """The caption with which the next Markdown cell begins, as plain text; empty if it begins with something else.
 
-    >>> caption([nbformat.v4.new_markdown_cell("*Loss of **A**, in `nats`.* More.")])
+    >>> caption([nbformat.v4.new_markdown_cell("*Loss of **A**, in [`nats`](x.md).* More.")])
     'Loss of A, in nats.'
     """
     source = next((cell.source for cell in cells if cell.cell_type == "markdown"), "")
     found = re.match(r"\*(?!\*)((?:\*\*.+?\*\*|[^*])+)\*(?!\*)", source)
-    return re.sub(r"[*`$]", "", found[1]).strip() if found else ""
+    words = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", found[1]) if found else ""  # of a link its words
+    return re.sub(r"[*`$]", "", words).strip()

@@ -51,8 +51,8 @@ bench: setup  ## run the benchmarks that need nothing but this machine (two hour
 	$(BIN)/python -m benchmarks.ablations
 	$(BIN)/python -m benchmarks.readme
 
-docs: demo  ## render the executed demo notebook as HTML into docs/_build
-	$(BIN)/jupyter nbconvert --to html --output-dir docs/_build outputs/digits/seed-1/classification.ipynb
+docs: setup  ## run the teaching notebooks and render a static site into docs/_build; broken links fail
+	$(BIN)/python -m docs.site
 
 constraints: setup  ## write the installed versions to constraints.txt
 	@(echo '# The versions that were tested together; `make` installs with them. Renewed by: make constraints'; \

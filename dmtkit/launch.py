@@ -123,7 +123,11 @@ def execute(
         command = [sys.executable, "-m", "papermill", str(job.notebook), str(job.output), "-b", encoded]
         command += ["--no-progress-bar", "--kernel", "python3"]
         tell = (lambda: say(*progress_of(job.folder))) if say else (lambda: None)
-        code = watch(command, job.log, job.notebook.parent.parent, tick=tell, stops=asked, environment=environment)
+        quiet = {
+            "DMTKIT_LIVE": "0",
+            **(environment or {}),
+        }  # nobody watches this kernel, whoever's environment it inherits
+        code = watch(command, job.log, job.notebook.parent.parent, tick=tell, stops=asked, environment=quiet)
         tell()
         if code == 0 and (job.folder / "DONE.json").is_file():
             return sign(job.output)

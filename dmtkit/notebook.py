@@ -1,6 +1,7 @@
 """What a notebook needs beside the library: progress bars around one run or many, errors without a traceback."""
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +14,14 @@ from dmtkit.experiment import run_methods
 from dmtkit.methods import METHODS
 from dmtkit.params import load_params, outputs_root, project_root
 from dmtkit.phases import Progress
+from dmtkit.run_folder import default_folder
 from dmtkit.runs import Run, load_run
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from dmtkit.batch.status import Status
+    from dmtkit.viewer.live import Live
 
 
 class Bar:
@@ -44,19 +47,38 @@ class Bar:
             self._bar.close()
 
 
-def train(config: Config, data: Any = None, output_dir: str | Path | None = None) -> Run:
-    """Run all methods of `config` with a progress bar, or open the run if it is finished.
+def train(config: Config, data: Any = None, output_dir: str | Path | None = None, live: bool | None = None) -> Run:
+    """Run all methods of `config` while the notebook shows how it goes, or open the run if it is finished.
 
-    Interrupt it and run the cell again: it goes on where it stopped.
+    `live` asks for curves that grow (True) or a progress bar (False); without it there are curves where a person has
+    the notebook open, unless DMTKIT_LIVE says otherwise. Interrupt it and run the cell again: it goes on where it stopped.
     """
     bar = Bar()
-    started = time.monotonic()
+    view = _live_view(config, output_dir, bar, live)
+    started, state = time.monotonic(), "failed"
     try:
-        run = run_methods(config, data, output_dir, progress=bar)
+        run = run_methods(config, data, output_dir, progress=view or bar)
+        state = "finished"
+    except KeyboardInterrupt:
+        state = "stopped"
+        raise
     finally:
         bar.close()
+        if view:
+            view.close(state)
     print(f"{run.path}: finished ({run.done['seconds']:.0f} s of computing, {time.monotonic() - started:.0f} s now)")
     return run
+
+
+def _live_view(config: Config, output_dir: str | Path | None, bar: Bar, live: bool | None) -> "Live | None":
+    """The live view, where one is wanted and can be had."""
+    try:
+        from dmtkit.viewer.live import Live, wanted
+
+        return Live(Path(output_dir) if output_dir else default_folder(config), config, bar) if wanted(live) else None
+    except Exception as error:  # whatever a front end or its absence may do, training starts
+        warnings.warn(f"no live view ({type(error).__name__}: {error}); training goes on", stacklevel=3)
+        return None
 
 
 def newest_run() -> Run:

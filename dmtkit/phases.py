@@ -25,13 +25,18 @@ from dmtkit.trainer import Recipe, train
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: the phase under way, and training steps done of all that the run takes."""
+    """How far a run is: the phase under way, and training steps done of all that the run takes.
+
+    While a phase trains, `phase_step` of its `phase_steps` are done; both are 0 when it is complete.
+    """
 
     method: str
     phase: int
     step: int
     steps: int
     model: str = ""
+    phase_step: int = 0
+    phase_steps: int = 0
 
 
 @dataclass
@@ -53,10 +58,10 @@ class Session:
         """Computing time of all finished phases and their tests, whichever process computed them."""
         return sum(summary["seconds"] for summary in self.finished.values()) + sum(self.testing.values())
 
-    def tell(self, plan: Plan, step: int = 0) -> None:
-        """Report progress: all finished phases, and `step` steps of the one under way."""
+    def tell(self, plan: Plan, step: int = 0, of: int = 0) -> None:
+        """Report progress: all finished phases, and `step` steps `of` so many of the one under way."""
         done = step + sum(summary["steps"] for summary in self.finished.values())
-        self.progress(Progress(plan.method, plan.number, done, self.total_steps, plan.model))
+        self.progress(Progress(plan.method, plan.number, done, self.total_steps, plan.model, step, of))
 
     def phase(self, plan: Plan) -> Phase:
         """The folder of a phase, of one of its models where there are two."""
@@ -177,7 +182,7 @@ def train_model(session: Session, plan: Plan, place: Phase, work: Work, logs: Se
         evaluate=work.evaluate,
         visits=work.visits,
         state=state,
-        tick=lambda step: session.tell(plan, step),
+        tick=lambda step: session.tell(plan, step, work.recipe.steps),
     )
     states = {"model": model.state_dict()}
     if kept is not model:

@@ -142,9 +142,17 @@ def read_config(path: Path) -> Config:
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a metrics.jsonl; a line torn by a crash is passed over."""
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    if path.is_file():
+        yield from records_of(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def records_of(text: str) -> Iterator[dict[str, Any]]:
+    """The records in the lines of a log; what is none is passed over.
+
+    >>> list(records_of('{"method": "dmt", "phase": 1, "step": 5}\\n{"method": "dm'))
+    [{'method': 'dmt', 'phase': 1, 'step': 5}]
+    """
+    for line in text.splitlines():
         try:
             record = json.loads(line)
         except ValueError:

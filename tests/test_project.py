@@ -67,7 +67,7 @@ ARROWS = {
         "segmentation_plans",
     },
     "report": {"config", "metrics", "params", "published", "runs"},
-    "viewer": {"files", "methods", "plots", "runs"},
+    "viewer": {"config", "files", "methods", "metrics", "plots", "runs"},
     "plots": {
         "anatomy",
         "data",

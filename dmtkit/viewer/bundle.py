@@ -13,6 +13,8 @@ EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+|\[[^\]]+\])
 def bundle(entry: Path) -> str:
     """The module `entry` and whatever it imports from its folder, as one module with the default export {render}.
 
+    Where `entry` has an `initialize` too, that is a part of the export.
+
     Each becomes a function that is called once, so that their names cannot clash.
 
     >>> text = bundle(STATIC / "explorer" / "explorer.mjs")
@@ -32,7 +34,11 @@ def bundle(entry: Path) -> str:
         done[path.stem] = f"const ${path.stem} = (() => {{\n{body}\nreturn {{ {', '.join(names)} }};\n}})();\n"
 
     add(entry)
-    return "".join(done.values()) + f"export default {{ render: ${entry.stem}.render }};\n"
+    hooks = [
+        name for name in ("initialize", "render") if f"export function {name}(" in entry.read_text(encoding="utf-8")
+    ]
+    exported = ", ".join(f"{name}: ${entry.stem}.{name}" for name in hooks)
+    return "".join(done.values()) + f"export default {{ {exported} }};\n"
 
 
 def _as_constant(found: re.Match[str]) -> str:

@@ -1,0 +1,1 @@
+"""Where the documentation lies; `python -m docs.site` makes a site of it."""

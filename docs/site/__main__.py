@@ -1,6 +1,7 @@
 """`python -m docs.site`: run the teaching notebooks, render everything, check every link."""
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from docs.site.links import check
 from docs.site.notebooks import ExecutionError, execute
 
 ROOT = Path(__file__).resolve().parents[2]
+EXPLORER = "explorer.html"
 EXPERIMENTS = ("classification", "segmentation", "ablation", "report")
 FINISHED = {"outputs/digits/seed-1/classification.ipynb": "Digits, as they ran here",
             "outputs/scenes/split-0_seed-1/segmentation.ipynb": "Scenes, as they ran here"}  # fmt: skip
@@ -20,12 +22,22 @@ def teaching(root: Path) -> list[Path]:
     return [*sorted((root / "notebooks").glob("0*.ipynb")), *(root / "notebooks").glob("explore_weights.ipynb")]
 
 
+def explorer_page(folder: Path) -> None:
+    """The explorer of the teaching notebooks' run, interactive, as a page of its own; none without that run."""
+    from dmtkit import RunError, explore
+    from dmtkit.params import outputs_root
+
+    with contextlib.suppress(RunError):
+        explore(outputs_root() / "tour" / "split-0_seed-1").save(folder / EXPLORER)
+
+
 def entries(root: Path, executed: Path) -> list[Entry]:
     """The navigation, of what is there; a notebook that was executed stands in place of its source."""
     found = [Entry("README.md", "index.html", "Start", root / "README.md", "What dmtkit is")]
     for path in teaching(root):
         ran = executed / path.name
         found.append(_notebook(path, "Teaching", ran if ran.is_file() else path))
+    found.append(Entry(EXPLORER, EXPLORER, "Teaching", executed / EXPLORER, "The explorer, to try"))
     found += [_notebook(root / "notebooks" / f"{name}.ipynb", "Experiments") for name in EXPERIMENTS]
     for name, title in FINISHED.items():
         found.append(Entry(name, f"runs/{Path(name).stem}.html", "Experiments", root / name, title))
@@ -63,6 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
             started = time.monotonic()
             execute(path, executed / path.name, root)
             print(f"{path.name}: executed in {time.monotonic() - started:.0f} s", flush=True)
+        if not options.skip_execution:
+            explorer_page(executed)
     except (ValueError, ExecutionError) as error:
         print(error, file=sys.stderr)
         return 1

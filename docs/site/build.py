@@ -53,7 +53,12 @@ class Site:
         """Write every page; what went wrong, links excepted."""
         environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self._page = environment.get_template("page.html.j2")
-        bodies = {entry: self._body(entry) for entry in self.entries}
+        ready = [entry for entry in self.entries if entry.file.suffix == ".html"]  # pages of their own, copied
+        for entry in ready:
+            self._titles[entry.address] = entry.title
+            (self.output / entry.address).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(entry.file, self.output / entry.address)
+        bodies = {entry: self._body(entry) for entry in self.entries if entry not in ready}
         for entry, body in bodies.items():
             self._titles[entry.address] = entry.title or title_of(body) or entry.source
         for entry, body in bodies.items():

@@ -25,7 +25,7 @@ export function render({ model, el }) {
   if (index.task !== "segmentation") layers.find((layer) => layer.name === "case").on = true;
   const brush = wholeBrush();
   const summaries = new Map();
-  let [turn, since] = [0, null];
+  let [turn, since, told] = [0, null, ""];
 
   // ---- what is on the screen -------------------------------------------------------------------------------------
   const root = h("div", { className: "dmt-explorer" });
@@ -188,6 +188,7 @@ export function render({ model, el }) {
   function remember() {
     const chosen = { sample: state.sample, gamma1: state.gamma1, gamma2: state.gamma2, ...panels[0].choice };
     if (JSON.stringify(chosen) === JSON.stringify(model.get("chosen"))) return;
+    told = JSON.stringify(chosen);
     model.set("chosen", chosen);
     model.save_changes();
   }
@@ -217,6 +218,7 @@ export function render({ model, el }) {
   }
 
   const changed = () => {
+    if (JSON.stringify(model.get("chosen")) === told) return; // our own words come back
     recall();
     schedule();
   };

@@ -156,7 +156,7 @@ def mixed_cross_entropy(
     logits: Float[Tensor, "n k"],
     label: Integer[Tensor, " n"],
     partner: Integer[Tensor, " n"],
-    lam: float,
+    lam: float | Float[Tensor, ""],
     weight: Float[Tensor, " n"],
 ) -> Float[Tensor, ""]:
     """Σ w · (λ CE(label) + (1 − λ) CE(partner's label)) / n, for inputs, targets and weights mixed alike (§5.1).

@@ -6,17 +6,19 @@ the step. No measurement is read from the device within a step: sums stay tensor
 
 import copy
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from dmtkit.data.augment import draw_mix
+from dmtkit.data.augment import Mix, draw_mix
 from dmtkit.data.batches import Batch
-from dmtkit.dynamic import Rule, dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy, statistics, trust
+from dmtkit.dynamic import Gamma, Rule, dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy, statistics, trust
 from dmtkit.errors import TrainingError
 from dmtkit.interrupts import StopRequest
 from dmtkit.metrics import from_sums
@@ -50,6 +52,7 @@ class Recipe:
     ema_decay: float = 0.999
     score: str = ""
     precision: str = "fp32"
+    compile: bool = False
     log_points: int = 20
     checkpoint_seconds: float = 60.0
 
@@ -132,18 +135,20 @@ def train(
     visits: Mapping[int, Callable[[nn.Module], None]] | None = None,
     state: State | None = None,
     tick: Callable[[int], None] = lambda step: None,
+    note: Callable[[str], None] = warnings.warn,
 ) -> nn.Module:
     """Train `model` in place for one phase and return what `recipe.keeps`: the model itself, or its average or best.
 
     `visits` maps a number of finished steps to what is then done with the model. `state` is one that `save`
-    was given: training goes on from there and ends in the same bits. Raises
+    was given: training goes on from there and ends in the same bits. `note` is told where `recipe.compile` cannot be
+    followed. Raises
     TrainingError on a loss that is NaN or infinite; Ctrl-C saves and raises KeyboardInterrupt.
     """
-    optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay)
-    kept = model if recipe.keeps == "last" else copy.deepcopy(model)
-    loop = Loop(model, kept, optimizer, schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power))
+    loop = begin(model, recipe)
     if state:
         loop.load_state_dict(state)
+    if recipe.compile and loop.step < recipe.steps:
+        recipe = replace(recipe, compile=can_compile(model, batches(loop.step), recipe, note))
     log_every = max(1, recipe.steps // recipe.log_points)
     saved, checked = time.monotonic(), loop.step
 
@@ -151,17 +156,7 @@ def train(
         while loop.step < recipe.steps:
             if visits and loop.step in visits:
                 visits[loop.step](model)
-            model.train()
-            loss, stats = step_loss(model, batches(loop.step), recipe, loop.step)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            loop.schedule.step()
-            if recipe.keeps == "average":  # it starts as the first step's model
-                update_average(kept, model, recipe.ema_decay if loop.step else 0)
-            loop.meter.add(loss, stats)
-            loop.step += 1
-
+            advance(loop, batches(loop.step), recipe)
             last = loop.step == recipe.steps
             at_log_point = last or loop.step % log_every == 0
             stopping = stop.requested  # read once: it may be set at any moment
@@ -170,11 +165,11 @@ def train(
                 refuse_bad_loss(loop.meter, batches, checked)
                 checked = loop.step
             if at_log_point:
-                found = evaluate(kept if recipe.keeps == "average" else model) if evaluate else {}
+                found = evaluate(loop.kept if recipe.keeps == "average" else model) if evaluate else {}
                 log(log_record(loop, recipe) | found)
                 if recipe.keeps == "best" and found[recipe.score] > loop.best:
                     loop.best = found[recipe.score]
-                    kept.load_state_dict(model.state_dict())
+                    loop.kept.load_state_dict(model.state_dict())
             if due:
                 save(loop.state_dict())
                 saved = time.monotonic()
@@ -184,7 +179,28 @@ def train(
         if stop.requested:  # while the last step was logged
             save(loop.state_dict())
             raise KeyboardInterrupt("at the end of a phase; everything is saved")
-    return kept
+    return loop.kept
+
+
+def begin(model: nn.Module, recipe: Recipe) -> Loop:
+    """The state of a phase before its first step."""
+    optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay)
+    kept = model if recipe.keeps == "last" else copy.deepcopy(model)
+    return Loop(model, kept, optimizer, schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power))
+
+
+def advance(loop: Loop, batch: Batch, recipe: Recipe) -> None:
+    """One step: loss, gradients, optimiser, schedule, average; nothing is read from the device."""
+    loop.model.train()
+    loss, stats = step_loss(loop.model, batch, recipe, loop.step)
+    loop.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    loop.optimizer.step()
+    loop.schedule.step()
+    if recipe.keeps == "average":  # it starts as the first step's model
+        update_average(loop.kept, loop.model, recipe.ema_decay if loop.step else 0)
+    loop.meter.add(loss, stats)
+    loop.step += 1
 
 
 def log_record(loop: Loop, recipe: Recipe) -> dict[str, float]:
@@ -195,29 +211,59 @@ def log_record(loop: Loop, recipe: Recipe) -> dict[str, float]:
 
 
 def step_loss(model: nn.Module, batch: Batch, recipe: Recipe, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of one step and its statistics (method.md §3, §5.1), in the paper's order."""
-    device = batch.images.device
-    gamma1, gamma2 = recipe.gammas(step)
-    images = batch.images.contiguous(memory_format=torch.channels_last)
+    """The loss of one step and its statistics: what is drawn on the host, then the computation, compiled or not."""
+    device, gammas = batch.images.device, recipe.gammas(step)
+    mix = None
+    if recipe.mixup:
+        mix = draw_mix(len(batch.images), recipe.mixup, generator(recipe.seed, "mixup", step), device)
+    compute = loss_of
+    if recipe.compile:  # what changes from step to step and is no tensor would be compiled in, anew every time
+        number = partial(torch.full, (), device=device, dtype=torch.float32)
+        gammas, mix = (number(gammas[0]), number(gammas[1])), mix and Mix(number(mix.lam), mix.partner)
+        batch, compute = replace(batch, names=()), compiled()
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        if not recipe.mixup:
-            return dynamic_cross_entropy(
-                model(images), batch.label, batch.confidence, gamma1=gamma1, gamma2=gamma2,
-                rule=recipe.rule, trusted=batch.trusted, truth=batch.truth, threshold=recipe.online_threshold,
-            )  # fmt: skip
-        weight, label, stats = torch.ones_like(batch.confidence), batch.label, {}
-        if recipe.rule != "uniform":  # weights are computed on the un-mixed batch, by one more forward pass
-            with torch.no_grad():
-                logits = model(images)
-            found = dynamic_weights(
-                logits, batch.label, batch.confidence, gamma1=gamma1, gamma2=gamma2,
-                rule=recipe.rule, threshold=recipe.online_threshold,
-            )  # fmt: skip
-            weight, label, _ = trust(found, batch.label, batch.trusted)
-            stats = statistics(found, batch.trusted, batch.truth)
-        mix = draw_mix(len(images), recipe.mixup, generator(recipe.seed, "mixup", step), device)
-        logits = model(mix(images))
+        return compute(model, batch, gammas, recipe.rule, recipe.online_threshold, mix)
+
+
+def loss_of(
+    model: nn.Module, batch: Batch, gammas: tuple[Gamma, Gamma], rule: Rule, threshold: float, mix: Mix | None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss and statistics of a batch (method.md §3, §5.1), in the paper's order."""
+    images = batch.images.contiguous(memory_format=torch.channels_last)
+    if mix is None:
+        return dynamic_cross_entropy(
+            model(images), batch.label, batch.confidence, gamma1=gammas[0], gamma2=gammas[1],
+            rule=rule, trusted=batch.trusted, truth=batch.truth, threshold=threshold,
+        )  # fmt: skip
+    weight, label, stats = torch.ones_like(batch.confidence), batch.label, {}
+    if rule != "uniform":  # weights are computed on the un-mixed batch, by one more forward pass
+        with torch.no_grad():
+            logits = model(images)
+        found = dynamic_weights(
+            logits, batch.label, batch.confidence, gamma1=gammas[0], gamma2=gammas[1], rule=rule, threshold=threshold
+        )
+        weight, label, _ = trust(found, batch.label, batch.trusted)
+        stats = statistics(found, batch.trusted, batch.truth)
+    logits = model(mix(images))
     return mixed_cross_entropy(logits, label, mix.partner, mix.lam, mix(weight)), stats
+
+
+@cache
+def compiled() -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
+    """`loss_of`, compiled when it is first called, for all models of one architecture."""
+    return torch.compile(loss_of, dynamic=False)
+
+
+def can_compile(model: nn.Module, batch: Batch, recipe: Recipe, note: Callable[[str], None]) -> bool:
+    """Whether a step can be compiled here, tried on a copy of the model; `note` is told why it cannot."""
+    try:
+        loss, _ = step_loss(copy.deepcopy(model).train(), batch, recipe, 0)
+        loss.backward()
+        return True
+    except Exception as error:  # compilers fail in a hundred ways, and training can do without
+        reason = next(iter(str(error).strip().splitlines()), "")
+        note(f"compile: torch.compile failed here ({type(error).__name__}: {reason}); training goes on without")
+        return False
 
 
 def refuse_bad_loss(meter: Meter, batches: Callable[[int], Batch], start: int) -> None:

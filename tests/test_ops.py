@@ -3,13 +3,13 @@
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
-import PIL.ImageEnhance
 import PIL.ImageOps
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.reference.augment import OPERATIONS as PIL_OPERATIONS
 from dmtkit.data import ops
 from dmtkit.data.augment import Augment, draw_mix
 
@@ -34,32 +34,6 @@ def from_pil(image, channels):
     return torch.from_numpy(array.copy()).reshape(*array.shape[:2], channels).permute(2, 0, 1)
 
 
-def affine(image, data):
-    return image.transform(image.size, PIL.Image.Transform.AFFINE, data)
-
-
-def solarize_add(image, value):
-    added = np.clip(np.asarray(image).astype(int) + int(value), 0, 255).astype(np.uint8)
-    return PIL.ImageOps.solarize(PIL.Image.fromarray(added), 128)
-
-
-PIL_OPERATIONS = {
-    "autocontrast": lambda image, v: PIL.ImageOps.autocontrast(image),
-    "equalize": lambda image, v: PIL.ImageOps.equalize(image),
-    "invert": lambda image, v: PIL.ImageOps.invert(image),
-    "rotate": lambda image, v: image.rotate(v),
-    "posterize": lambda image, v: PIL.ImageOps.posterize(image, max(1, int(v))),
-    "solarize": lambda image, v: PIL.ImageOps.solarize(image, v),
-    "solarize_add": solarize_add,
-    "color": lambda image, v: PIL.ImageEnhance.Color(image).enhance(v),
-    "contrast": lambda image, v: PIL.ImageEnhance.Contrast(image).enhance(v),
-    "brightness": lambda image, v: PIL.ImageEnhance.Brightness(image).enhance(v),
-    "sharpness": lambda image, v: PIL.ImageEnhance.Sharpness(image).enhance(v),
-    "shear_x": lambda image, v: affine(image, (1, v, 0, 0, 1, 0)),
-    "shear_y": lambda image, v: affine(image, (1, 0, 0, v, 1, 0)),
-    "translate_x": lambda image, v: affine(image, (1, 0, v * image.size[0], 0, 1, 0)),
-    "translate_y": lambda image, v: affine(image, (1, 0, 0, 0, 1, v * image.size[1])),
-}
 BLENDS = {"color", "contrast", "brightness", "sharpness"}  # float arithmetic: one level may differ
 
 

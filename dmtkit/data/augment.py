@@ -99,7 +99,7 @@ def _box(share: Float[Tensor, " n"], centre: Float[Tensor, "n 2"], width: int, h
 class Mix:
     """One mixup draw: sample i becomes λ · i + (1 − λ) · partner[i]."""
 
-    lam: float
+    lam: float | Float[Tensor, ""]
     partner: Int64[Tensor, " n"]
 
     def __call__(self, values: Float[Tensor, "n *s"]) -> Float[Tensor, "n *s"]:

@@ -1,0 +1,177 @@
+"""A DMT training step, data and augmentation included, beside the plain way's: WRN-28-2, DeepLab-v2, tiny scenes.
+
+Usage: python -m benchmarks.steps [CASE …] [--repeats 5] [--compile] [--name steps]
+
+All sides run in one process, a step of each in turn, so that whatever slows the machine slows all of them.
+"""
+
+import argparse
+import copy
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.common import write_result
+from benchmarks.reference import train as plain
+from dmtkit.data.augment import Augment, draw_mix
+from dmtkit.data.batches import Batches
+from dmtkit.data.crops import Ahead, Crops
+from dmtkit.data.images import CIFAR_STATISTICS, Data, Images
+from dmtkit.data.pictures import Arrays, Part
+from dmtkit.models import build
+from dmtkit.models.deeplab import IMAGENET
+from dmtkit.trainer import Recipe, advance, begin
+
+GAMMA = 4.0
+CPU = torch.device("cpu")
+Step = Callable[[], object]
+
+
+def recipe(precision: str, compiled: bool, mixup: float, average: bool) -> Recipe:
+    return Recipe(
+        steps=10_000, seed=1, rule="dynamic", gamma1=GAMMA, gamma2=GAMMA, gamma_ramp=False, mixup=mixup, lr=0.01,
+        keeps="average" if average else "last", ema_decay=0.999, precision=precision, compile=compiled,
+    )  # fmt: skip
+
+
+def library(model: nn.Module, batches: Callable[[int], Any], how: Recipe) -> Step:
+    """Steps as dmtkit.trainer makes them."""
+    loop = begin(copy.deepcopy(model).to(memory_format=torch.channels_last), how)  # type: ignore[call-overload]
+
+    def step() -> None:
+        advance(loop, batches(loop.step), how)
+
+    return step
+
+
+def reference(model: nn.Module, batches: Iterator[Any], trusted: Tensor, mixup: bool) -> Step:
+    """Steps as benchmarks.reference makes them."""
+    model = copy.deepcopy(model)
+    average = copy.deepcopy(model)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
+    generator = torch.Generator().manual_seed(0)
+
+    def step() -> None:
+        batch = next(batches)
+        if mixup:
+            mix = draw_mix(len(trusted), 0.75, generator)
+            plain.classification_step(model, average, optimizer, batch, trusted, GAMMA, (mix.lam, mix.partner))
+        else:
+            plain.segmentation_step(model, optimizer, batch, trusted, GAMMA)
+
+    return step
+
+
+def classification(name: str, labeled: int, pseudo: int, size: int, workers: int) -> tuple[nn.Module, Any, Any]:
+    """A model, the reference's step and the library's batches, over made-up images."""
+    rng = np.random.default_rng(0)
+    count = 4096
+    pixels = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    truth, confidence = rng.integers(0, 10, count), rng.random(count).astype(np.float32)
+    mean, std = CIFAR_STATISTICS
+    tensors = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+    names = tuple(map(str, range(count)))
+    images = Images(tensors, torch.from_numpy(truth), names)
+    data = Data(images, images, images, images, names[:10], mean, std)
+    batches = Batches(
+        data, images, images, images.labels, torch.from_numpy(confidence), batch_labeled=labeled, batch_pseudo=pseudo,
+        augment=Augment(), seed=1,
+    )  # fmt: skip
+    model = build(name, 3, 10)
+    trusted = torch.arange(labeled + pseudo) < labeled
+    photographs = plain.Photographs(pixels, truth, confidence, mean, std)
+    coming = plain.batches(photographs, photographs, (labeled, pseudo), workers)
+    return model, reference(model, coming, trusted, mixup=True), batches
+
+
+def segmentation(
+    name: str, classes: int, size: int, crop: int, rates: tuple[int, ...], sizes: tuple[int, int], workers: int
+) -> tuple[nn.Module, Any, Any]:
+    """The same over made-up scenes and stored labels."""
+    rng = np.random.default_rng(0)
+    count, (labeled, pseudo) = 64, sizes
+    images = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    label = rng.integers(0, classes, (count, size, size), dtype=np.uint8)
+    level = rng.integers(0, 65536, (count, size, size), dtype=np.uint16)
+    label[level < 20_000] = 255
+    part = Part(Arrays(images, label, tuple(map(str, range(count)))), tuple(range(count)))
+
+    class Kept:
+        def kept(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+            return label[position], level[position]
+
+    scale, fill = (0.5, 1.5), (124, 116, 104)
+    crops = Crops(
+        part, part, Kept(), False, batch_labeled=labeled, batch_pseudo=pseudo, crop=(crop, crop), scale=scale, flip=True,
+        fill=fill, seed=1,
+    )  # fmt: skip
+    model = build(name, 3, classes, rates)
+    bare = copy.deepcopy(model)
+    bare.input = nn.Identity()  # the data set normalises, and the memory format stays as it is
+    pairs = [(label[i], (level[i] / 65535).astype(np.float32)) for i in range(count)]
+    streets = plain.Streets(list(images), pairs, (crop, crop), scale, fill, True, *IMAGENET)
+    coming = plain.batches(streets, streets, sizes, workers)
+    trusted = torch.arange(labeled + pseudo) < labeled
+    return model, reference(bare, coming, trusted, mixup=False), Ahead(crops, 10_000, workers, CPU)
+
+
+CASES: dict[str, tuple[Callable[[int], tuple[nn.Module, Any, Any]], int, bool]] = {  # made, batch, mixup
+    "wrn-28-2, 16+496 of 32×32": (lambda w: classification("wrn-28-2", 16, 496, 32, w), 512, True),
+    "deeplab-resnet101, 1+7 of 321×321": (lambda w: segmentation("deeplab-resnet101", 21, 400, 321, (6, 12), (1, 7), w), 8, False),
+    "deeplab-tiny, 4+12 of 48×48": (lambda w: segmentation("deeplab-tiny", 11, 48, 48, (1, 2), (4, 12), w), 16, False),
+}  # fmt: skip
+
+
+def measure(case: str, repeats: int, compiled: bool, workers: int) -> dict[str, Any]:
+    """Median seconds of a step of every side, in turn, and how many times the reference's images a second each makes."""
+    torch.manual_seed(0)
+    make, batch, mixup = CASES[case]
+    model, other, batches = make(workers)
+    sides: dict[str, Step] = {"reference": other}
+    for precision, comp in itertools.product(("fp32", "bf16"), (False, True) if compiled else (False,)):
+        how = recipe(precision, comp, 0.75 if mixup else 0.0, mixup)
+        sides[precision + (", compiled" if comp else "")] = library(model, copy.copy(batches), how)
+    warm, times = 2, dict[str, list[float]]()
+    for turn in range(repeats + warm):
+        for name, step in sides.items():
+            started = time.perf_counter()
+            step()
+            if turn >= warm:
+                times.setdefault(name, []).append(time.perf_counter() - started)
+        print(case, turn, {name: round(values[-1], 3) for name, values in times.items()}, flush=True)
+    seconds = {name: statistics.median(values) for name, values in times.items()}
+    return {
+        "seconds": {name: round(value, 4) for name, value in seconds.items()},
+        "images_per_second": {name: round(batch / value, 1) for name, value in seconds.items()},
+        "times_reference": {name: round(seconds["reference"] / value, 2) for name, value in seconds.items()},
+    }
+
+
+def main(arguments: argparse.Namespace) -> dict[str, Any]:
+    chosen = [case for case in CASES if not arguments.cases or any(case.startswith(word) for word in arguments.cases)]
+    found = {case: measure(case, arguments.repeats, arguments.compile, arguments.workers) for case in chosen}
+    results = {"threads": torch.get_num_threads(), "data_workers": arguments.workers, "steps": found}
+    print(results)
+    if arguments.name:
+        write_result(arguments.name, results)
+    return results
+
+
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", help="how the cases' names begin; all by default")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--workers", type=int, default=2, help="processes of every side's DataLoader")
+    parser.add_argument("--compile", action="store_true", help="also with torch.compile")
+    parser.add_argument("--name", default="steps", help="name of the result; empty for none")
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    main(parse())

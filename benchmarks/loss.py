@@ -1,4 +1,4 @@
-"""The dynamic loss at 8×21×321×321, forward and backward, beside F.cross_entropy: eager, and compiled.
+"""The dynamic loss at 8×21×321×321, forward and backward, beside F.cross_entropy and the plain way's loss: eager, and compiled.
 
 Usage: python -m benchmarks.loss
 """
@@ -12,25 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.common import write_result
+from benchmarks.reference.loss import dynamic_loss
 from dmtkit.dynamic import dynamic_cross_entropy
 
 SHAPE = (8, 21, 321, 321)
 REPEATS = 9
-
-
-def masked(logits: Tensor, label: Tensor, confidence: Tensor) -> Tensor:
-    """The plain way: three masks, indexing by them, statistics read at once."""
-    p, valid = logits.detach().softmax(1), label != 255
-    student, prediction = p.max(1)
-    of_label = p.gather(1, label.masked_fill(~valid, 0).unsqueeze(1)).squeeze(1)
-    weight = torch.zeros_like(of_label)
-    agree = valid & (prediction == label)
-    negative = valid & (prediction != label) & (student <= confidence)
-    weight[agree] = of_label[agree] ** 5
-    weight[negative] = of_label[negative] ** 5
-    float(agree.float().mean())
-    float(weight[valid].mean())
-    return (F.cross_entropy(logits, label, ignore_index=255, reduction="none") * weight).sum() / valid.sum()
 
 
 def timed(functions: dict[str, Callable[[Tensor], Tensor]], logits: Tensor) -> dict[str, float]:
@@ -61,7 +47,7 @@ def main() -> None:
     functions: dict[str, Callable[[Tensor], Tensor]] = {
         "cross_entropy": lambda values: F.cross_entropy(values, label, ignore_index=255),
         "cross_entropy_compiled": torch.compile(lambda values: F.cross_entropy(values, label, ignore_index=255)),
-        "masked": lambda values: masked(values, label, confidence),
+        "reference": lambda values: dynamic_loss(values, label, confidence, 5.0, 5.0, trusted)[0],
         "dynamic": dynamic,
         "dynamic_compiled": torch.compile(dynamic),
     }
@@ -71,6 +57,7 @@ def main() -> None:
         "shape": SHAPE,
         "threads": torch.get_num_threads(),
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
+        "reference_times": {name: round(seconds["reference"] / value, 3) for name, value in seconds.items()},
         "times_cross_entropy": {name: round(value / base, 3) for name, value in seconds.items()},
     }
     print(results)

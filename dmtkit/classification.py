@@ -172,6 +172,7 @@ def phase_recipe(session: Session, plan: Plan) -> Recipe:
         rule=plan.rule,
         keeps="average",
         precision=session.precision,
+        compile=config.compile,
         log_points=config.log_points,
         checkpoint_seconds=config.checkpoint_seconds,
         **{name: getattr(config, name) for name in shared},

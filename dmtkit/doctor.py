@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import torch
 
-from dmtkit.environment import machine, pick_device, pick_precision, versions
+from dmtkit.environment import computes_bf16, machine, pick_device, pick_precision, versions
 from dmtkit.params import outputs_root, project_root
 
 ENOUGH_GIB = 2
@@ -18,7 +17,7 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
     """What was found, as (subject, finding) lines, and what is wrong, each with its remedy."""
     found = list(versions().items())
     problems = [f"{name} is not installed; run `make setup`" for name, text in found if text == "not installed"]
-    found += [("machine", machine()), *_devices(), ("bf16 in hardware", _bf16())]
+    found += [("machine", machine()), *_devices(), ("bf16 in hardware", "yes" if computes_bf16(pick_device()) else "no")]
     found.append(("precision: auto", pick_precision("auto", pick_device())))
     outputs = outputs_root()
     found.append(("outputs", str(outputs)))
@@ -38,13 +37,6 @@ def _devices() -> list[tuple[str, str]]:
         properties = torch.cuda.get_device_properties(index)
         lines.append((f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"))
     return lines
-
-
-def _bf16() -> str:
-    if torch.cuda.is_available():
-        return "yes" if torch.cuda.is_bf16_supported() else "no"
-    flags = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
-    return "yes" if "avx512_bf16" in flags or "amx_bf16" in flags else "no"
 
 
 def _writable(folder: Path) -> list[str]:

@@ -35,14 +35,22 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """fp32 or bf16; `auto` takes bf16 on CUDA devices that compute in it and fp32 elsewhere.
+    """fp32 or bf16; `auto` takes bf16 where the hardware computes in it, and fp32 elsewhere.
 
-    >>> pick_precision("auto", torch.device("cpu"))
+    >>> pick_precision("fp32", torch.device("cpu"))
     'fp32'
     """
     if name != "auto":
         return name
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if computes_bf16(device) else "fp32"
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for bf16: CUDA from compute capability 8 on, x86 with AVX-512-BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def versions() -> dict[str, str]:

@@ -183,6 +183,7 @@ def train_model(session: Session, plan: Plan, place: Phase, work: Work, logs: Se
         visits=work.visits,
         state=state,
         tick=lambda step: session.tell(plan, step, work.recipe.steps),
+        note=place.note,
     )
     states = {"model": model.state_dict()}
     if kept is not model:

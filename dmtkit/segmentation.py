@@ -180,6 +180,7 @@ def phase_recipe(session: Session, plan: Plan) -> Recipe:
         keeps=config.snapshot,
         score="val_miou",
         precision=session.precision,
+        compile=config.compile,
         **{name: getattr(config, name) for name in shared},
     )
 

@@ -251,6 +251,7 @@ def loss_of(
 @cache
 def compiled() -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
     """`loss_of`, compiled when it is first called, for all models of one architecture."""
+    torch._dynamo.config.recompile_limit = 64  # rules × batches with and without truth are more than the default 8
     return torch.compile(loss_of, dynamic=False)
 
 

@@ -78,8 +78,10 @@ class DeepLab(nn.Module):
         self.head = Head(channels, classes, rates)
 
     def coarse(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k i j"]:
-        """Logits before they are enlarged to the image's size."""
-        return self.head(self.backbone(self.input(pixels)))
+        """Logits before they are enlarged to the image's size, in float32 whatever the backbone computes in."""
+        features = self.backbone(self.input(pixels))
+        with torch.autocast(pixels.device.type, enabled=False):
+            return self.head(features.float())
 
     def forward(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k h w"]:
         """Logits of every pixel."""

@@ -1,5 +1,6 @@
 """Wide residual networks, WRN-d-w (Zagoruyko & Komodakis, 2016, arXiv 1605.07146)."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,15 +20,14 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
         """Shapes: c inputs to d outputs, the sides divided by the stride."""
-        active = F.relu(self.norm1(x))
-        residual = self.conv2(F.relu(self.norm2(self.conv1(active))))
+        active = F.relu(self.norm1(x), inplace=True)
+        residual = self.conv2(F.relu(self.norm2(self.conv1(active)), inplace=True))
         return residual + (x if self.project is None else self.project(active))
 
 
 class WideResNet(nn.Module):
     """Three groups of (depth − 4) / 6 blocks, 16, 32 and 64 times `width` channels wide.
 
-    >>> import torch
     >>> WideResNet(10, 1, channels=1, classes=10)(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 10])
     """
@@ -50,6 +50,7 @@ class WideResNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Images to logits."""
-        features = F.relu(self.norm(self.blocks(self.stem(x))))
-        return self.head(features.mean((2, 3)))
+        """Images to logits, which are computed in float32 whatever the rest is: confidences need more than 8 bits."""
+        features = F.relu(self.norm(self.blocks(self.stem(x))), inplace=True)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.head(features.mean((2, 3), dtype=torch.float32))

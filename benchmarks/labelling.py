@@ -1,16 +1,16 @@
 """What labelling costs beside plain inference, and beside the plain way's two passes, in time, bytes and peak memory.
 
-Usage: python -m benchmarks.labelling
+Usage: python -m benchmarks.labelling [CASE …] [--device auto] [--repeats 5] [--name labelling]
 """
 
+import argparse
 import copy
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,92 +18,89 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from benchmarks.common import write_result
+from benchmarks.rates import in_turn
 from benchmarks.reference.labels import Whole, rank
 from benchmarks.reference.labels import label as save_labels
 from dmtkit.class_balance import class_thresholds
 from dmtkit.data.digit_scenes import DigitScenes
 from dmtkit.data.pictures import Part
+from dmtkit.environment import pick_device
 from dmtkit.label_store import Kept, open_labels
 from dmtkit.labelling import Images, Observe, Reader, explain_batch, label_images
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
 from dmtkit.pixels import CaseSums
 
-CASES = {  # model, classes, images, size, head rates
-    "deeplab-tiny, 400 scenes of 48×48, 11 classes": ("deeplab-tiny", 11, 400, 48, (1, 2)),
-    "deeplab-resnet18, 24 scenes of 240×240, 11 classes": ("deeplab-resnet18", 11, 24, 240, (6, 12)),
-    "deeplab-resnet101, 6 scenes of 321×321, 21 classes": ("deeplab-resnet101", 21, 6, 321, (6, 12)),
+CASES = {  # model, classes, images, size, head rates, images at a time
+    "deeplab-tiny, 400 scenes of 48×48, 11 classes": ("deeplab-tiny", 11, 400, 48, (1, 2), 16),
+    "deeplab-resnet18, 24 scenes of 240×240, 11 classes": ("deeplab-resnet18", 11, 24, 240, (6, 12), 2),
+    "deeplab-resnet101, 6 scenes of 321×321, 21 classes": ("deeplab-resnet101", 21, 6, 321, (6, 12), 2),
 }
-REPEATS = 5
+RATIO = 0.5
 COUNTS = (100, 500, 2000)
 
 
 @torch.inference_mode()
-def plain(model: nn.Module, part: Part, batch: int) -> None:
+def plain(model: nn.Module, part: Part, batch: int, device: torch.device) -> None:
     """Read, predict, and take the class of every pixel."""
     model.eval()
     for start in range(0, len(part), batch):
         images = np.stack([part.image(i) for i in range(start, min(len(part), start + batch))])
-        model(torch.from_numpy(images).permute(0, 3, 1, 2).float()).argmax(1).to(torch.uint8).numpy()
+        pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
+        model(pixels).argmax(1).to(torch.uint8).cpu().numpy()
 
 
-def ratio(network: str, classes: int, count: int, size: int, rates: tuple[int, ...]) -> dict[str, float]:
-    """Medians of interleaved repeats."""
+def measure(
+    network: str, classes: int, count: int, size: int, rates: tuple[int, ...], batch: int, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Medians of repeats in turn, and bytes a pixel."""
     torch.manual_seed(0)
-    model = build(network, 3, classes, rates).to(memory_format=torch.channels_last)
+    device, count = pick_device(arguments.device), arguments.images or count
+    model = build(network, 3, classes, rates).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     arrays = DigitScenes(count, size).in_memory()
-    part, sizes, batch = Part(arrays, tuple(range(count))), np.full((count, 2), size), 16 if size < 100 else 2
+    part, sizes = Part(arrays, tuple(range(count))), np.full((count, 2), size)
     bare = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
     bare.input = nn.Identity()  # its data set normalises, and it computes in NCHW
-    loader = DataLoader(Whole(list(arrays.images), *IMAGENET), batch, num_workers=2)
+    loader = DataLoader(Whole(list(arrays.images), *IMAGENET), batch, num_workers=arguments.workers)
     with tempfile.TemporaryDirectory() as place:
         folder, pairs = Path(place, "labels"), Path(place, "pairs")
+        pairs.mkdir()
 
         def label(name: str, observe: Observe | None = None, precision: str = "fp32") -> None:
-            autocast = partial(torch.autocast, "cpu", torch.bfloat16, precision == "bf16")
-            reader = Reader(torch.device("cpu"), (0, 0, 0), batch, autocast=autocast)
+            autocast = partial(torch.autocast, device.type, torch.bfloat16, precision == "bf16")
+            reader = Reader(device, (0, 0, 0), batch, autocast=autocast)
             label_images(model, part, sizes, reader, Path(place, name), "m", classes, observe=observe)
 
         def thresholds(precision: str) -> None:
             label("again", precision=precision)
             found = open_labels(Path(place, "again"), "m", part.names)
-            class_thresholds(torch.from_numpy(found.histogram), 0.5)
-
-        def reference() -> None:
-            pairs.mkdir(exist_ok=True)
-            save_labels(bare, loader, rank(bare, loader, classes, 0.5), pairs)
+            class_thresholds(torch.from_numpy(found.histogram), RATIO)
 
         label("labels")
         store = open_labels(folder, "m", part.names)
-        kept, sums = Kept(store, class_thresholds(torch.from_numpy(store.histogram), 0.5)), CaseSums.empty(classes)
+        kept, sums = Kept(store, class_thresholds(torch.from_numpy(store.histogram), RATIO)), CaseSums.empty(classes)
 
         def weigh(images: Images, logits: Tensor) -> None:  # what a phase also does while it labels for the next one
             explained = explain_batch(images, logits, part, kept, (3, 3), "dynamic", truth=True)
             sums.add(explained.found, explained.given, explained.truth)
 
-        functions = {
-            "plain": lambda: plain(model, part, batch),
+        sides = {
+            "plain": lambda: plain(model, part, batch, device),
             "labelling": lambda: label("again"),
             "with_weights": lambda: label("weighed", weigh),
-            "thresholds_and_labels": lambda: thresholds("fp32"),
-            "thresholds_and_labels_bf16": lambda: thresholds("bf16"),
-            "reference": reference,
+            "fp32": lambda: thresholds("fp32"),
+            "bf16": lambda: thresholds("bf16"),
+            "reference": lambda: save_labels(bare, loader, rank(bare, loader, classes, RATIO), pairs),
         }
-        times: dict[str, list[float]] = {name: [] for name in functions}
-        for _ in range(REPEATS + 1):
-            for name, function in functions.items():
-                started = time.perf_counter()
-                function()
-                times[name].append(time.perf_counter() - started)
-        stored = sum((folder / part).stat().st_size for part in ("label.u8", "level.u16"))
+        seconds = in_turn(sides, device, arguments.repeats)
+        stored = sum((folder / name).stat().st_size for name in ("label.u8", "level.u16"))
         stored_by_reference = sum(path.stat().st_size for path in pairs.iterdir())
-    median = {key: statistics.median(values[1:]) for key, values in times.items()}
     return {
-        **{f"{key}_seconds": round(value, 3) for key, value in median.items()},
-        "ratio": round(median["labelling"] / median["plain"], 3),
-        "ratio_with_weights": round(median["with_weights"] / median["plain"], 3),
-        "times_reference": round(median["reference"] / median["thresholds_and_labels"], 3),
-        "times_reference_bf16": round(median["reference"] / median["thresholds_and_labels_bf16"], 3),
+        "seconds": {name: round(value, 4) for name, value in seconds.items()},
+        "images_per_second": {name: round(count / value, 1) for name, value in seconds.items()},
+        "ratio": round(seconds["labelling"] / seconds["plain"], 3),
+        "ratio_with_weights": round(seconds["with_weights"] / seconds["plain"], 3),
+        "times_reference": {name: round(seconds["reference"] / seconds[name], 3) for name in ("fp32", "bf16")},
         "bytes_a_pixel": stored / (count * size * size),
         "bytes_a_pixel_reference": round(stored_by_reference / (count * size * size), 2),
     }
@@ -111,7 +108,7 @@ def ratio(network: str, classes: int, count: int, size: int, rates: tuple[int, .
 
 def peak(count: int) -> float:
     """Peak memory in MiB of a process of its own that labels `count` scenes, composed as they are read."""
-    command = [sys.executable, "-m", "benchmarks.labelling", str(count)]
+    command = [sys.executable, "-m", "benchmarks.labelling", "--peak", str(count)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -124,12 +121,30 @@ def label_and_report(count: int) -> None:
     print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 
 
-def main() -> None:
-    results = {"time": {name: ratio(*case) for name, case in CASES.items()}}
-    results["peak_memory_mib"] = {str(count): round(peak(count), 1) for count in COUNTS}  # type: ignore[assignment]
+def main(arguments: argparse.Namespace) -> dict[str, Any]:
+    chosen = {case: CASES[case] for case in CASES if any(case.startswith(word) for word in arguments.cases or [""])}
+    results: dict[str, Any] = {"device": pick_device(arguments.device).type, "data_workers": arguments.workers}
+    results["time"] = {name: measure(*case, arguments) for name, case in chosen.items()}
+    if not arguments.cases:
+        results["peak_memory_mib"] = {str(count): round(peak(count), 1) for count in COUNTS}
     print(results)
-    write_result("labelling", results)
+    if arguments.name:
+        write_result(arguments.name, results)
+    return results
+
+
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", help="how the cases' names begin; all by default")
+    parser.add_argument("--images", type=int, help="how many images, whatever the case says")
+    parser.add_argument("--workers", type=int, default=2, help="processes of the reference's DataLoader")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--name", default="labelling", help="name of the result; empty for none")
+    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
-    label_and_report(int(sys.argv[1])) if len(sys.argv) > 1 else main()
+    given = parse()
+    label_and_report(given.peak) if given.peak else main(given)

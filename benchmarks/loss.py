@@ -1,68 +1,77 @@
-"""The dynamic loss at 8×21×321×321, forward and backward, beside F.cross_entropy and the plain way's loss: eager, and compiled.
+"""The dynamic loss, forward and backward, beside F.cross_entropy and the plain way's loss: eager, and compiled.
 
-Usage: python -m benchmarks.loss
+Usage: python -m benchmarks.loss [--shape 8 21 321 321] [--device auto] [--name loss]
 """
 
-import statistics
-import time
+import argparse
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.common import write_result
+from benchmarks.rates import in_turn
 from benchmarks.reference.loss import dynamic_loss
 from dmtkit.dynamic import dynamic_cross_entropy
-
-SHAPE = (8, 21, 321, 321)
-REPEATS = 9
+from dmtkit.environment import pick_device
 
 
-def timed(functions: dict[str, Callable[[Tensor], Tensor]], logits: Tensor) -> dict[str, float]:
-    """Median seconds of forward and backward, interleaved."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(REPEATS + 2):
-        for name, function in functions.items():
-            logits.grad = None
-            started = time.perf_counter()
-            function(logits).backward()
-            times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values[2:]) for name, values in times.items()}
-
-
-def main() -> None:
+def main(arguments: argparse.Namespace) -> dict[str, Any]:
     torch.manual_seed(0)
-    torch.set_num_threads(2)
-    n, k, h, w = SHAPE
-    logits = torch.randn(SHAPE, requires_grad=True)
-    label = torch.randint(0, k, (n, h, w))
-    label[torch.rand(n, h, w) < 0.3] = 255
-    small, confidence = label.to(torch.uint8), torch.rand(n, h, w)
-    trusted = torch.arange(n) < 1
+    device = pick_device(arguments.device)
+    n, k, h, w = arguments.shape
+    logits = torch.randn(arguments.shape, device=device, requires_grad=True)
+    label = torch.randint(0, k, (n, h, w), device=device)
+    label[torch.rand(n, h, w, device=device) < 0.3] = 255
+    small, confidence = label.to(torch.uint8), torch.rand(n, h, w, device=device)
+    trusted = torch.arange(n, device=device) < 1
 
     def dynamic(values: Tensor) -> Tensor:
         return dynamic_cross_entropy(values, small, confidence, gamma1=5.0, gamma2=5.0, trusted=trusted)[0]
 
-    functions: dict[str, Callable[[Tensor], Tensor]] = {
-        "cross_entropy": lambda values: F.cross_entropy(values, label, ignore_index=255),
-        "cross_entropy_compiled": torch.compile(lambda values: F.cross_entropy(values, label, ignore_index=255)),
+    def cross_entropy(values: Tensor) -> Tensor:
+        return F.cross_entropy(values, label, ignore_index=255)
+
+    losses: dict[str, Callable[[Tensor], Tensor]] = {
+        "cross_entropy": cross_entropy,
+        "cross_entropy_compiled": torch.compile(cross_entropy),
         "reference": lambda values: dynamic_loss(values, label, confidence, 5.0, 5.0, trusted)[0],
         "dynamic": dynamic,
         "dynamic_compiled": torch.compile(dynamic),
     }
-    seconds = timed(functions, logits)
-    base = seconds["cross_entropy"]
+
+    def forward_and_backward(loss: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+        def work() -> None:
+            logits.grad = None
+            loss(logits).backward()
+
+        return work
+
+    seconds = in_turn({name: forward_and_backward(loss) for name, loss in losses.items()}, device, arguments.repeats)
     results = {
-        "shape": SHAPE,
+        "shape": arguments.shape,
+        "device": device.type,
         "threads": torch.get_num_threads(),
-        "seconds": {name: round(value, 4) for name, value in seconds.items()},
-        "reference_times": {name: round(seconds["reference"] / value, 3) for name, value in seconds.items()},
-        "times_cross_entropy": {name: round(value / base, 3) for name, value in seconds.items()},
+        "seconds": {name: round(value, 5) for name, value in seconds.items()},
+        "times_cross_entropy": {name: round(value / seconds["cross_entropy"], 3) for name, value in seconds.items()},
+        "faster_than_reference": {name: round(seconds["reference"] / value, 3) for name, value in seconds.items()},
     }
     print(results)
-    write_result("loss", results)
+    if arguments.name:
+        write_result(arguments.name, results)
+    return results
+
+
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", type=int, nargs=4, default=[8, 21, 321, 321])
+    parser.add_argument("--repeats", type=int, default=11)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--name", default="loss", help="name of the result; empty for none")
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
-    main()
+    main(parse())

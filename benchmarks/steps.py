@@ -1,6 +1,6 @@
 """A DMT training step, data and augmentation included, beside the plain way's: WRN-28-2, DeepLab-v2, tiny scenes.
 
-Usage: python -m benchmarks.steps [CASE …] [--repeats 5] [--compile] [--name steps]
+Usage: python -m benchmarks.steps [CASE …] [--repeats 7] [--compile] [--device auto] [--name steps]
 
 All sides run in one process, a step of each in turn, so that whatever slows the machine slows all of them.
 """
@@ -8,8 +8,6 @@ All sides run in one process, a step of each in turn, so that whatever slows the
 import argparse
 import copy
 import itertools
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,18 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import write_result
+from benchmarks.rates import best_rates, flops_of, in_turn
 from benchmarks.reference import train as plain
 from dmtkit.data.augment import Augment, draw_mix
 from dmtkit.data.batches import Batches
 from dmtkit.data.crops import Ahead, Crops
 from dmtkit.data.images import CIFAR_STATISTICS, Data, Images
 from dmtkit.data.pictures import Arrays, Part
+from dmtkit.environment import pick_device
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
-from dmtkit.trainer import Recipe, advance, begin
+from dmtkit.trainer import Recipe, advance, begin, can_compile
 
 GAMMA = 4.0
-CPU = torch.device("cpu")
 Step = Callable[[], object]
 
 
@@ -43,6 +42,8 @@ def recipe(precision: str, compiled: bool, mixup: float, average: bool) -> Recip
 def library(model: nn.Module, batches: Callable[[int], Any], how: Recipe) -> Step:
     """Steps as dmtkit.trainer makes them."""
     loop = begin(copy.deepcopy(model).to(memory_format=torch.channels_last), how)  # type: ignore[call-overload]
+    if how.compile and not can_compile(loop.model, batches(0), how, print):
+        raise SystemExit("torch.compile does not work here; leave --compile away")
 
     def step() -> None:
         advance(loop, batches(loop.step), how)
@@ -68,7 +69,9 @@ def reference(model: nn.Module, batches: Iterator[Any], trusted: Tensor, mixup: 
     return step
 
 
-def classification(name: str, labeled: int, pseudo: int, size: int, workers: int) -> tuple[nn.Module, Any, Any]:
+def classification(
+    name: str, labeled: int, pseudo: int, size: int, workers: int, device: torch.device
+) -> tuple[nn.Module, Any, Any]:
     """A model, the reference's step and the library's batches, over made-up images."""
     rng = np.random.default_rng(0)
     count = 4096
@@ -77,22 +80,23 @@ def classification(name: str, labeled: int, pseudo: int, size: int, workers: int
     mean, std = CIFAR_STATISTICS
     tensors = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
     names = tuple(map(str, range(count)))
-    images = Images(tensors, torch.from_numpy(truth), names)
+    images = Images(tensors, torch.from_numpy(truth), names).to(device)
     data = Data(images, images, images, images, names[:10], mean, std)
     batches = Batches(
-        data, images, images, images.labels, torch.from_numpy(confidence), batch_labeled=labeled, batch_pseudo=pseudo,
+        data, images, images, images.labels, torch.from_numpy(confidence).to(device), batch_labeled=labeled, batch_pseudo=pseudo,
         augment=Augment(), seed=1,
     )  # fmt: skip
-    model = build(name, 3, 10)
-    trusted = torch.arange(labeled + pseudo) < labeled
+    model = build(name, 3, 10).to(device)
+    trusted = torch.arange(labeled + pseudo, device=device) < labeled
     photographs = plain.Photographs(pixels, truth, confidence, mean, std)
     coming = plain.batches(photographs, photographs, (labeled, pseudo), workers)
     return model, reference(model, coming, trusted, mixup=True), batches
 
 
 def segmentation(
-    name: str, classes: int, size: int, crop: int, rates: tuple[int, ...], sizes: tuple[int, int], workers: int
-) -> tuple[nn.Module, Any, Any]:
+    name: str, classes: int, size: int, crop: int, rates: tuple[int, ...], sizes: tuple[int, int], workers: int,
+    device: torch.device,
+) -> tuple[nn.Module, Any, Any]:  # fmt: skip
     """The same over made-up scenes and stored labels."""
     rng = np.random.default_rng(0)
     count, (labeled, pseudo) = 64, sizes
@@ -111,52 +115,65 @@ def segmentation(
         part, part, Kept(), False, batch_labeled=labeled, batch_pseudo=pseudo, crop=(crop, crop), scale=scale, flip=True,
         fill=fill, seed=1,
     )  # fmt: skip
-    model = build(name, 3, classes, rates)
+    model = build(name, 3, classes, rates).to(device)
     bare = copy.deepcopy(model)
     bare.input = nn.Identity()  # the data set normalises, and the memory format stays as it is
     pairs = [(label[i], (level[i] / 65535).astype(np.float32)) for i in range(count)]
     streets = plain.Streets(list(images), pairs, (crop, crop), scale, fill, True, *IMAGENET)
     coming = plain.batches(streets, streets, sizes, workers)
-    trusted = torch.arange(labeled + pseudo) < labeled
-    return model, reference(bare, coming, trusted, mixup=False), Ahead(crops, 10_000, workers, CPU)
+    trusted = torch.arange(labeled + pseudo, device=device) < labeled
+    return model, reference(bare, coming, trusted, mixup=False), Ahead(crops, 10_000, workers, device)
 
 
-CASES: dict[str, tuple[Callable[[int], tuple[nn.Module, Any, Any]], int, bool]] = {  # made, batch, mixup
-    "wrn-28-2, 16+496 of 32×32": (lambda w: classification("wrn-28-2", 16, 496, 32, w), 512, True),
-    "deeplab-resnet101, 1+7 of 321×321": (lambda w: segmentation("deeplab-resnet101", 21, 400, 321, (6, 12), (1, 7), w), 8, False),
-    "deeplab-tiny, 4+12 of 48×48": (lambda w: segmentation("deeplab-tiny", 11, 48, 48, (1, 2), (4, 12), w), 16, False),
+Make = Callable[[int, torch.device], tuple[nn.Module, Any, Any]]  # workers, device → model, reference's step, batches
+CASES: dict[str, tuple[Make, int, bool]] = {  # …, images a step, mixup
+    "wrn-28-2, 16+496 of 32×32": (lambda *here: classification("wrn-28-2", 16, 496, 32, *here), 512, True),
+    "deeplab-resnet101, 1+7 of 321×321": (
+        lambda *here: segmentation("deeplab-resnet101", 21, 400, 321, (6, 12), (1, 7), *here), 8, False),
+    "deeplab-tiny, 4+12 of 48×48": (
+        lambda *here: segmentation("deeplab-tiny", 11, 48, 48, (1, 2), (4, 12), *here), 16, False),
+    "wrn-10-1, 2+4 of 32×32": (lambda *here: classification("wrn-10-1", 2, 4, 32, *here), 6, True),  # for a test
 }  # fmt: skip
 
 
-def measure(case: str, repeats: int, compiled: bool, workers: int) -> dict[str, Any]:
-    """Median seconds of a step of every side, in turn, and how many times the reference's images a second each makes."""
+def measure(case: str, arguments: argparse.Namespace, best: dict[str, float]) -> dict[str, Any]:
+    """Median seconds of a step of every side, in turn; how many times the reference's speed; the share of the best rate."""
     torch.manual_seed(0)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    device = pick_device(arguments.device)
     make, batch, mixup = CASES[case]
-    model, other, batches = make(workers)
+    model, other, batches = make(arguments.workers, device)
     sides: dict[str, Step] = {"reference": other}
-    for precision, comp in itertools.product(("fp32", "bf16"), (False, True) if compiled else (False,)):
-        how = recipe(precision, comp, 0.75 if mixup else 0.0, mixup)
-        sides[precision + (", compiled" if comp else "")] = library(model, copy.copy(batches), how)
-    warm, times = 2, dict[str, list[float]]()
-    for turn in range(repeats + warm):
-        for name, step in sides.items():
-            started = time.perf_counter()
-            step()
-            if turn >= warm:
-                times.setdefault(name, []).append(time.perf_counter() - started)
-        print(case, turn, {name: round(values[-1], 3) for name, values in times.items()}, flush=True)
-    seconds = {name: statistics.median(values) for name, values in times.items()}
+    for precision, compiled in itertools.product(("fp32", "bf16"), (False, True) if arguments.compile else (False,)):
+        how = recipe(precision, compiled, 0.75 if mixup else 0.0, mixup)
+        sides[precision + (", compiled" if compiled else "")] = library(model, copy.copy(batches), how)
+    seconds = in_turn(sides, device, arguments.repeats, inner=10 if device.type == "cuda" else 1)
+    print(case, seconds, flush=True)
+    flops = flops_of(sides["fp32"])
+    share = {
+        name: flops / value / best["bf16_flops" if "bf16" in name else "fp32_flops"] for name, value in seconds.items()
+    }
     return {
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
         "images_per_second": {name: round(batch / value, 1) for name, value in seconds.items()},
         "times_reference": {name: round(seconds["reference"] / value, 2) for name, value in seconds.items()},
+        "gflop_a_step": round(flops / 1e9, 1),
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None,
+        "share_of_matrix_rate": {name: round(value, 3) for name, value in share.items()},
     }
 
 
 def main(arguments: argparse.Namespace) -> dict[str, Any]:
-    chosen = [case for case in CASES if not arguments.cases or any(case.startswith(word) for word in arguments.cases)]
-    found = {case: measure(case, arguments.repeats, arguments.compile, arguments.workers) for case in chosen}
-    results = {"threads": torch.get_num_threads(), "data_workers": arguments.workers, "steps": found}
+    best = best_rates(pick_device(arguments.device))
+    chosen = [case for case in list(CASES)[:3] if not arguments.cases]
+    chosen += [case for case in CASES if any(case.startswith(word) for word in arguments.cases)]
+    results = {
+        "threads": torch.get_num_threads(),
+        "data_workers": arguments.workers,
+        "best_rates_giga": {name: round(value / 1e9, 1) for name, value in best.items()},
+        "steps": {case: measure(case, arguments, best) for case in chosen},
+    }
     print(results)
     if arguments.name:
         write_result(arguments.name, results)
@@ -168,6 +185,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("cases", nargs="*", help="how the cases' names begin; all by default")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2, help="processes of every side's DataLoader")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", action="store_true", help="also with torch.compile")
     parser.add_argument("--name", default="steps", help="name of the result; empty for none")
     return parser.parse_args(words)

@@ -17,7 +17,11 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
     """What was found, as (subject, finding) lines, and what is wrong, each with its remedy."""
     found = list(versions().items())
     problems = [f"{name} is not installed; run `make setup`" for name, text in found if text == "not installed"]
-    found += [("machine", machine()), *_devices(), ("bf16 in hardware", "yes" if computes_bf16(pick_device()) else "no")]
+    found += [
+        ("machine", machine()),
+        *_devices(),
+        ("bf16 in hardware", "yes" if computes_bf16(pick_device()) else "no"),
+    ]
     found.append(("precision: auto", pick_precision("auto", pick_device())))
     outputs = outputs_root()
     found.append(("outputs", str(outputs)))

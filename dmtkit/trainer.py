@@ -212,7 +212,8 @@ def log_record(loop: Loop, recipe: Recipe) -> dict[str, float]:
 
 def step_loss(model: nn.Module, batch: Batch, recipe: Recipe, step: int) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of one step and its statistics: what is drawn on the host, then the computation, compiled or not."""
-    device, gammas = batch.images.device, recipe.gammas(step)
+    device = batch.images.device
+    gammas: tuple[Gamma, Gamma] = recipe.gammas(step)
     mix = None
     if recipe.mixup:
         mix = draw_mix(len(batch.images), recipe.mixup, generator(recipe.seed, "mixup", step), device)

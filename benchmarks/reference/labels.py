@@ -32,9 +32,9 @@ def rank(model: nn.Module, images: DataLoader, classes: int, ratio: float) -> np
     model.eval()
     confidences: list[list[np.ndarray]] = [[] for _ in range(classes)]
     for batch in images:
-        confidence, label = F.softmax(model(batch), dim=1).max(dim=1)
+        confidence, label = F.softmax(model(batch.to(device_of(model))), dim=1).max(dim=1)
         for c in range(classes):
-            confidences[c].append(confidence[label == c].numpy())
+            confidences[c].append(confidence[label == c].cpu().numpy())
     found = np.full(classes, np.nan)
     for c in range(classes):
         ordered = np.sort(np.concatenate(confidences[c]))[::-1]
@@ -47,11 +47,16 @@ def rank(model: nn.Module, images: DataLoader, classes: int, ratio: float) -> np
 def label(model: nn.Module, images: DataLoader, thresholds: np.ndarray, folder: Path) -> None:
     """Save label (255 where it is not kept) and confidence of every image, as float32, a file an image."""
     model.eval()
-    needed = torch.from_numpy(np.nan_to_num(thresholds, nan=2.0)).float()
+    needed = torch.from_numpy(np.nan_to_num(thresholds, nan=2.0)).float().to(device_of(model))
     number = 0
     for batch in images:
-        confidence, found = F.softmax(model(batch), dim=1).max(dim=1)
+        confidence, found = F.softmax(model(batch.to(device_of(model))), dim=1).max(dim=1)
         found[confidence < needed[found]] = VOID
         for one, own in zip(found, confidence, strict=True):
-            np.save(folder / f"{number}.npy", torch.stack([one.float(), own]).numpy())
+            np.save(folder / f"{number}.npy", torch.stack([one.float(), own]).cpu().numpy())
             number += 1
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights lie."""
+    return next(model.parameters()).device

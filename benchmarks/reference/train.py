@@ -94,7 +94,7 @@ def classification_step(
     gamma: float, mix: tuple[float, Tensor],
 ) -> tuple[float, dict[str, float]]:  # fmt: skip
     """One step of a DMT phase with mixup (method.md §5.1); `mix` is λ and every image's partner."""
-    images, label, confidence = batch
+    images, label, confidence = (values.to(trusted.device) for values in batch)
     lam, partner = mix
     model.train()
     with torch.no_grad():
@@ -113,7 +113,7 @@ def segmentation_step(
     model: nn.Module, optimizer: torch.optim.Optimizer, batch: Any, trusted: Tensor, gamma: float
 ) -> tuple[float, dict[str, float]]:
     """One step of a DMT phase over crops (method.md §5.2)."""
-    images, label, confidence = batch
+    images, label, confidence = (values.to(trusted.device) for values in batch)
     model.train()
     loss, stats = dynamic_loss(model(images), label, confidence.float(), gamma, gamma, trusted)
     optimizer.zero_grad()

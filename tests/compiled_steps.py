@@ -1,0 +1,43 @@
+"""Compiled steps beside plain ones, in a process of its own: shape checks, which tests add to every function, cannot be compiled.
+
+Run by tests/test_speed.py: `python -m tests.compiled_steps`.
+"""
+
+import copy
+import sys
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from dmtkit import trainer
+from dmtkit.data.batches import Batch
+from dmtkit.trainer import Recipe, advance, begin
+
+
+def main() -> None:
+    """Exit with a message unless both ways agree and nothing is compiled again from step to step."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 4))
+    label = torch.randint(0, 4, (12,))
+    batch = Batch(torch.randn(12, 3, 4, 4), label, torch.rand(12), torch.arange(12) < 4, label, ())
+    loops = {}
+    for compiled in (False, True):
+        how = Recipe(
+            steps=100, seed=1, rule="dynamic", gamma1=4.0, gamma2=4.0, mixup=0.75, keeps="average", compile=compiled
+        )
+        if compiled and not trainer.can_compile(model, batch, how, print):
+            sys.exit(77)
+        counted = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        loops[compiled] = begin(copy.deepcopy(model), how)
+        for number in range(4):
+            advance(loops[compiled], replace(batch, names=(str(number),) * 12), how)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == counted > 0, "γ, λ and names were compiled in"
+    for key, value in loops[False].model.state_dict().items():
+        torch.testing.assert_close(loops[True].model.state_dict()[key], value, rtol=1e-4, atol=1e-6)
+    print("equal")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,6 @@ All sides run in one process, a step of each in turn, so that whatever slows the
 
 import argparse
 import copy
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -145,7 +144,7 @@ def measure(case: str, arguments: argparse.Namespace, best: dict[str, float]) ->
     make, batch, mixup = CASES[case]
     model, other, batches = make(arguments.workers, device)
     sides: dict[str, Step] = {"reference": other}
-    for precision, compiled in itertools.product(("fp32", "bf16"), (False, True) if arguments.compile else (False,)):
+    for precision, compiled in (("fp32", False), ("bf16", False), *([("bf16", True)] if arguments.compile else [])):
         how = recipe(precision, compiled, 0.75 if mixup else 0.0, mixup)
         sides[precision + (", compiled" if compiled else "")] = library(model, copy.copy(batches), how)
     seconds = in_turn(sides, device, arguments.repeats, inner=10 if device.type == "cuda" else 1)

@@ -50,6 +50,8 @@ class Config(BaseModel):
     # how it is computed
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    processes: Positive = 1
+    sync_batchnorm: bool = True
     log_points: Positive = 20
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
 

@@ -168,7 +168,7 @@ def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
     """outputs/<experiment>/<variant>: seed (and split), and whatever else was set for this run."""
     parts = [config.variant]
     for name, value in chosen.items():
-        if name not in ("seed", "split", "experiment", "output_dir", "data_dir", "device"):
+        if name not in ("seed", "split", "experiment", "output_dir", "data_dir", "device", "processes"):
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             parts.append(f"{name}-{text}")
     try:

@@ -13,13 +13,17 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.distributed import broadcast
+from torch.nn.parallel import DistributedDataParallel
 
+from dmtkit import team
 from dmtkit.data.augment import draw_mix
 from dmtkit.data.batches import Batch
 from dmtkit.dynamic import Rule, dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy, statistics, trust
 from dmtkit.errors import TrainingError
 from dmtkit.interrupts import StopRequest
 from dmtkit.metrics import from_sums
+from dmtkit.models.sync_norm import synchronise
 from dmtkit.optim import gamma_ramp, schedule, sgd, update_average
 from dmtkit.seeds import generator
 
@@ -50,6 +54,7 @@ class Recipe:
     ema_decay: float = 0.999
     score: str = ""
     precision: str = "fp32"
+    sync_batchnorm: bool = True
     log_points: int = 20
     checkpoint_seconds: float = 60.0
 
@@ -61,7 +66,10 @@ class Recipe:
 
 @dataclass
 class Meter:
-    """Sums of measurements on their device, and the losses since they were last read."""
+    """Sums of measurements on their device, and the losses since they were last read.
+
+    Of several processes each sums its own share; what is read is the sum over all.
+    """
 
     sums: dict[str, Tensor] = field(default_factory=dict)
     losses: list[Tensor] = field(default_factory=list)
@@ -70,18 +78,26 @@ class Meter:
         """Take a step's loss and statistics, without waiting for the device."""
         loss = loss.detach()
         self.losses.append(loss)
-        for name, value in {"loss": loss, "steps": torch.ones_like(loss), **stats}.items():
+        steps = torch.full_like(loss, team.leader())  # counted once
+        for name, value in {"loss": loss, "steps": steps, **stats}.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
 
     def first_bad(self) -> int | None:
         """Position, among the steps since the last call, of the first loss that is NaN or infinite."""
-        bad = (~torch.stack(self.losses).isfinite()).nonzero() if self.losses else torch.empty(0)
+        bad = (~team.total(torch.stack(self.losses)).isfinite()).nonzero() if self.losses else torch.empty(0)
         self.losses = []
         return int(bad[0]) if len(bad) else None
 
+    def totals(self) -> dict[str, Tensor]:
+        """The sums over all processes, by one exchange."""
+        if team.size() == 1:
+            return dict(self.sums)
+        found = team.total(torch.stack([value.double() for value in self.sums.values()]))
+        return {name: value.to(own.dtype) for (name, own), value in zip(self.sums.items(), found, strict=True)}
+
     def read(self) -> dict[str, float]:
         """The sums as one record, and start anew: the one place that waits for the device."""
-        sums = {name: float(value) for name, value in self.sums.items()}
+        sums = {name: float(value) for name, value in self.totals().items()}
         self.sums = {}
         return {"loss": sums["loss"] / sums["steps"], **from_sums(sums)}
 
@@ -107,14 +123,15 @@ class Loop:
         """The loop as plain containers and tensors, for a checkpoint."""
         parts = {name: getattr(self, name).state_dict() for name in self.parts}
         random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
-        return {**parts, "meter": dict(self.meter.sums), "step": self.step, "best": self.best, "random": random}
+        return {**parts, "meter": self.meter.totals(), "step": self.step, "best": self.best, "random": random}
 
     def load_state_dict(self, state: State) -> None:
         """Put a checkpoint back."""
         for name in self.parts:
             getattr(self, name).load_state_dict(state[name])
         device = next(self.model.parameters()).device
-        self.meter.sums = {name: value.to(device) for name, value in state["meter"].items()}
+        share = float(team.leader())  # the sums are those of all processes
+        self.meter.sums = {name: (value * share).to(value.dtype).to(device) for name, value in state["meter"].items()}
         self.step, self.best = int(state["step"]), float(state["best"])
         torch.set_rng_state(state["random"][0].cpu())
         if torch.cuda.is_available() and len(state["random"]) > 1:
@@ -139,22 +156,24 @@ def train(
     was given: training goes on from there and ends in the same bits. Raises
     TrainingError on a loss that is NaN or infinite; Ctrl-C saves and raises KeyboardInterrupt.
     """
+    shared = spread(model, recipe)
     optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay)
     kept = model if recipe.keeps == "last" else copy.deepcopy(model)
     loop = Loop(model, kept, optimizer, schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power))
     if state:
         loop.load_state_dict(state)
     log_every = max(1, recipe.steps // recipe.log_points)
-    saved, checked = time.monotonic(), loop.step
+    saved, checked, rounds = time.monotonic(), loop.step, team.Rounds(loop.step)
 
     with StopRequest() as stop:
         while loop.step < recipe.steps:
             if visits and loop.step in visits:
+                share_statistics(model, recipe)
                 visits[loop.step](model)
             model.train()
-            loss, stats = step_loss(model, batches(loop.step), recipe, loop.step)
+            loss, stats = step_loss(shared, batches(loop.step), recipe, loop.step)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            (loss * team.size() if team.size() > 1 else loss).backward()  # gradients are averaged, losses add up
             optimizer.step()
             loop.schedule.step()
             if recipe.keeps == "average":  # it starts as the first step's model
@@ -164,12 +183,15 @@ def train(
 
             last = loop.step == recipe.steps
             at_log_point = last or loop.step % log_every == 0
-            stopping = stop.requested  # read once: it may be set at any moment
-            due = stopping or (not last and time.monotonic() - saved >= recipe.checkpoint_seconds)
+            due = not last and time.monotonic() - saved >= recipe.checkpoint_seconds
+            stopping, due = rounds(loop.step, stop.requested, due)  # it may be set at any moment: read once
+            due = due or stopping
             if at_log_point or due:
                 refuse_bad_loss(loop.meter, batches, checked)
                 checked = loop.step
             if at_log_point:
+                share_statistics(model, recipe)
+                share_statistics(kept, recipe)
                 found = evaluate(kept if recipe.keeps == "average" else model) if evaluate else {}
                 log(log_record(loop, recipe) | found)
                 if recipe.keeps == "best" and found[recipe.score] > loop.best:
@@ -181,10 +203,29 @@ def train(
             tick(loop.step)
             if stopping:
                 raise KeyboardInterrupt(f"after step {loop.step} of {recipe.steps} of a phase; everything is saved")
-        if stop.requested:  # while the last step was logged
+        if rounds(loop.step, stop.requested, now=True)[0]:  # while the last step was logged
             save(loop.state_dict())
             raise KeyboardInterrupt("at the end of a phase; everything is saved")
     return kept
+
+
+def spread(model: nn.Module, recipe: Recipe) -> nn.Module:
+    """What computes the logits of a step: the model, or, in a team, the model with gradients averaged over the processes.
+
+    The parameters are the model's own, and so are all names in its state.
+    """
+    if team.size() == 1:
+        return model
+    if recipe.sync_batchnorm:
+        synchronise(model)
+    return DistributedDataParallel(model, forward_sync_buffers=not recipe.sync_batchnorm, gradient_as_bucket_view=True)
+
+
+def share_statistics(model: nn.Module, recipe: Recipe) -> None:
+    """Take over the leader's running statistics, where each process has its own."""
+    if team.size() > 1 and not recipe.sync_batchnorm:
+        for buffer in model.buffers():
+            broadcast(buffer, src=0)
 
 
 def log_record(loop: Loop, recipe: Recipe) -> dict[str, float]:
@@ -196,28 +237,30 @@ def log_record(loop: Loop, recipe: Recipe) -> dict[str, float]:
 
 def step_loss(model: nn.Module, batch: Batch, recipe: Recipe, step: int) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of one step and its statistics (method.md §3, §5.1), in the paper's order."""
-    device = batch.images.device
+    device, n, rows, own = batch.images.device, len(batch.images), batch.rows, batch.own
     gamma1, gamma2 = recipe.gammas(step)
     images = batch.images.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         if not recipe.mixup:
             return dynamic_cross_entropy(
-                model(images), batch.label, batch.confidence, gamma1=gamma1, gamma2=gamma2,
-                rule=recipe.rule, trusted=batch.trusted, truth=batch.truth, threshold=recipe.online_threshold,
+                model(images[rows]), own.label, own.confidence, gamma1=gamma1, gamma2=gamma2,
+                rule=recipe.rule, trusted=own.trusted, truth=own.truth, threshold=recipe.online_threshold,
+                whole=team.total,
             )  # fmt: skip
         weight, label, stats = torch.ones_like(batch.confidence), batch.label, {}
         if recipe.rule != "uniform":  # weights are computed on the un-mixed batch, by one more forward pass
             with torch.no_grad():
-                logits = model(images)
+                logits = model(images[rows])
             found = dynamic_weights(
-                logits, batch.label, batch.confidence, gamma1=gamma1, gamma2=gamma2,
+                logits, own.label, own.confidence, gamma1=gamma1, gamma2=gamma2,
                 rule=recipe.rule, threshold=recipe.online_threshold,
             )  # fmt: skip
-            weight, label, _ = trust(found, batch.label, batch.trusted)
-            stats = statistics(found, batch.trusted, batch.truth)
-        mix = draw_mix(len(images), recipe.mixup, generator(recipe.seed, "mixup", step), device)
-        logits = model(mix(images))
-    return mixed_cross_entropy(logits, label, mix.partner, mix.lam, mix(weight)), stats
+            weight, label, _ = trust(found, own.label, own.trusted)
+            weight, label = team.joined(weight, n), team.joined(label, n)  # partners may be anyone's
+            stats = statistics(found, own.trusted, own.truth)
+        mix = draw_mix(n, recipe.mixup, generator(recipe.seed, "mixup", step), device)
+        logits = model(mix(images, rows))
+    return mixed_cross_entropy(logits, label, mix.partner, mix.lam, mix(weight, rows), rows), stats
 
 
 def refuse_bad_loss(meter: Meter, batches: Callable[[int], Batch], start: int) -> None:

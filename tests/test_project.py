@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PARAMS = sorted((ROOT / "params").glob("*.yaml"))
 
 # What each module may import of ours; those not listed are the foundation that any module may use.
-FOUNDATION = {"errors", "compat", "seeds", "style", "interrupts"}
+FOUNDATION = {"errors", "compat", "seeds", "style", "interrupts", "team"}
 TASK_MODULE = {"config", "data", "methods", "metrics", "models", "phases", "pseudo", "runs", "trainer"}
 ARROWS = {
     "config": set(),
@@ -38,7 +38,7 @@ ARROWS = {
     "label_store": {"class_balance", "files", "pseudo"},
     "baselines": {"config", "environment", "files", "methods", "params", "run_folder", "runs", "trainer"},
     "published": set(),
-    "trainer": {"dynamic", "metrics", "optim", "data"},
+    "trainer": {"dynamic", "metrics", "models", "optim", "data"},
     "methods": {"config", "dynamic", "published"},
     "phases": {"baselines", "config", "data", "methods", "run_folder", "runs", "trainer"},
     "explain": {"config", "dynamic", "metrics", "pseudo"},
@@ -89,7 +89,7 @@ ARROWS = {
     "teach": set(),
     "processes": {"files", "run_folder"},
 }
-TOP = {"batch", "cli", "launch", "notebook", "report_command", "__init__", "__main__"}  # may import everything
+TOP = {"batch", "cli", "launch", "notebook", "report_command", "train", "together", "__init__", "__main__"}  # may import everything
 
 
 def modules():

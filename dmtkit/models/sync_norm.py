@@ -1,0 +1,93 @@
+"""Batch normalisation by the statistics of the whole batch, where several processes hold a share of it each.
+
+CUDA has torch's own SyncBatchNorm. It refuses the CPU, for which the same is written here, so that what several
+processes compute can be tested, and computed, without a GPU.
+"""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def synchronise(model: nn.Module) -> nn.Module:
+    """Let every batch normalisation of a model see the whole batch; parameters and names of its state stay.
+
+    >>> synchronise(nn.Sequential(nn.BatchNorm2d(3)))[0]
+    SyncNorm(3, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
+    """
+    if next(model.parameters()).is_cuda:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for name, child in model.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(model, name, SyncNorm.like(child))
+        else:
+            synchronise(child)
+    return model
+
+
+class SyncNorm(nn.BatchNorm2d):
+    """BatchNorm2d whose statistics in training are those of all processes' images together."""
+
+    @classmethod
+    def like(cls, norm: nn.BatchNorm2d) -> "SyncNorm":
+        """One with the parameters and the running statistics of `norm`: the same tensors, not copies."""
+        found = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        found._parameters, found._buffers = norm._parameters, norm._buffers
+        return found.train(norm.training)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Normalise this process's images."""
+        if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
+            return super().forward(x)
+        mean, var, count = whole_statistics(x.detach())
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(var * (count / max(count - 1, 1)), share)
+        return _Normalise.apply(x, self.weight, self.bias, mean, var, count, self.eps)
+
+
+def whole_statistics(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"], int]:
+    """Mean and (biased) variance of every channel over all processes' images, and of how many numbers."""
+    var, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
+    own = torch.cat([mean, var, mean.new_tensor([x.numel() // x.shape[1]])]).double()
+    every = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(every, own)
+    table, channels = torch.stack(every), x.shape[1]
+    means, variances, counts = table[:, :channels], table[:, channels:-1], table[:, -1:]
+    count = counts.sum()
+    mean = (counts * means).sum(0) / count
+    var = (counts * (variances + (means - mean) ** 2)).sum(0) / count  # Chan et al., 1983: no small difference of sums
+    return mean.float(), var.float(), int(count)
+
+
+class _Normalise(torch.autograd.Function):
+    """(x − μ) / √(σ² + ε) · w + b, where μ and σ² are functions of all processes' x, so gradients flow through them too."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, count: int, eps: float
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, mean, (var + eps).rsqrt())
+        ctx.count = count
+        return F.batch_norm(x, mean, var, weight, bias, training=False, eps=eps)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (dy,) = gradients
+        x, weight, mean, scale = ctx.saved_tensors
+        shape = (1, -1, 1, 1)
+        wide = dy.float()
+        normal = (x.float() - mean.view(shape)) * scale.view(shape)
+        db, dw = wide.sum((0, 2, 3)), (wide * normal).sum((0, 2, 3))
+        sums = torch.stack([db, dw])
+        dist.all_reduce(sums)
+        of_mean, of_deviation = (sums / ctx.count).view(2, *shape)
+        # dx = w / σ · (dy − mean(dy) − x̂ · mean(dy · x̂)), the means being over the whole batch
+        dx = (weight * scale).view(shape) * (wide - of_mean - normal * of_deviation)
+        return dx.to(x.dtype), dw, db, None, None, None, None

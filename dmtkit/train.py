@@ -4,6 +4,7 @@ Exit 0 means that DONE.json is there, 1 that something failed, 2 bad input, 130 
 processes one speaks, and none outlives an error in another; their launcher then says 1, whatever they said.
 """
 
+import json
 import os
 import sys
 import threading
@@ -27,8 +28,9 @@ from dmtkit.phases import Progress
 from dmtkit.run_folder import hold
 
 app = typer.Typer(add_completion=False)
+OUTCOME = "DMTKIT_OUTCOME"  # an environment variable: a file for whoever started us, to say in it why we failed
 FAILED = "dmtkit/failed"  # how many processes met an error; the first of them says what it was
-GRACE = 3.0  # seconds in which the one that speaks can do so, before a process that is only dragged along ends
+GRACE = 3.0  # seconds in which that one can do so, before a process that is only dragged along ends
 FOREVER = timedelta(days=30)  # a process may wait long for the leader, and the leader for another run's baseline
 
 
@@ -39,15 +41,15 @@ def train(
     output: Annotated[Path | None, typer.Option(help="the run folder")] = None,
 ) -> None:
     """Train every method of a params file, without a notebook; run it again to go on after a stop."""
-    code = 2
+    code = 2  # until everything is checked, nothing is written
     try:
-        job, problem = _plan(params, override or [], output)
-        device = start_team(job.config.device if job else "cpu")
-        if job is None:
-            raise problem or AssertionError
+        job = _plan(params, override or [], output)
+        device = start_team("cpu" if isinstance(job, DmtkitError) else job.config.device)
+        if isinstance(job, DmtkitError):
+            raise job
         check_shares(job.config, team.size())
         if team.agree((job.folder / "DONE.json").is_file):
-            return _say(f"{job.folder}: finished already, nothing to do", job)
+            return _end_well(f"{job.folder}: finished already, nothing to do", job)
         if team.leader() and (job.folder / ".lock").is_file():
             with hold(job.folder, ".lock"):
                 pass
@@ -58,9 +60,7 @@ def train(
         if team.leader():
             typer.echo(f"{job.folder}: training" + (f" in {team.size()} processes" if team.size() > 1 else ""))
         run_methods(config, data, job.folder, progress=_progress())
-        _say(f"{job.folder}: finished", job)
-        if team.size() > 1:
-            dist.destroy_process_group()
+        _end_well(f"{job.folder}: finished", job)
     except BaseException as error:
         _end(error, code)
 
@@ -68,32 +68,36 @@ def train(
 def start_team(device: str) -> str:
     """Meet the other processes, if there are any; the device that the settings' `device` means here.
 
-    Raises ConfigError if a launcher was asked for several processes and started one, or for a GPU that all would share.
+    Raises ConfigError if a launcher was asked for several processes and started one, or for GPUs that are not there.
     """
     if "LOCAL_RANK" not in os.environ:
         if {"MASTER_ADDR", "ACCELERATE_MIXED_PRECISION"} <= os.environ.keys():
             raise ConfigError(
-                "accelerate launch was asked for several processes and started one: it does so unless it finds "
-                "several GPUs; add --multi_gpu, which starts several on CPUs too"
+                "accelerate launch was asked for several processes and started one, as it does where it does not find "
+                "several GPUs; add --multi_gpu, and it starts them on CPUs too"
             )
         return device
-    from accelerate import PartialState
+    from accelerate import PartialState  # takes seconds
 
-    cpu = device == "cpu" or not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
-    state = PartialState(cpu=cpu, backend="gloo" if cpu else "cpu:gloo,cuda:nccl", timeout=FOREVER)
-    if team.size() > 1:
-        threading.Thread(target=_end_with_the_others, daemon=True).start()
-        if device not in ("auto", "cpu", "cuda"):
-            raise ConfigError(f"device: found {device!r}; several processes take a GPU each: use auto, cuda or cpu")
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    cpu = device == "cpu" or not gpus or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
+    few = not cpu and here > gpus
+    state = PartialState(cpu=cpu or few, backend="gloo" if cpu or few else "cpu:gloo,cuda:nccl", timeout=FOREVER)
+    threading.Thread(target=_end_with_the_others, args=(os.getppid(),), daemon=True).start()
+    if few:
+        raise ConfigError(f"found {here} processes and {gpus} GPUs here, expected a GPU each; or set device to cpu")
+    if team.size() > 1 and device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device: found {device!r}; several processes take a GPU each: use auto, cuda or cpu")
     return device if team.size() == 1 else str(state.device.type)
 
 
-def _plan(params: Path, pairs: list[str], output: Path | None) -> tuple[Job | None, DmtkitError | None]:
+def _plan(params: Path, pairs: list[str], output: Path | None) -> Job | DmtkitError:
     """The checked run, or what is wrong with it: said once the processes have met, so that one of them says it."""
     try:
-        return plan_job(params, {name: parse_value(name, text) for name, text in overrides(pairs).items()}, output), None
+        chosen = {name: parse_value(name, text) for name, text in overrides(pairs).items()}
+        return plan_job(params, chosen, output, rendered=False)
     except DmtkitError as error:
-        return None, error
+        return error
 
 
 def _progress() -> Any:
@@ -103,11 +107,14 @@ def _progress() -> Any:
     return Bar() if team.leader() and sys.stderr.isatty() else nothing
 
 
-def _say(text: str, job: Job) -> None:
+def _end_well(text: str, job: Job) -> None:
     if team.leader():
         typer.echo(text)
         show_results(job.folder)
-        typer.echo(f"\nRender the notebook with:  dmtkit run … --output {job.folder}")
+        typer.echo(f"\nRender its notebook with the same words after:  dmtkit run --output {job.folder}")
+    if team.size() > 1:
+        team.wait()
+        dist.destroy_process_group()
 
 
 def _end(error: BaseException, code: int) -> NoReturn:
@@ -116,43 +123,45 @@ def _end(error: BaseException, code: int) -> NoReturn:
         code, text = 130, f"\n{error}" if str(error) else "\nstopped"
     elif isinstance(error, DmtkitError):
         text = message(error)
-    elif team.size() > 1 and _is_lost(error):
-        code, text = 1, (
-            f"dmtkit: training: process {team.rank()} of {team.size()} lost another one, which ended without a word: "
-            "killed, for want of memory perhaps. Run the same command again to go on from the last checkpoint"
-        )  # fmt: skip
-    elif isinstance(error, SystemExit):
-        raise error
+    elif team.size() > 1 and _lost(error):
+        error = DmtkitError(
+            f"process {team.rank()} of {team.size()} lost another one, which ended without a word: killed, for want of "
+            "memory perhaps. Run the same command again: it goes on from the last checkpoint"
+        )
+        code, text = 1, message(error)
     else:
         code, text = 1, "".join(traceback.format_exception(error))
-    if team.size() == 1:
-        typer.secho(text, fg=None if code == 130 else typer.colors.RED, err=True)
-        raise SystemExit(code)
-    if _store().add(FAILED, 1) == 1:
-        typer.secho(text, fg=None if code == 130 else typer.colors.RED, err=True)
-    else:
+    if team.size() > 1 and _store().add(FAILED, 1) > 1:
         time.sleep(GRACE)
+    else:
+        typer.secho(text, fg=None if code == 130 else typer.colors.RED, err=True)
+        if os.environ.get(OUTCOME):
+            said = {"kind": type(error).__name__, "message": str(error)}
+            Path(os.environ[OUTCOME]).write_text(json.dumps(said), encoding="utf-8")
+    if team.size() == 1:
+        raise SystemExit(code)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # an orderly end would wait for processes that are not coming
 
 
-def _is_lost(error: BaseException) -> bool:
+def _lost(error: BaseException) -> bool:
     """Whether it is the connection to another process that failed."""
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
 
 
-def _end_with_the_others() -> None:
-    """End this process if another met an error: on a GPU it would wait for that one's share of a sum for ever."""
+def _end_with_the_others(launcher: int) -> None:
+    """End this process if another met an error, for whose share a GPU would wait for ever, or if the launcher is gone."""
     store = _store()
-    while not store.check([FAILED]):
+    while os.getppid() == launcher and not (team.size() > 1 and store.check([FAILED])):
         time.sleep(1)
-    time.sleep(GRACE)
+    if os.getppid() == launcher:
+        time.sleep(GRACE)
     os._exit(1)
 
 
 def _store() -> dist.Store:
-    """Where the processes met: it stays when one of them ends, since it is their launcher's."""
+    """Where the processes met: it is their launcher's, and stays when one of them ends."""
     return dist.distributed_c10d._get_default_store()
 
 

@@ -158,7 +158,8 @@ def _note_other_machine(path: Path, environment: dict[str, Any]) -> None:
         last = {"processes": 1} | [there, *there.get("resumed", [])][-1]
         differing = [name for name in SAME_BITS if last[name] != environment[name]]
         if differing:
-            note(path, f"{path}: goes on with another {', '.join(differing)}; the bits may differ from one go's")
+            what = ", ".join(differing).replace("processes", "number of processes")
+            note(path, f"{path}: goes on with another {what}; the bits may differ from one go's")
             write_json(path / "environment.json", {**there, "resumed": [*there.get("resumed", []), environment]})
 
 

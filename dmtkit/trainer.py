@@ -88,16 +88,25 @@ class Meter:
         self.losses = []
         return int(bad[0]) if len(bad) else None
 
-    def totals(self) -> dict[str, Tensor]:
-        """The sums over all processes, by one exchange."""
-        if team.size() == 1:
+    def everyones(self) -> dict[str, Tensor]:
+        """The sums of all processes, one after the other, by one exchange; alone the sums as they are."""
+        if team.size() == 1 or not self.sums:
             return dict(self.sums)
-        found = team.total(torch.stack([value.double() for value in self.sums.values()]))
-        return {name: value.to(own.dtype) for (name, own), value in zip(self.sums.items(), found, strict=True)}
+        own = torch.stack([value.double() for value in self.sums.values()])
+        found = team.joined(own[None], team.size()).T
+        return {name: values.to(own.dtype) for (name, own), values in zip(self.sums.items(), found, strict=True)}
+
+    def restore(self, found: dict[str, Tensor], device: torch.device) -> None:
+        """Take back this process's sums; the leader takes all of them where their number was another."""
+        self.sums = {}
+        for name, values in found.items():
+            each = values.reshape(-1)
+            own = each[team.rank()] if len(each) == team.size() else each.sum() * team.leader()
+            self.sums[name] = own.to(values.dtype).to(device)
 
     def read(self) -> dict[str, float]:
         """The sums as one record, and start anew: the one place that waits for the device."""
-        sums = {name: float(value) for name, value in self.totals().items()}
+        sums = {name: float(values.sum()) for name, values in self.everyones().items()}
         self.sums = {}
         return {"loss": sums["loss"] / sums["steps"], **from_sums(sums)}
 
@@ -123,15 +132,14 @@ class Loop:
         """The loop as plain containers and tensors, for a checkpoint."""
         parts = {name: getattr(self, name).state_dict() for name in self.parts}
         random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
-        return {**parts, "meter": self.meter.totals(), "step": self.step, "best": self.best, "random": random}
+        return {**parts, "meter": self.meter.everyones(), "step": self.step, "best": self.best, "random": random}
 
     def load_state_dict(self, state: State) -> None:
         """Put a checkpoint back."""
         for name in self.parts:
             getattr(self, name).load_state_dict(state[name])
         device = next(self.model.parameters()).device
-        share = float(team.leader())  # the sums are those of all processes
-        self.meter.sums = {name: (value * share).to(value.dtype).to(device) for name, value in state["meter"].items()}
+        self.meter.restore(state["meter"], device)
         self.step, self.best = int(state["step"]), float(state["best"])
         torch.set_rng_state(state["random"][0].cpu())
         if torch.cuda.is_available() and len(state["random"]) > 1:

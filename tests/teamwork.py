@@ -12,6 +12,7 @@ from torch import nn
 from dmtkit import team
 from dmtkit.config import make_config
 from dmtkit.data.pictures import Part
+from dmtkit.errors import TrainingError
 from dmtkit.experiment import load, run_methods
 from dmtkit.labelling import Reader, confusion_matrices, label_images
 from dmtkit.models import build
@@ -21,12 +22,14 @@ from tests.helpers import TINY, TINY_SEGMENTATION, Stop, stop_after
 from tests.test_labelling import FILL, SIZES, Mixed
 
 CPU = torch.device("cpu")
-CLASSIFICATION = make_config({**TINY, "checkpoint_seconds": 0})
-# Steps of several models' kinds: no mixup, a batch that two cannot halve, held-out images.
+CLASSIFICATION = make_config({**TINY, "checkpoint_seconds": 0, "methods": ("supervised", "dmt")})
+# No mixup, and a batch that two cannot halve.
 PLAIN = make_config(
-    {**TINY, "mixup": 0, "batch_labeled": 8, "batch_pseudo": 25, "methods": ("dmt",), "label_ratios": (0.1,)}
+    {**TINY, "mixup": 0, "batch_labeled": 8, "batch_pseudo": 25, "methods": ("dmt",), "label_ratios": (0.05,)}
 )
-SEGMENTATION = make_config({**TINY_SEGMENTATION, "val": 1, "snapshot": "best", "batch_pseudo": 4})
+SEGMENTATION = make_config(
+    {**TINY_SEGMENTATION, "methods": ("dmt",), "label_ratios": (0.5,), "val": 1, "snapshot": "best", "batch_pseudo": 4}
+)
 
 
 def member(rank, folder, size=2):
@@ -113,6 +116,19 @@ def half_done(folder):
         team.wait()
 
 
+def not_a_number(folder):
+    """A loss that is not finite: every process finds the same step."""
+    try:
+        run_methods(make_config({**TINY, "lr": 1e30, "methods": ("supervised",)}), None, folder / "nan")
+    except TrainingError as error:
+        found = team.gather(str(error))
+        assert found == [found[0]] * team.size(), found
+        assert "at step" in found[0], found
+        assert len(found[0].split("samples: ")[1].split(", ")) == 32, "the whole batch is named"
+    else:
+        raise AssertionError("it was not met")
+
+
 def own_statistics(folder):
     """Training with batch statistics of shares: whoever evaluates must have the leader's."""
     torch.manual_seed(team.rank())  # models that differ, until the first step makes them the leader's
@@ -144,4 +160,4 @@ def save(path, tensors):
         torch.save(tensors, path)
 
 
-WORK = (words, norm, labels, runs, resumed, half_done, own_statistics)
+WORK = (words, norm, labels, runs, resumed, half_done, not_a_number, own_statistics)

@@ -13,14 +13,15 @@ import pytest
 import torch
 from torch import nn
 
-from dmtkit import notebook
+from dmtkit import notebook, together
 from dmtkit.config import make_config
-from dmtkit.errors import ConfigError, TrainingError
+from dmtkit.errors import ConfigError, RunError, TrainingError
 from dmtkit.experiment import check_shares, run_methods
 from dmtkit.files import read_json
 from dmtkit.label_store import open_labels
 from dmtkit.runs import load_run, read_log
 from dmtkit.together import launcher
+from dmtkit.train import OUTCOME
 from tests import teamwork
 from tests.helpers import TINY, fingerprint
 from tests.test_labelling import Mixed
@@ -220,15 +221,43 @@ def test_an_error_in_one_process_ends_all_with_one_message(tiny, tmp_path):
     assert "dmtkit: data: picture.png: cannot be read any more" in text
 
 
-def test_a_notebook_shows_what_its_processes_met_and_then_the_run(tmp_path, monkeypatch):
+def test_a_notebook_trains_in_two_processes(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    folder = tmp_path / "run"
-    with pytest.raises(TrainingError, match="the loss became NaN or infinite at step"):
-        notebook.train(make_config({**TINY, "lr": 1e30}), output_dir=folder, processes=2)
     config = make_config({**TINY, "processes": 2, "methods": ("supervised",)})
-    run = notebook.train(config, output_dir=tmp_path / "good")
+    run = notebook.train(config, output_dir=tmp_path / "run", live=False)
     assert run.finished
-    assert json.loads((run.path / "environment.json").read_text())["processes"] == 2
+    assert read_json(run.path / "environment.json")["processes"] == 2
+    assert f"{run.path}: finished" in capsys.readouterr().out
+    assert "training in 2 processes" in (run.path / "train.log").read_text()
+    monkeypatch.setattr(together, "watch", None)  # nothing is started
+    assert notebook.train(config, output_dir=tmp_path / "run", live=False).finished
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "match"),
+    [
+        ({"kind": "TrainingError", "message": "the loss"}, TrainingError, "^the loss$"),
+        ({"kind": "KeyboardInterrupt", "message": "stopped at 3"}, KeyboardInterrupt, "stopped at 3"),
+        ({"kind": "ZeroDivisionError", "message": "division"}, RunError, r"train\.log: the processes failed: division"),
+        (None, RunError, "the processes failed: last words"),
+    ],
+)
+def test_a_notebook_shows_what_its_processes_met(tmp_path, monkeypatch, said, kind, match):
+    def watch(command, log, cwd, *, environment, **_):
+        log.write_text("last words\n")
+        if said:
+            Path(environment[OUTCOME]).write_text(json.dumps(said))
+        return 1
+
+    monkeypatch.setattr(together, "watch", watch)
+    with pytest.raises(kind, match=match):
+        notebook.train(make_config(TINY), output_dir=tmp_path / "run", live=False, processes=2)
+
+
+def test_a_notebook_checks_before_it_starts_anything(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be shared by 99"):
+        notebook.train(make_config(TINY), output_dir=tmp_path / "run", live=False, processes=99)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_launcher_that_starts_one_of_several_is_told_of(tiny, tmp_path):

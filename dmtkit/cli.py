@@ -168,6 +168,7 @@ def message(error: DmtkitError) -> str:
 
 
 def overrides(pairs: list[str]) -> dict[str, str]:
+    """The names and values of `-p` options; ConfigError for one that is no pair."""
     found = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")

@@ -63,7 +63,9 @@ def train_together(
     if code == 0 and (folder / "DONE.json").is_file():
         return load_run(folder)
     if asked() or said.get("kind") == "KeyboardInterrupt":
-        raise KeyboardInterrupt(said.get("message") or f"{folder}: stopped; run the same again and it goes on from here")
+        raise KeyboardInterrupt(
+            said.get("message") or f"{folder}: stopped; run the same again and it goes on from here"
+        )
     kind = getattr(errors, said.get("kind", ""), None)
     if isinstance(kind, type) and issubclass(kind, DmtkitError):
         raise kind(said["message"])

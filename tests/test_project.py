@@ -89,7 +89,17 @@ ARROWS = {
     "teach": set(),
     "processes": {"files", "run_folder"},
 }
-TOP = {"batch", "cli", "launch", "notebook", "report_command", "train", "together", "__init__", "__main__"}  # may import everything
+TOP = {
+    "batch",
+    "cli",
+    "launch",
+    "notebook",
+    "report_command",
+    "train",
+    "together",
+    "__init__",
+    "__main__",
+}  # may import everything
 
 
 def modules():

@@ -94,7 +94,9 @@ def test_a_run_of_two_processes_measures_what_one_measures(places, name):
             if isinstance(value, str) or key in ("step", "steps", "lr"):
                 assert shared[key] == value
             elif key == "loss" or not first:  # later phases learn from labels that rounding may turn
-                assert shared[key] == pytest.approx(value, rel=1e-4 if first else 2e-2, abs=1e-6 if first else 2e-2 * max(1, abs(value))), (key, alone)
+                assert shared[key] == pytest.approx(
+                    value, rel=1e-4 if first else 2e-2, abs=1e-6 if first else 2e-2 * max(1, abs(value))
+                ), (key, alone)
 
 
 @pytest.mark.parametrize("name", ["classification", "plain", "segmentation"])
@@ -124,7 +126,9 @@ def test_one_process_goes_on_where_two_were_stopped_and_says_so(places):
     with pytest.warns(UserWarning, match="another number of processes"):
         run = run_methods(teamwork.CLASSIFICATION, None, places[1] / "half")
     assert "another number of processes; the bits may differ" in (run.path / "notes.log").read_text()
-    losses = [[r["loss"] for r in read_log(folder / "metrics.jsonl")] for folder in (run.path, places[0] / "classification")]
+    losses = [
+        [r["loss"] for r in read_log(folder / "metrics.jsonl")] for folder in (run.path, places[0] / "classification")
+    ]
     np.testing.assert_allclose(*losses, rtol=2e-2)
 
 
@@ -155,7 +159,14 @@ def wait_for(condition, process, seconds=60):
         time.sleep(0.05)
 
 
-LONG = {**TINY, "epochs": 200, "log_points": 200, "checkpoint_seconds": 3600, "methods": ("dmt",), "label_ratios": (0.2,)}
+LONG = {
+    **TINY,
+    "epochs": 200,
+    "log_points": 200,
+    "checkpoint_seconds": 3600,
+    "methods": ("dmt",),
+    "label_ratios": (0.2,),
+}
 
 
 def test_bad_input_is_said_once_and_nothing_is_written(tiny, tmp_path):

@@ -31,8 +31,9 @@ class Batch:
         """The rows that this process trains on."""
         if self.rows == slice(None):
             return self
-        parts = (self.images, self.label, self.confidence, self.trusted, self.truth)
-        return Batch(*(None if part is None else part[self.rows] for part in parts), self.names)  # type: ignore[arg-type]
+        names = ("images", "label", "confidence", "trusted")
+        mine = {name: getattr(self, name)[self.rows] for name in names}
+        return replace(self, truth=None if self.truth is None else self.truth[self.rows], rows=slice(None), **mine)
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, from which copies to the device need no waiting."""

@@ -1,7 +1,6 @@
 """Trains a run in several processes from one that only watches: `accelerate launch -m dmtkit.train`, logged in train.log."""
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -56,8 +55,7 @@ def train_together(
         params, outcome, log = Path(place) / "params.yaml", Path(place) / "outcome.json", folder / "train.log"
         params.write_text(yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True), encoding="utf-8")
         command = [*launcher(processes), "-m", "dmtkit.train", str(params), "--output", str(folder.absolute())]
-        here = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo"), OUTCOME: str(outcome)}
-        code = watch(command, log, project_root(), tick=tell, stops=asked, environment=here)
+        code = watch(command, log, project_root(), tick=tell, stops=asked, environment={OUTCOME: str(outcome)})
         tell()
         said = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {}
     if code == 0 and (folder / "DONE.json").is_file():

@@ -6,6 +6,7 @@ processes one speaks, and none outlives an error in another; their launcher then
 
 import json
 import os
+import shlex
 import sys
 import threading
 import time
@@ -42,6 +43,7 @@ def train(
 ) -> None:
     """Train every method of a params file, without a notebook; run it again to go on after a stop."""
     code = 2  # until everything is checked, nothing is written
+    words = [str(params), *(word for pair in override or [] for word in ("-p", pair))]
     try:
         job = _plan(params, override or [], output)
         device = start_team("cpu" if isinstance(job, DmtkitError) else job.config.device)
@@ -49,7 +51,7 @@ def train(
             raise job
         check_shares(job.config, team.size())
         if team.agree((job.folder / "DONE.json").is_file):
-            return _end_well(f"{job.folder}: finished already, nothing to do", job)
+            return _end_well(f"{job.folder}: finished already, nothing to do", job, words)
         if team.leader() and (job.folder / ".lock").is_file():
             with hold(job.folder, ".lock"):
                 pass
@@ -60,7 +62,7 @@ def train(
         if team.leader():
             typer.echo(f"{job.folder}: training" + (f" in {team.size()} processes" if team.size() > 1 else ""))
         run_methods(config, data, job.folder, progress=_progress())
-        _end_well(f"{job.folder}: finished", job)
+        _end_well(f"{job.folder}: finished", job, words)
     except BaseException as error:
         _end(error, code)
 
@@ -80,6 +82,8 @@ def start_team(device: str) -> str:
     from accelerate import PartialState  # takes seconds
 
     here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if os.environ.get("WORLD_SIZE") == str(here) and sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # nobody else's network is needed, or listened to
     cpu = device == "cpu" or not gpus or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
     few = not cpu and here > gpus
     state = PartialState(cpu=cpu or few, backend="gloo" if cpu or few else "cpu:gloo,cuda:nccl", timeout=FOREVER)
@@ -107,11 +111,11 @@ def _progress() -> Any:
     return Bar() if team.leader() and sys.stderr.isatty() else nothing
 
 
-def _end_well(text: str, job: Job) -> None:
+def _end_well(text: str, job: Job, words: list[str]) -> None:
     if team.leader():
         typer.echo(text)
         show_results(job.folder)
-        typer.echo(f"\nRender its notebook with the same words after:  dmtkit run --output {job.folder}")
+        typer.echo(f"\nRender its notebook with:  {shlex.join(['dmtkit', 'run', *words, '--output', str(job.folder)])}")
     if team.size() > 1:
         team.wait()
         dist.destroy_process_group()

@@ -27,7 +27,7 @@ from tests.helpers import TINY, fingerprint
 from tests.test_labelling import Mixed
 
 ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("team")]
 

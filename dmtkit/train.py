@@ -4,6 +4,7 @@ Exit 0 means that DONE.json is there, 1 that something failed, 2 bad input, 130 
 processes one speaks, and none outlives an error in another; their launcher then says 1, whatever they said.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -156,9 +157,10 @@ def _lost(error: BaseException) -> bool:
 
 def _end_with_the_others(launcher: int) -> None:
     """End this process if another met an error, for whose share a GPU would wait for ever, or if the launcher is gone."""
-    store = _store()
-    while os.getppid() == launcher and not (team.size() > 1 and store.check([FAILED])):
-        time.sleep(1)
+    with contextlib.suppress(Exception):  # the launcher, whose the store is, may go at any moment
+        store = _store()
+        while os.getppid() == launcher and not (team.size() > 1 and store.check([FAILED])):
+            time.sleep(1)
     if os.getppid() == launcher:
         time.sleep(GRACE)
     os._exit(1)

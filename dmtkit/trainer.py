@@ -13,8 +13,6 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torch.distributed import broadcast
-from torch.nn.parallel import DistributedDataParallel
 
 from dmtkit import team
 from dmtkit.data.augment import draw_mix
@@ -23,7 +21,7 @@ from dmtkit.dynamic import Rule, dynamic_cross_entropy, dynamic_weights, mixed_c
 from dmtkit.errors import TrainingError
 from dmtkit.interrupts import StopRequest
 from dmtkit.metrics import from_sums
-from dmtkit.models.sync_norm import synchronise
+from dmtkit.models.sync_norm import share_statistics, spread
 from dmtkit.optim import gamma_ramp, schedule, sgd, update_average
 from dmtkit.seeds import generator
 
@@ -164,7 +162,7 @@ def train(
     was given: training goes on from there and ends in the same bits. Raises
     TrainingError on a loss that is NaN or infinite; Ctrl-C saves and raises KeyboardInterrupt.
     """
-    shared = spread(model, recipe)
+    shared = spread(model, recipe.sync_batchnorm)
     optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay)
     kept = model if recipe.keeps == "last" else copy.deepcopy(model)
     loop = Loop(model, kept, optimizer, schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power))
@@ -176,7 +174,7 @@ def train(
     with StopRequest() as stop:
         while loop.step < recipe.steps:
             if visits and loop.step in visits:
-                share_statistics(model, recipe)
+                share_statistics(model)
                 visits[loop.step](model)
             model.train()
             loss, stats = step_loss(shared, batches(loop.step), recipe, loop.step)
@@ -198,8 +196,7 @@ def train(
                 refuse_bad_loss(loop.meter, batches, checked)
                 checked = loop.step
             if at_log_point:
-                share_statistics(model, recipe)
-                share_statistics(kept, recipe)
+                share_statistics(model, kept)
                 found = evaluate(kept if recipe.keeps == "average" else model) if evaluate else {}
                 log(log_record(loop, recipe) | found)
                 if recipe.keeps == "best" and found[recipe.score] > loop.best:
@@ -207,33 +204,16 @@ def train(
                     kept.load_state_dict(model.state_dict())
             if due:
                 save(loop.state_dict())
+                team.wait()  # no process ends before it is written
                 saved = time.monotonic()
             tick(loop.step)
             if stopping:
                 raise KeyboardInterrupt(f"after step {loop.step} of {recipe.steps} of a phase; everything is saved")
         if rounds(loop.step, stop.requested, now=True)[0]:  # while the last step was logged
             save(loop.state_dict())
+            team.wait()
             raise KeyboardInterrupt("at the end of a phase; everything is saved")
     return kept
-
-
-def spread(model: nn.Module, recipe: Recipe) -> nn.Module:
-    """What computes the logits of a step: the model, or, in a team, the model with gradients averaged over the processes.
-
-    The parameters are the model's own, and so are all names in its state.
-    """
-    if team.size() == 1:
-        return model
-    if recipe.sync_batchnorm:
-        synchronise(model)
-    return DistributedDataParallel(model, forward_sync_buffers=not recipe.sync_batchnorm, gradient_as_bucket_view=True)
-
-
-def share_statistics(model: nn.Module, recipe: Recipe) -> None:
-    """Take over the leader's running statistics, where each process has its own."""
-    if team.size() > 1 and not recipe.sync_batchnorm:
-        for buffer in model.buffers():
-            broadcast(buffer, src=0)
 
 
 def log_record(loop: Loop, recipe: Recipe) -> dict[str, float]:

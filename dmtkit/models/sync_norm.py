@@ -1,4 +1,4 @@
-"""Batch normalisation by the statistics of the whole batch, where several processes hold a share of it each.
+"""A model whose training step several processes share: gradients averaged, batch normalisation over the whole batch.
 
 CUDA has torch's own SyncBatchNorm. It refuses the CPU, for which the same is written here, so that what several
 processes compute can be tested, and computed, without a GPU.
@@ -11,6 +11,29 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from dmtkit import team
+
+
+def spread(model: nn.Module, sync: bool) -> nn.Module:
+    """What computes the logits of a step: the model itself, or, in a team, the model with gradients averaged over all.
+
+    Parameters and the names of its state stay the model's own. With `sync` batch normalisation sees the whole batch, else
+    each process's share, and the leader's running statistics are what comes out.
+    """
+    if team.size() == 1:
+        return model
+    if sync:
+        synchronise(model)
+    return DistributedDataParallel(model, forward_sync_buffers=not sync, gradient_as_bucket_view=True)
+
+
+def share_statistics(*models: nn.Module) -> None:
+    """Take over the leader's running statistics: where they are of shares, each process has its own."""
+    if team.size() > 1:
+        for buffer in {id(buffer): buffer for model in models for buffer in model.buffers()}.values():
+            dist.broadcast(buffer, src=0)
 
 
 def synchronise(model: nn.Module) -> nn.Module:
@@ -40,7 +63,7 @@ class SyncNorm(nn.BatchNorm2d):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Normalise this process's images."""
-        if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
+        if not self.training or team.size() == 1:
             return super().forward(x)
         mean, var, count = whole_statistics(x.detach())
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
@@ -55,7 +78,7 @@ def whole_statistics(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, " c"], 
     """Mean and (biased) variance of every channel over all processes' images, and of how many numbers."""
     var, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
     own = torch.cat([mean, var, mean.new_tensor([x.numel() // x.shape[1]])]).double()
-    every = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    every = [torch.empty_like(own) for _ in range(team.size())]
     dist.all_gather(every, own)
     table, channels = torch.stack(every), x.shape[1]
     means, variances, counts = table[:, :channels], table[:, channels:-1], table[:, -1:]

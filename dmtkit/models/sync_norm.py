@@ -76,8 +76,10 @@ class SyncNorm(nn.BatchNorm2d):
 
 def whole_statistics(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"], int]:
     """Mean and (biased) variance of every channel over all processes' images, and of how many numbers."""
-    var, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
-    own = torch.cat([mean, var, mean.new_tensor([x.numel() // x.shape[1]])]).double()
+    x, here = x.float(), x.numel() // x.shape[1]
+    mean = x.sum((0, 2, 3)) / here
+    var = (x - mean.view(1, -1, 1, 1)).square_().sum((0, 2, 3)) / here  # torch.var_mean takes five times as long
+    own = torch.cat([mean, var, mean.new_tensor([here])]).double()
     every = [torch.empty_like(own) for _ in range(team.size())]
     dist.all_gather(every, own)
     table, channels = torch.stack(every), x.shape[1]
@@ -95,21 +97,24 @@ class _Normalise(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, count: int, eps: float
     ) -> Tensor:
-        ctx.save_for_backward(x, weight, mean, (var + eps).rsqrt())
-        ctx.count = count
+        ctx.save_for_backward(x, weight, mean, var)
+        ctx.count, ctx.eps = count, eps
         return F.batch_norm(x, mean, var, weight, bias, training=False, eps=eps)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (dy,) = gradients
-        x, weight, mean, scale = ctx.saved_tensors
-        shape = (1, -1, 1, 1)
-        wide = dy.float()
-        normal = (x.float() - mean.view(shape)) * scale.view(shape)
-        db, dw = wide.sum((0, 2, 3)), (wide * normal).sum((0, 2, 3))
+        x, weight, mean, var = ctx.saved_tensors
+        dx, dw, db = torch.ops.aten.native_batch_norm_backward(  # as if μ and σ² were constants
+            dy, x, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
+        )
         sums = torch.stack([db, dw])
         dist.all_reduce(sums)
-        of_mean, of_deviation = (sums / ctx.count).view(2, *shape)
-        # dx = w / σ · (dy − mean(dy) − x̂ · mean(dy · x̂)), the means being over the whole batch
-        dx = (weight * scale).view(shape) * (wide - of_mean - normal * of_deviation)
+        of_mean, of_deviation = sums / ctx.count
+        # dx = w / σ · (dy − mean(dy) − x̂ · mean(dy · x̂)), the means being over the whole batch and x̂ = (x − μ) / σ
+        scale = (var + ctx.eps).rsqrt()
+        slope = -weight * scale.square() * of_deviation
+        level = -weight * scale * of_mean - slope * mean
+        shape = (1, -1, 1, 1)
+        dx = torch.addcmul(dx + level.view(shape), x.to(level.dtype), slope.view(shape))
         return dx.to(x.dtype), dw, db, None, None, None, None

@@ -16,6 +16,7 @@ from dmtkit.files import cannot_write, read_json
 from dmtkit.run_folder import STARTED_BY
 
 Count = Callable[[], int]
+OUTCOME = "DMTKIT_OUTCOME"  # an environment variable: a file in which a process says to its starter why it failed
 
 
 def never() -> int:

@@ -18,10 +18,9 @@ from dmtkit.files import cannot_write
 from dmtkit.launch import newest_record
 from dmtkit.params import project_root
 from dmtkit.phases import Progress
-from dmtkit.processes import count_interrupts, last_lines, watch
+from dmtkit.processes import OUTCOME, count_interrupts, last_lines, watch
 from dmtkit.run_folder import refuse_other_run
 from dmtkit.runs import Run, load_run
-from dmtkit.train import OUTCOME
 
 
 def train_together(

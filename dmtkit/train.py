@@ -14,23 +14,24 @@ import time
 import traceback
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, NoReturn
 
 import torch
 import torch.distributed as dist
 import typer
 
-from dmtkit import team
+from dmtkit import notebook, team
 from dmtkit.cli import Override, Params, joined, message, overrides, show_results
 from dmtkit.errors import ConfigError, DmtkitError
 from dmtkit.experiment import check_data, check_shares, load, run_methods
 from dmtkit.launch import Job, parse_value, plan_job
-from dmtkit.notebook import Bar
 from dmtkit.phases import Progress
+from dmtkit.processes import OUTCOME
 from dmtkit.run_folder import hold
+from dmtkit.runs import Run
 
 app = typer.Typer(add_completion=False)
-OUTCOME = "DMTKIT_OUTCOME"  # an environment variable: a file for whoever started us, to say in it why we failed
 FAILED = "dmtkit/failed"  # how many processes met an error; the first of them says what it was
 GRACE = 3.0  # seconds in which that one can do so, before a process that is only dragged along ends
 FOREVER = timedelta(days=30)  # a process may wait long for the leader, and the leader for another run's baseline
@@ -109,7 +110,7 @@ def _progress() -> Any:
     def nothing(progress: Progress) -> None:
         pass
 
-    return Bar() if team.leader() and sys.stderr.isatty() else nothing
+    return notebook.Bar() if team.leader() and sys.stderr.isatty() else nothing
 
 
 def _end_well(text: str, job: Job, words: list[str]) -> None:
@@ -170,6 +171,15 @@ def _store() -> dist.Store:
     """Where the processes met: it is their launcher's, and stays when one of them ends."""
     return dist.distributed_c10d._get_default_store()
 
+
+class _Callable(ModuleType):
+    """This module, for the rare program that imports it: `dmtkit.train` then means it, and still trains when called."""
+
+    def __call__(self, *words: Any, **options: Any) -> Run:
+        return notebook.train(*words, **options)
+
+
+sys.modules[__name__].__class__ = _Callable
 
 if __name__ == "__main__":
     app(args=joined(sys.argv[1:]), prog_name="python -m dmtkit.train")

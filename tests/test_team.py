@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from dmtkit.errors import ConfigError, RunError, TrainingError
 from dmtkit.experiment import check_shares, run_methods
 from dmtkit.files import read_json
 from dmtkit.label_store import open_labels
+from dmtkit.processes import OUTCOME
 from dmtkit.runs import load_run, read_log
 from dmtkit.together import launcher
-from dmtkit.train import OUTCOME, start_team
+from dmtkit.train import start_team
 from tests import teamwork
 from tests.helpers import TINY, fingerprint
 from tests.test_labelling import Mixed
@@ -134,6 +136,13 @@ def test_one_process_goes_on_where_two_were_stopped_and_says_so(places):
 def test_a_batch_smaller_than_the_team_is_refused():
     with pytest.raises(ConfigError, match=r"a batch of 32 cannot be shared by 33 processes"):
         check_shares(make_config(TINY), 33)
+
+
+def test_the_command_does_not_hide_the_function_of_its_name(tmp_path):
+    """Of a module that is imported, the package's attribute becomes the module."""
+    code = f"import dmtkit, dmtkit.train; dmtkit.train(dmtkit.make_config({{}}), output_dir={str(tmp_path)!r}, processes=99)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "cannot be shared by 99 processes" in found.stderr
 
 
 def start(*words):

@@ -142,9 +142,8 @@ def label_images(
                 seen.append((images.without_pixels(), tuple(coarse.shape)))
             if observe is not None:
                 observe(images, logits)
-        writer.histogram = (
-            team.total(counts).view(classes, LEVELS).cpu().numpy().copy()
-        )  # `counts` are used again below
+        histogram = team.total(counts).view(classes, LEVELS).cpu()
+        writer.histogram = histogram.numpy().copy()  # on the CPU it may be `counts`, which is used again below
         if keep is not None and normalized_ratio is not None:
             found = class_thresholds(torch.from_numpy(writer.histogram), normalized_ratio)
             counts.zero_()

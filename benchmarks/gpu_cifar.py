@@ -34,7 +34,7 @@ from dmtkit.params import load_params
 from dmtkit.phases import Session
 from dmtkit.pseudo import PseudoLabels
 from dmtkit.runs import load_run
-from dmtkit.trainer import step_loss
+from dmtkit.step import step_loss
 
 RESERVE = 0.85  # the share of the time that is planned for; the rest is labelling, testing and surprises
 

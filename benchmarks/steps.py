@@ -25,7 +25,8 @@ from dmtkit.data.pictures import Arrays, Part
 from dmtkit.environment import pick_device
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
-from dmtkit.trainer import Recipe, advance, begin, can_compile
+from dmtkit.step import Recipe, can_compile
+from dmtkit.trainer import advance, begin
 
 GAMMA = 4.0
 Step = Callable[[], object]

@@ -16,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from dmtkit import team
 from dmtkit.config import Config
 from dmtkit.environment import machine, versions
 from dmtkit.files import TEMPORARY, cannot_write, read_json, write_json
@@ -23,19 +24,19 @@ from dmtkit.methods import METHODS, Plan
 from dmtkit.params import outputs_root, project_root
 from dmtkit.run_folder import NOT_COMPARED, lock_holder, writer
 from dmtkit.runs import Phase
-from dmtkit.trainer import Recipe
+from dmtkit.step import Recipe
 
 STORE = ".baselines"
 # Settings that phase 0 does not depend on; what of them it does (steps, learning rate) is in its recipe.
 LATER = {
     "experiment", "methods", "published", "label_ratios", "epochs", "lr", "gamma1", "gamma2", "gamma_ramp",
-    "online_threshold", "label_rule", "sampling", "init_a", "init_b", "precision",
+    "online_threshold", "label_rule", "sampling", "init_a", "init_b", "precision", "sync_batchnorm",
 }  # fmt: skip
 PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees a part (§5.3)
 DECIDING = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
-CODE = ("data/*.py", "models/*.py", "trainer.py", "optim.py", "dynamic.py", "seeds.py", "phases.py", "classification.py",
+CODE = ("data/*.py", "models/*.py", "team.py", "step.py", "trainer.py", "optim.py", "dynamic.py", "seeds.py", "phases.py", "classification.py",
         "segmentation*.py")  # fmt: skip
-NOT_IN_RECIPE = {"rule", "gamma1", "gamma2", "gamma_ramp", "online_threshold", "checkpoint_seconds"}
+NOT_IN_RECIPE = {"rule", "gamma1", "gamma2", "gamma_ramp", "online_threshold", "checkpoint_seconds", "sync_batchnorm"}
 
 
 def store_for(run: Path) -> Path:
@@ -88,6 +89,10 @@ def key_of(what: dict[str, Any]) -> str:
 def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
     """The baseline's place in the store, locked: a second run that needs it waits until the first has trained it."""
     place = Phase(store / key_of(what), asks.run)
+    if not team.leader():
+        team.wait()
+        yield place
+        return
     try:
         place.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -104,6 +109,7 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
         _note_machine(place, asks)
         for torn in place.folder.glob(f"*{TEMPORARY}"):
             torn.unlink(missing_ok=True)
+        team.wait()  # the others come in when it is locked
         yield place
     finally:
         (place.folder / ".writer.json").unlink(missing_ok=True)
@@ -113,6 +119,8 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
 def _note_machine(place: Phase, asks: Phase) -> None:
     """Keep where a baseline is trained; a run on another machine, or with more threads, says that it was."""
     path, here = place.folder / "machine.json", machine()
+    if team.size() > 1:
+        here += f", {team.size()} processes"
     there = read_json(path) if path.is_file() else here
     if there != here:
         asks.remark(f"phase 0 was trained elsewhere ({there}; here: {here}): trained here its bits may differ")

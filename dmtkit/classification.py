@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dmtkit import team
 from dmtkit.config import ClassificationConfig, Config
 from dmtkit.data import Data, Images, load
 from dmtkit.data.augment import Augment
@@ -22,14 +23,16 @@ from dmtkit.methods import METHODS, Plan, phase_plans
 from dmtkit.metrics import accuracy
 from dmtkit.models import build
 from dmtkit.phases import Session, Work, complete, reported
-from dmtkit.pseudo import Predictions, PseudoLabels, keep_most_confident, predict
+from dmtkit.pseudo import Predictions, PseudoLabels, join, keep_most_confident, predict
 from dmtkit.runs import Phase
 from dmtkit.seeds import derive, generator
-from dmtkit.trainer import Recipe, image_batches
+from dmtkit.step import Recipe
+from dmtkit.trainer import image_batches
 
 __all__ = ["check", "check_data", "load", "on_device", "phase_steps", "plans", "run_method", "work_of"]
 
 SUPERVISED = Plan("supervised")
+PREDICTED = 500  # images predicted at once
 
 
 @dataclass(frozen=True)
@@ -117,10 +120,17 @@ def on_device(data: Data, device: torch.device) -> Data:
 
 
 def predict_images(session: Session, model: nn.Module, images: Images, given: np.ndarray | None = None) -> Predictions:
-    """One pass of `model`, in evaluation mode, over images as they are."""
+    """One pass of `model`, in evaluation mode, over images as they are, each process its share of the batches."""
     model.eval()
-    with session.autocast():
-        return predict(model, image_batches(session.data.normalise, images.pixels), given)
+    parts = images.pixels.split(PREDICTED)
+    mine = team.run_of(len(parts))
+    start, end = mine.start * PREDICTED, min(mine.stop * PREDICTED, len(images))
+    found = None
+    if mine:
+        with session.autocast():
+            batches = image_batches(session.data.normalise, images.pixels[start:end], PREDICTED)
+            found = predict(model, batches, None if given is None else given[start:end])
+    return join([part for part in team.gather(found) if part is not None])
 
 
 def val_accuracy(session: Session, model: nn.Module) -> dict[str, float]:
@@ -165,6 +175,7 @@ def phase_recipe(session: Session, plan: Plan) -> Recipe:
         "weight_decay",
         "ema_decay",
         "online_threshold",
+        "sync_batchnorm",
     )
     return Recipe(
         steps=phase_steps(config, session.data, plan),
@@ -211,6 +222,7 @@ def phase_batches(session: Session, plan: Plan, pseudo: PseudoLabels | None) -> 
         batch_pseudo=config.batch_pseudo,
         augment=augmentation(config),
         seed=derive(config.seed, "batches", plan.number),
+        rows=team.rows(),
     )
 
 

@@ -33,7 +33,7 @@ def run(
     from dmtkit.launch import execute, prepare
 
     with errors(code=2):
-        job = prepare(params, _overrides(override or []), output)
+        job = prepare(params, overrides(override or []), output)
     if job.finished:
         typer.echo(f"{job.folder}: finished already, nothing to do")
         return _show(job.folder, job.output)
@@ -79,7 +79,7 @@ def batch(
 
     console = Console()
     with errors(code=2):
-        chosen = {name: parse_value(name, value) for name, value in _overrides(override or []).items()}
+        chosen = {name: parse_value(name, value) for name, value in overrides(override or []).items()}
         found = make_batch(
             params,
             numbers("--seeds", seeds) if seeds is not None else None,
@@ -110,7 +110,7 @@ def check_data(params: Params, override: Override = None) -> None:
 
     with errors(code=2):
         values = load_params(params)
-        values |= {name: parse_value(name, value) for name, value in _overrides(override or []).items()}
+        values |= {name: parse_value(name, value) for name, value in overrides(override or []).items()}
         values.pop("output_dir", None)
         data = load(make_config({"experiment": params.stem, **values}))
     for line in data.overview():
@@ -153,16 +153,22 @@ def errors(code: int) -> Iterator[None]:
             warnings.simplefilter("default")
             yield
     except DmtkitError as error:
-        kinds = {ConfigError: "parameters", DataError: "data", RunError: "run"}
-        kind = next((word for known, word in kinds.items() if isinstance(error, known)), "training")
-        typer.secho(f"dmtkit: {kind}: {error}", fg=typer.colors.RED, err=True)
+        typer.secho(message(error), fg=typer.colors.RED, err=True)
         raise typer.Exit(code) from None
     except KeyboardInterrupt as stop:
         typer.echo(f"\n{stop or 'stopped'}", err=True)
         raise typer.Exit(130) from None
 
 
-def _overrides(pairs: list[str]) -> dict[str, str]:
+def message(error: DmtkitError) -> str:
+    """What the command line says of an error."""
+    kinds = {ConfigError: "parameters", DataError: "data", RunError: "run"}
+    kind = next((word for known, word in kinds.items() if isinstance(error, known)), "training")
+    return f"dmtkit: {kind}: {error}"
+
+
+def overrides(pairs: list[str]) -> dict[str, str]:
+    """The names and values of `-p` options; ConfigError for one that is no pair."""
     found = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
@@ -172,14 +178,19 @@ def _overrides(pairs: list[str]) -> dict[str, str]:
     return found
 
 
-def _show(folder: Path, notebook: Path) -> None:
-    """The table of results, and how to open the notebook."""
+def show_results(folder: Path) -> None:
+    """The table of results."""
     from dmtkit.report import results_table
     from dmtkit.runs import load_run
 
     with errors(code=1):
         table = results_table(load_run(folder)).dropna(axis=1, how="all")
     typer.echo("\n" + table.to_string(float_format="%.2f", na_rep="–"))
+
+
+def _show(folder: Path, notebook: Path) -> None:
+    """The table of results, and how to open the notebook."""
+    show_results(folder)
     jupyter = Path(sys.executable).with_name("jupyter")  # not resolved: the environment's own
     typer.echo(f"\nOpen the notebook with:  {_short(jupyter)} lab {_short(notebook)}")
 
@@ -195,10 +206,18 @@ def _short(path: Path) -> Path:
 
 
 def main() -> None:
-    """Entry point: joins `-p name value` into `-p name=value`, which is what typer can read."""
-    words = sys.argv[1:]
+    """Entry point."""
+    app(args=joined(sys.argv[1:]))
+
+
+def joined(words: list[str]) -> list[str]:
+    """Arguments with `-p name value` made into `-p name=value`, which is what typer can read.
+
+    >>> joined(["run", "x.yaml", "-p", "seed", "2"])
+    ['run', 'x.yaml', '-p', 'seed=2']
+    """
     for place in reversed(range(len(words) - 2)):
         name, value = words[place + 1 : place + 3]
         if words[place] == "-p" and "=" not in name and not value.startswith("--"):
             words[place + 1 : place + 3] = [f"{name}={value}"]
-    app(args=words)
+    return words

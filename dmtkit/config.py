@@ -51,6 +51,8 @@ class Config(BaseModel):
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
+    processes: Positive = 1
+    sync_batchnorm: bool = True
     log_points: Positive = 20
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
 

@@ -5,6 +5,7 @@ function serves both. Names are those of the paper (method.md §2): y_A `pseudo_
 y_B `prediction`, c_B `student_confidence`, p_B `p`, w `weight`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -81,11 +82,14 @@ def dynamic_cross_entropy(
     truth: Integer[Tensor, "n *s"] | None = None,
     threshold: float = 0.9,
     ignore_index: int = 255,
+    whole: Callable[[Tensor], Tensor] = lambda count: count,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Σ w · CE(student logits, label) / number of valid elements, and detached statistics (§3).
 
     `trusted` marks labeled samples: their weight is 1 and they count in no statistic. One log-softmax
     gives weights, loss and statistics (see `statistics`, also for `truth`); no gradient flows through w.
+    Of a batch of which several processes hold a share each, `whole` makes the number of all valid elements from that of
+    those here; the processes' losses then add up to the batch's.
 
     >>> loss, stats = dynamic_cross_entropy(
     ...     torch.zeros(1, 4), torch.tensor([0]), torch.tensor([0.9]), gamma1=1, gamma2=1
@@ -108,7 +112,7 @@ def dynamic_cross_entropy(
         )
         weight, label, valid = trust(found, pseudo_label, trusted, ignore_index)
     log_likelihood = _of_class(values, label.masked_fill(~valid, 0)) - normaliser
-    loss = -(weight * log_likelihood).sum() / valid.sum().clamp(min=1)
+    loss = -(weight * log_likelihood).sum() / whole(valid.sum()).clamp(min=1)
     return loss, statistics(found, trusted, truth, ignore_index)
 
 
@@ -153,21 +157,24 @@ def statistics(
 
 
 def mixed_cross_entropy(
-    logits: Float[Tensor, "n k"],
+    logits: Float[Tensor, "m k"],
     label: Integer[Tensor, " n"],
     partner: Integer[Tensor, " n"],
     lam: float | Float[Tensor, ""],
-    weight: Float[Tensor, " n"],
+    weight: Float[Tensor, " m"],
+    rows: slice = slice(None),
 ) -> Float[Tensor, ""]:
     """Σ w · (λ CE(label) + (1 − λ) CE(partner's label)) / n, for inputs, targets and weights mixed alike (§5.1).
+
+    Logits and weights may be those of some `rows` of the batch alone; the losses of all rows add up to the batch's.
 
     >>> zeros, label = torch.zeros(2, 2), torch.tensor([0, 1])
     >>> round(float(mixed_cross_entropy(zeros, label, torch.tensor([1, 0]), 0.7, torch.ones(2))), 4)
     0.6931
     """
     log_p = logits.float().log_softmax(1)
-    own = log_p.gather(1, label.long().unsqueeze(1)).squeeze(1)
-    other = log_p.gather(1, label[partner].long().unsqueeze(1)).squeeze(1)
+    own = log_p.gather(1, label[rows].long().unsqueeze(1)).squeeze(1)
+    other = log_p.gather(1, label[partner[rows]].long().unsqueeze(1)).squeeze(1)
     return -(weight * (lam * own + (1 - lam) * other)).sum() / len(label)
 
 

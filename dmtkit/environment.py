@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from dmtkit import team
 from dmtkit.config import Config
 from dmtkit.errors import ConfigError
 
@@ -101,6 +102,7 @@ def describe_environment(config: Config) -> dict[str, Any]:
         "device": str(device),
         "precision": pick_precision(config.precision, device),
         "machine": machine(),
+        "processes": team.size(),
         "platform": platform.platform(),
         "seed": config.seed,
     }

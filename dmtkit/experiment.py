@@ -7,9 +7,11 @@ from typing import Any, Protocol
 
 import torch
 
+from dmtkit import team
 from dmtkit.baselines import key_of
 from dmtkit.config import Config
 from dmtkit.environment import describe_environment, pick_device, pick_precision
+from dmtkit.errors import ConfigError
 from dmtkit.methods import Plan, check_methods
 from dmtkit.phases import Progress, Session, Work, train_baseline
 from dmtkit.run_folder import RunFolder, default_folder, open_run, refuse_other_run
@@ -66,12 +68,12 @@ def run_methods(
     """
     folder = Path(output_dir) if output_dir else default_folder(config)
     refuse_other_run(config, folder)
-    if (folder / "DONE.json").is_file():
+    if team.agree((folder / "DONE.json").is_file):
         return load_run(folder)
     check(config)
     task = task_of(config)
-    data = data or load(config)
-    task.check_data(config, data)
+    data = data or team.in_turn(lambda: load(config))
+    team.in_turn(lambda: task.check_data(config, data))
     with open_run(config, folder, describe_environment(config)) as run:
         run.keep_split(data.describe())
         session = start_session(config, task.on_device(data, pick_device(config.device)), run, progress)
@@ -91,6 +93,7 @@ def run_methods(
                 "results": results,
             }
         )
+        team.wait()
     return load_run(folder)
 
 
@@ -132,8 +135,19 @@ def total_steps(config: Config, data: Any) -> int:
 def check(config: Config) -> None:
     """Refuse, before anything starts, what the config alone shows to be impossible."""
     check_methods(config)
+    check_shares(config, team.size())
     pick_device(config.device)
     task_of(config).check(config)
+
+
+def check_shares(config: Config, processes: int) -> None:
+    """Refuse a batch that cannot be shared among so many processes."""
+    batch = config.batch_labeled + config.batch_pseudo
+    if batch < processes:
+        raise ConfigError(
+            f"batch_labeled, batch_pseudo: a batch of {batch} cannot be shared by {processes} processes; "
+            "start fewer, or make it larger"
+        )
 
 
 def check_data(config: Config, data: Any) -> None:

@@ -1,4 +1,7 @@
-"""Files that are whole or not there: atomic writes, checkpoints that carry their own checksum."""
+"""Files that are whole or not there: atomic writes, checkpoints that carry their own checksum.
+
+Of several processes the leader alone writes and removes; for the others these functions do nothing.
+"""
 
 import contextlib
 import errno
@@ -15,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dmtkit import team
 from dmtkit.errors import RunError
 
 TEMPORARY = ".partial"
@@ -26,6 +30,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises RunError, the old file being untouched, when the disk is full or the folder not writable.
     """
+    if not team.leader():
+        return
     temporary = path.with_name(path.name + TEMPORARY)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +83,8 @@ def read_json(path: Path) -> Any:
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write named arrays as .npz, atomically."""
+    if not team.leader():
+        return
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     write_atomically(path, buffer.getvalue())
@@ -91,8 +99,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise RunError(f"{path}: cannot be read ({type(error).__name__}: {error})") from None
 
 
-def save_state(folder: Path, stem: str, step: int, state: dict[str, Any], keep: int = 2) -> Path:
+def save_state(folder: Path, stem: str, step: int, state: dict[str, Any], keep: int = 2) -> None:
     """Write a checkpoint named `<stem>-<step>-<checksum>.pt` and drop all but the newest `keep`."""
+    if not team.leader():
+        return
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getvalue()
@@ -100,7 +110,6 @@ def save_state(folder: Path, stem: str, step: int, state: dict[str, Any], keep: 
     write_atomically(path, content)
     for old in _states(folder, stem)[keep:]:
         old.unlink(missing_ok=True)
-    return path
 
 
 def load_newest_state(folder: Path, stem: str, note: Callable[[str], None]) -> dict[str, Any] | None:
@@ -121,6 +130,8 @@ def load_newest_state(folder: Path, stem: str, note: Callable[[str], None]) -> d
 
 def take_state(path: Path, folder: Path) -> None:
     """Put a finished file into another folder too, as a hard link where that is possible."""
+    if not team.leader():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / path.name).unlink(missing_ok=True)
     try:
@@ -136,7 +147,7 @@ def newest_name(folder: Path, stem: str) -> str:
 
 def drop_states(folder: Path, stem: str) -> None:
     """Remove every checkpoint of this name."""
-    for path in _states(folder, stem):
+    for path in _states(folder, stem) if team.leader() else []:
         path.unlink(missing_ok=True)
 
 

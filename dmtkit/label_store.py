@@ -7,7 +7,7 @@ they are and where each image lies. A folder without it is not there yet.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +17,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
+from dmtkit import team
 from dmtkit.class_balance import ClassThresholds, keep_by_class
-from dmtkit.errors import RunError
+from dmtkit.errors import DataError, RunError
 from dmtkit.files import TEMPORARY, cannot_write, read_arrays, read_json, write_arrays, write_json
 from dmtkit.pseudo import LEVELS
 
@@ -90,15 +91,23 @@ class Kept:
 
 
 @contextmanager
-def write_labels(folder: Path, owner: str) -> Iterator["Writer"]:
-    """Write a store image by image; it is there once the block ends well. `owner` names the model that labels."""
-    shutil.rmtree(folder, ignore_errors=True)
+def write_labels(folder: Path, owner: str, names: Sequence[str], sizes: np.ndarray) -> Iterator["Writer"]:
+    """Write a store image by image; it is there once the block ends well. `owner` names the model that labels.
+
+    `names` and `sizes` (height, width) are those of all images, so that each of several processes can write its own.
+    """
+    store = LabelStore(folder, tuple(names), tuple((int(h), int(w)) for h, w in sizes))
     try:
-        folder.mkdir(parents=True)
-        files: dict[str, BinaryIO] = {name: open(folder / f"{name}{TEMPORARY}", "wb") for name in PARTS}  # noqa: SIM115
+        if team.leader():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            for name in PARTS:
+                (folder / f"{name}{TEMPORARY}").touch()
+        team.wait()
+        files: dict[str, BinaryIO] = {name: open(folder / f"{name}{TEMPORARY}", "r+b") for name in PARTS}  # noqa: SIM115
     except OSError as error:
         raise cannot_write(folder, error) from error
-    writer = Writer(folder, files)
+    writer = Writer(store, files)
     try:
         yield writer
         writer.close()
@@ -106,43 +115,62 @@ def write_labels(folder: Path, owner: str) -> Iterator["Writer"]:
         for file in files.values():
             with contextlib.suppress(OSError):  # a full disk has been reported by then
                 file.close()
+    team.wait()
+    if team.leader():
+        _complete(store, owner, writer)
+    team.wait()
+
+
+def _complete(store: LabelStore, owner: str, writer: "Writer") -> None:
+    """Give the files their names, and write what makes them a store."""
+    folder = store.folder
+    for name in PARTS:
+        try:
+            os.replace(folder / f"{name}{TEMPORARY}", folder / name)
+        except OSError as error:
+            raise cannot_write(folder / name, error) from error
     if writer.histogram is not None:
         predicted = writer.histogram.sum(1) if writer.predicted is None else writer.predicted
         counts = writer.histogram.ravel()
         index = np.flatnonzero(counts)  # most levels of most classes never occur
         write_arrays(folder / "histogram.npz", {"index": index, "count": counts[index], "predicted": predicted})
-    write_json(folder / "index.json", {"owner": owner, "names": writer.names, "sizes": writer.sizes})
+    write_json(folder / "index.json", {"owner": owner, "names": store.names, "sizes": store.sizes})
 
 
 class Writer:
-    """Appends images to a store under way."""
+    """Puts images into a store under way; where several processes do, each its own. Best in order."""
 
-    def __init__(self, folder: Path, files: dict[str, BinaryIO]) -> None:
-        self.folder, self.files = folder, files
-        self.names, self.sizes = list[str](), list[tuple[int, int]]()
+    def __init__(self, store: LabelStore, files: dict[str, BinaryIO]) -> None:
+        self.store, self.files, self._place = store, files, 0
         self.histogram: np.ndarray | None = None
         self.predicted: np.ndarray | None = None
 
-    def add(self, name: str, label: UInt8[np.ndarray, "h w"], level: UInt16[np.ndarray, "h w"]) -> None:
-        """Append one image."""
+    def add(self, position: int, label: UInt8[np.ndarray, "h w"], level: UInt16[np.ndarray, "h w"]) -> None:
+        """Put one image in its place; DataError if its size is not what it was."""
+        if label.shape != self.store.sizes[position]:
+            raise DataError(
+                f"{self.store.names[position]}: found {label.shape[0]}×{label.shape[1]}, expected "
+                "{}×{}; was the image replaced?".format(*self.store.sizes[position])
+            )
+        start = int(self.store.offsets[position])
         for part, values in (("label.u8", label), ("level.u16", level)):
             try:
+                if start != self._place:
+                    self.files[part].seek(start * PARTS[part].itemsize)
                 self.files[part].write(np.ascontiguousarray(values, PARTS[part]).data)
             except OSError as error:
-                raise cannot_write(self.folder / part, error, values.nbytes) from error
-        self.names.append(name)
-        self.sizes.append((int(label.shape[0]), int(label.shape[1])))
+                raise cannot_write(self.store.folder / part, error, values.nbytes) from error
+        self._place = start + label.size
 
     def close(self) -> None:
-        """Make what was written durable, under its own name."""
+        """Make what was written durable."""
         for name, file in self.files.items():
             try:
                 file.flush()
                 os.fsync(file.fileno())
                 file.close()
-                os.replace(self.folder / f"{name}{TEMPORARY}", self.folder / name)
             except OSError as error:
-                raise cannot_write(self.folder / name, error) from error
+                raise cannot_write(self.store.folder / name, error) from error
 
 
 def open_labels(folder: Path, owner: str, names: tuple[str, ...]) -> LabelStore:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dmtkit import team
 from dmtkit.class_balance import class_thresholds, normalized
 from dmtkit.data.crops import image_groups
 from dmtkit.data.joint import pad_to
@@ -74,9 +75,14 @@ class Reader:
     autocast: Callable[[], Any] = field(default=lambda: torch.autocast("cpu", enabled=False))
 
     def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[Images]:
-        """All images of a part in order; the next ones are read while the last are used."""
+        """All images of a part in order; the next ones are read while the last are used.
+
+        Of several processes each reads some of the groups, which are the same as one process alone would form.
+        """
         least = self.eval_size or (0, 0)
         groups = list(image_groups(sizes, self.batch, lambda h, w: (max(h, least[0]), max(w, least[1]))))
+        mine = team.run_of(len(groups))
+        groups = groups[mine.start : mine.stop]
         with ThreadPoolExecutor(self.threads) as pool:
             coming = [pool.submit(self._read, part, *group) for group in groups[: self.threads]]
             for number in range(len(groups)):
@@ -117,8 +123,10 @@ def label_images(
     """
     model.eval()
     counts = torch.zeros(classes * LEVELS, dtype=torch.int64, device=reader.device)
-    with write_labels(folder, owner) as writer:
-        keep = (folder / "coarse.partial").open("w+b") if normalized_ratio is not None else None
+    names = [part.name(position) for position in range(len(part))]
+    with write_labels(folder, owner, names, sizes) as writer:
+        place = folder / f"coarse-{team.rank()}.partial"
+        keep = place.open("w+b") if normalized_ratio is not None else None
         seen: list[tuple[Images, tuple[int, ...]]] = []
         for images in reader(part, sizes):
             with reader.autocast():
@@ -128,13 +136,14 @@ def label_images(
             label, level, _ = read_logits(logits)
             _count(counts, images, label, level)
             if keep is None:
-                _write(writer, part, images, label, level)
+                _write(writer, images, label, level)
             else:
                 keep.write(np.ascontiguousarray(coarse.cpu().numpy()).data)
                 seen.append((images.without_pixels(), tuple(coarse.shape)))
             if observe is not None:
                 observe(images, logits)
-        writer.histogram = counts.view(classes, LEVELS).cpu().numpy()
+        histogram = team.total(counts).view(classes, LEVELS).cpu()
+        writer.histogram = histogram.numpy().copy()  # on the CPU it may be `counts`, which is used again below
         if keep is not None and normalized_ratio is not None:
             found = class_thresholds(torch.from_numpy(writer.histogram), normalized_ratio)
             counts.zero_()
@@ -144,10 +153,10 @@ def label_images(
                 again = enlarge(torch.from_numpy(stored.copy()).to(reader.device), images.padded).softmax(1)
                 label, level = normalized(again, found)
                 _count(counts, images, label, level)
-                _write(writer, part, images, label, level)
-            writer.predicted = counts.view(classes, LEVELS).sum(1).cpu().numpy()
+                _write(writer, images, label, level)
+            writer.predicted = team.total(counts).view(classes, LEVELS).sum(1).cpu().numpy()
             keep.close()
-            (folder / "coarse.partial").unlink()
+            place.unlink()
 
 
 def read_image(part: Part, position: int) -> np.ndarray:
@@ -165,11 +174,11 @@ def _count(counts: Tensor, images: Images, label: Tensor, level: Tensor) -> None
     counts.scatter_add_(0, index, one if inside is None else inside.ravel().long())
 
 
-def _write(writer: Writer, part: Part, images: Images, label: Tensor, level: Tensor) -> None:
-    """Append a batch to the store."""
+def _write(writer: Writer, images: Images, label: Tensor, level: Tensor) -> None:
+    """Put a batch into the store."""
     pairs = zip(images.positions, images.crop(label), images.crop(level.to(torch.uint16)), strict=True)
     for position, own, confidence in pairs:
-        writer.add(part.name(position), own, confidence)
+        writer.add(position, own, confidence)
 
 
 @dataclass(frozen=True)
@@ -201,7 +210,7 @@ def explain_batch(
 
 @torch.inference_mode()
 def look(model: nn.Module, part: Part, sizes: np.ndarray, reader: Reader, observe: Observe) -> None:
-    """Show `observe` the logits of every image of a part."""
+    """Show `observe` the logits of every image of a part, of several processes each its share."""
     model.eval()
     for images in reader(part, sizes):
         with reader.autocast():
@@ -227,4 +236,4 @@ def confusion_matrices(
             logits["+".join(models)] = sum(values.softmax(1) for values in logits.values())  # type: ignore[assignment]
         for name, values in logits.items():
             totals[name] += confusion_matrix(values.argmax(1), truth, classes).cpu()
-    return {name: values.numpy() for name, values in totals.items()}
+    return {name: team.total(values).numpy() for name, values in totals.items()}

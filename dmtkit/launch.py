@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from dmtkit.config import Config, check_name, make_config
+from dmtkit.config import Config, check_name, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
 from dmtkit.experiment import check, check_data, load, total_steps
 from dmtkit.files import read_json
@@ -71,13 +71,16 @@ def prepare(params: Path, overrides: dict[str, str], output: Path | None) -> Job
     return with_data(job, load(job.config))
 
 
-def plan_job(params: Path, chosen: dict[str, Any], output: Path | None = None) -> Job:
-    """The run of a params file and of what is `chosen` beside it; names, values and folder are checked."""
+def plan_job(params: Path, chosen: dict[str, Any], output: Path | None = None, rendered: bool = True) -> Job:
+    """The run of a params file and of what is `chosen` beside it; names, values and folder are checked.
+
+    A run that is not to be `rendered` needs no notebook, whose parameters are the settings.
+    """
     values = load_params(params)
     values.setdefault("experiment", params.stem)
     values |= chosen
-    notebook = _notebook(str(values.get("task", "classification")))
-    _check_names(values, notebook)
+    notebook = _notebook(str(values.get("task", "classification"))) if rendered else Path()
+    _check_names(values, _parameters(notebook) if rendered else [*config_type(values).model_fields, *NOT_SETTINGS])
     config = make_config({name: value for name, value in values.items() if name not in NOT_SETTINGS})
     folder = Path(output or str(values.get("output_dir") or "") or _default_folder(config, chosen))
     folder = Path(os.path.abspath(folder))  # links stay: what lies below outputs/ shares its baselines
@@ -154,11 +157,14 @@ def _notebook(task: str) -> Path:
     return path
 
 
-def _check_names(values: dict[str, Any], notebook: Path) -> None:
-    """Every name must be a parameter of the notebook: papermill itself only warns."""
+def _parameters(notebook: Path) -> list[str]:
     from papermill import inspect_notebook
 
-    known = list(inspect_notebook(str(notebook)))
+    return list(inspect_notebook(str(notebook)))
+
+
+def _check_names(values: dict[str, Any], known: list[str]) -> None:
+    """Every name must be a parameter of the notebook: papermill itself only warns."""
     unknown = [unknown_name(name, known) for name in values if name not in known]
     if unknown:
         raise ConfigError("unknown parameters:\n" + "\n".join(f"  - {line}" for line in unknown))
@@ -168,7 +174,7 @@ def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
     """outputs/<experiment>/<variant>: seed (and split), and whatever else was set for this run."""
     parts = [config.variant]
     for name, value in chosen.items():
-        if name not in ("seed", "split", "experiment", "output_dir", "data_dir", "device"):
+        if name not in ("seed", "split", "experiment", "output_dir", "data_dir", "device", "processes"):
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             parts.append(f"{name}-{text}")
     try:
@@ -182,18 +188,24 @@ def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
 
 def progress_of(folder: Path) -> tuple[int, str]:
     """Training steps done of the run in a folder, and its newest log point in words."""
-    done: dict[tuple[str, int, str], int] = {}
-    last: dict[str, Any] = {}
-    for record in read_log(folder / "metrics.jsonl"):
-        done[record["method"], record["phase"], record.get("model", "")] = record["step"]
-        last = record
+    done, last = newest_record(folder)
     if not last:
         return 0, "starting"
     model = f", model {last['model']}" if "model" in last else ""
     text = f"{last['method']}, phase {last['phase']}{model}, loss {last['loss']:.3f}"
     for name, measure in (("val_accuracy", "val"), ("val_miou", "val mIoU")):
         text += f", {measure} {last[name]:.1f} %" if name in last else ""
-    return sum(done.values()), text
+    return done, text
+
+
+def newest_record(folder: Path) -> tuple[int, dict[str, Any]]:
+    """Training steps done of the run in a folder, and its newest log point, empty if there is none."""
+    done: dict[tuple[str, int, str], int] = {}
+    last: dict[str, Any] = {}
+    for record in read_log(folder / "metrics.jsonl"):
+        done[record["method"], record["phase"], record.get("model", "")] = record["step"]
+        last = record
+    return sum(done.values()), last
 
 
 def _failure(job: Job) -> str:

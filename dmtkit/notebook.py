@@ -47,17 +47,31 @@ class Bar:
             self._bar.close()
 
 
-def train(config: Config, data: Any = None, output_dir: str | Path | None = None, live: bool | None = None) -> Run:
+def train(
+    config: Config,
+    data: Any = None,
+    output_dir: str | Path | None = None,
+    live: bool | None = None,
+    processes: int | None = None,
+) -> Run:
     """Run all methods of `config` while the notebook shows how it goes, or open the run if it is finished.
 
     `live` asks for curves that grow (True) or a progress bar (False); without it there are curves where a person has
     the notebook open, unless DMTKIT_LIVE says otherwise. Interrupt it and run the cell again: it goes on where it stopped.
+    With `processes` (by default the setting of that name) above 1 so many processes train it together, and load the data
+    themselves; what they print is in the run folder's train.log.
     """
     bar = Bar()
     view = _live_view(config, output_dir, bar, live)
     started, state = time.monotonic(), "failed"
     try:
-        run = run_methods(config, data, output_dir, progress=view or bar)
+        if (processes or config.processes) > 1:
+            from dmtkit.together import train_together
+
+            folder = Path(output_dir) if output_dir else default_folder(config)
+            run = train_together(config, processes or config.processes, folder, data, view or bar)
+        else:
+            run = run_methods(config, data, output_dir, progress=view or bar)
         state = "finished"
     except KeyboardInterrupt:
         state = "stopped"

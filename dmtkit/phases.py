@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dmtkit import team
 from dmtkit.baselines import baseline, identity, store_for
 from dmtkit.config import Config
 from dmtkit.data.batches import Batch
@@ -20,7 +21,8 @@ from dmtkit.methods import Plan
 from dmtkit.run_folder import RunFolder
 from dmtkit.runs import Phase
 from dmtkit.seeds import derive
-from dmtkit.trainer import Recipe, train
+from dmtkit.step import Recipe
+from dmtkit.trainer import train
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Session:
     def identity(self, plan: Plan, recipe: Recipe) -> dict[str, Any]:
         """Everything that decides the model of a phase 0."""
         device = f"{self.device.type}, {self.precision}"
+        if team.size() > 1 and not recipe.sync_batchnorm:
+            device += f", batch statistics of {team.size()} shares"
         return identity(self.config, plan, recipe, self.data.describe(dates=True), device)
 
     def autocast(self) -> torch.autocast:
@@ -96,7 +100,7 @@ def complete(session: Session, plan: Plan, work: Work) -> Phase:
     `work.check` reads what the phase passes on; if that is damaged the phase is measured again.
     """
     phase = session.phase(plan)
-    if not (phase.done and intact(phase, work)):
+    if not team.agree(lambda: phase.done and intact(phase, work)):
         try:
             model, trained = trained_model(session, plan, phase, work)
         except TrainingError as error:
@@ -106,6 +110,7 @@ def complete(session: Session, plan: Plan, work: Work) -> Phase:
         summary = work.measure(model, phase)
         seconds = trained + time.monotonic() - started
         phase.finish({"steps": work.recipe.steps, "seconds": seconds, "ratio": plan.ratio, **summary})
+        team.wait()
     session.finished[plan] = phase.summary
     session.tell(plan)
     return phase
@@ -126,7 +131,7 @@ def trained_model(session: Session, plan: Plan, phase: Phase, work: Work) -> tup
 
     The models of phase 0 are trained in a place that all runs share, and taken over from there.
     """
-    if phase.model() is None:
+    if team.agree(lambda: phase.model() is None):
         phase.drop_models()
         if plan.number:
             train_model(session, plan, phase, work, [session.run])
@@ -135,6 +140,7 @@ def trained_model(session: Session, plan: Plan, phase: Phase, work: Work) -> tup
                 session.run.take_log(place.folder, plan.method, plan.number, plan.model)
                 train_shared(session, plan, place, work, [session.run])
                 phase.adopt(place)
+        team.wait()  # from now on its file can be read
     state, model = phase.weights(), work.build()
     model.load_state_dict(reported(state))
     return model, state["seconds"]
@@ -151,7 +157,7 @@ def train_baseline(session: Session, plan: Plan, work: Work) -> Path:
 
 def train_shared(session: Session, plan: Plan, place: Phase, work: Work, logs: list[RunFolder]) -> None:
     """Train a model in a place that runs share, unless it is there; the place keeps a log of its own."""
-    if place.model() is None:
+    if team.agree(lambda: place.model() is None):
         place.drop_models()
         train_model(session, plan, place, work, [RunFolder(place.folder, session.config), *logs])
         place.drop_checkpoints()

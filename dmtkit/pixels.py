@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor
 
+from dmtkit import team
 from dmtkit.dynamic import DynamicWeights
 
 SCORES = ("w", "p_B", "c_A", "p_B·c_A")  # low values should mark wrong labels
@@ -72,6 +73,10 @@ class CaseSums:
         self.count += counts.view(3, k, k1).cpu().numpy()
         self.weight += weights.view(3, k).cpu().numpy()
 
+    def total(self) -> "CaseSums":
+        """The sums of all processes."""
+        return CaseSums(_total(self.count), _total(self.weight))
+
 
 @dataclass
 class ErrorSearch:
@@ -98,6 +103,10 @@ class ErrorSearch:
             level = (score[chosen].clamp(0, 1) * (BINS - 1)).round().long()
             counts = torch.bincount(bad * BINS + level, minlength=2 * BINS)
             self.histogram[row] += counts.view(2, BINS).cpu().numpy()
+
+    def total(self) -> "ErrorSearch":
+        """The histograms of all processes, added."""
+        return ErrorSearch(_total(self.histogram))
 
     @property
     def auroc(self) -> dict[str, float]:
@@ -131,6 +140,10 @@ def auroc(histogram: Int64[np.ndarray, "2 b"]) -> float:
         return float("nan")
     curve = roc(histogram)
     return float(np.trapezoid(curve[1], curve[0]))
+
+
+def _total(values: np.ndarray) -> np.ndarray:
+    return team.total(torch.from_numpy(values)).numpy()
 
 
 def case_table(sums: CaseSums, classes: Sequence[str]) -> list[dict[str, float | str]]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dmtkit import team
 from dmtkit.data.pictures import Part
 from dmtkit.dynamic import weigh
 from dmtkit.label_store import Kept
@@ -72,6 +73,8 @@ class Probe:
             self._keep_samples(arrays, explained)
 
         look(model, part, self.session.data.sizes(part), self.reader, observe)
+        search = search.total()
+        arrays = {name: values for found in team.gather(arrays) for name, values in found.items()}
         arrays |= {f"roc/{name}": curve.astype(np.float32) for name, curve in search.curves().items()}
         arrays["auroc"] = np.array(list(search.auroc.values()))
         self.phase.write_arrays(f"probe_{time}", **arrays)
@@ -123,7 +126,9 @@ class Probe:
         """Look a last time, and sum the phase up: what was kept of every class, the cases, the search for errors."""
         self.visit(model, "end")
         self.write_samples()
-        classes, count = self.session.data.classes, self.cases.count
+        team.wait()  # what was written is read below
+        cases = self.cases.total()
+        classes, count = self.session.data.classes, cases.count
         predicted, kept = self.kept.store.predicted, count.sum((0, 2))
         known = count[:, :, :-1].sum(0).T  # rows true, columns labeled
         total = int(count.sum())
@@ -132,10 +137,10 @@ class Probe:
             "pixels": int(predicted.sum()),
             "threshold": [none_for_nan(value) for value in self.kept.thresholds.confidence.tolist()],
             "kept_share": [none_for_nan(k / p if p else math.nan) for k, p in zip(kept, predicted, strict=True)],
-            "mean_weight": float(self.cases.weight.sum() / max(total, 1)),
+            "mean_weight": float(cases.weight.sum() / max(total, 1)),
             **{f"share_{case}": float(count[row].sum() / max(total, 1)) for row, case in enumerate(CASES)},
             "label_miou": none_for_nan(mean_iou(known)),
-            "cases": case_table(self.cases, classes),
+            "cases": case_table(cases, classes),
             "auroc": {time: self._auroc(time) for time in TIMES},
         }
 

@@ -16,6 +16,7 @@ from dmtkit.files import cannot_write, read_json
 from dmtkit.run_folder import STARTED_BY
 
 Count = Callable[[], int]
+OUTCOME = "DMTKIT_OUTCOME"  # an environment variable: a file in which a process says to its starter why it failed
 
 
 def never() -> int:
@@ -38,7 +39,8 @@ def watch(
     `tick` is called every half second. `stops` counts the requests to stop: at the first the process that trains is
     asked to save and stop, if .writer.json beside the log names one that we started; else, and at the second, all are killed.
     """
-    folder, asked, token = log.parent, 0, secrets.token_hex(8)
+    folder, asked = log.parent, 0
+    token = os.environ.get(STARTED_BY) or secrets.token_hex(8)  # what we start belongs to who started us
     try:
         with open(log, "a", encoding="utf-8") as file:
             file.write(f"--- {datetime.datetime.now():%Y-%m-%d %H:%M:%S} started by process {os.getpid()}\n")

@@ -5,7 +5,7 @@ histogram of levels has a fixed size and adds up across batches and processes, s
 takes no second pass and no memory that grows with the data.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,19 @@ def predict(
     )
     of_given = None if given is None else level_of_given.astype(np.uint16)
     return Predictions(label, level.astype(np.uint16), of_given)
+
+
+def join(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions of consecutive parts as those of the whole.
+
+    >>> join([Predictions(np.array([i], np.uint8), np.array([7], np.uint16)) for i in (1, 2)]).label.tolist()
+    [1, 2]
+    """
+    if len(parts) == 1:
+        return parts[0]
+    given = [part.level_of_given for part in parts if part.level_of_given is not None]
+    label, level = (np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "level"))
+    return Predictions(label, level, np.concatenate(given) if given else None)
 
 
 def read_logits(

@@ -1,4 +1,7 @@
-"""The run folder of a run that is being computed: locked, appended to, and never mixed with another run's."""
+"""The run folder of a run that is being computed: locked, appended to, and never mixed with another run's.
+
+Of several processes the leader alone writes.
+"""
 
 import contextlib
 import json
@@ -12,6 +15,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from dmtkit import team
 from dmtkit.config import Config
 from dmtkit.errors import LockedError, RunError
 from dmtkit.files import TEMPORARY, cannot_write, read_json, write_atomically, write_json
@@ -19,10 +23,10 @@ from dmtkit.params import outputs_root
 from dmtkit.runs import Phase, note, read_config, read_log
 
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
-NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "keep_labels"}
+NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels"}
 STARTED_BY = "DMTKIT_STARTED_BY"  # an environment variable: the token of the command that a process belongs to
 # What must stay as it was for a resumed run to end in the same bits.
-SAME_BITS = ("device", "precision", "machine", "versions")
+SAME_BITS = ("device", "precision", "machine", "versions", "processes")
 
 
 def default_folder(config: Config) -> Path:
@@ -42,6 +46,8 @@ class RunFolder:
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl; values that are NaN are left out."""
+        if not team.leader():
+            return
         line = json.dumps({key: round_off(value) for key, value in record.items() if value == value})
         try:
             with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
@@ -53,6 +59,8 @@ class RunFolder:
 
     def rewind_log(self, method: str, phase: int, model: str, step: int) -> None:
         """Forget what was logged of this phase after `step`, and a line torn by a crash."""
+        if not team.leader():
+            return
         records = list(read_log(self.path / "metrics.jsonl"))
         here = (method, phase, model)
         kept = [r for r in records if (r["method"], r["phase"], r.get("model", "")) != here or r["step"] <= step]
@@ -87,6 +95,10 @@ class RunFolder:
 @contextmanager
 def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterator[RunFolder]:
     """Lock `path` for this run, creating it if needed; another writer or other settings are a RunError."""
+    if not team.leader():
+        team.wait()
+        yield RunFolder(path, config)
+        return
     refuse_other_run(config, path)
     with hold(path, ".lock"):
         write_json(path / ".writer.json", writer())
@@ -99,6 +111,7 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
                 write_json(path / "environment.json", environment)
                 text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
                 write_atomically(path / "config.yaml", text.encode())
+            team.wait()  # the others come in when it is locked and all is there
             yield RunFolder(path, config)
         finally:
             (path / ".writer.json").unlink(missing_ok=True)
@@ -142,10 +155,11 @@ def _note_other_machine(path: Path, environment: dict[str, Any]) -> None:
     """Say, and record, that a run goes on under other conditions than it was started in."""
     with contextlib.suppress(RunError, KeyError):
         there = read_json(path / "environment.json")
-        last = [there, *there.get("resumed", [])][-1]
+        last = {"processes": 1} | [there, *there.get("resumed", [])][-1]
         differing = [name for name in SAME_BITS if last[name] != environment[name]]
         if differing:
-            note(path, f"{path}: goes on with another {', '.join(differing)}; the bits may differ from one go's")
+            what = ", ".join(differing).replace("processes", "number of processes")
+            note(path, f"{path}: goes on with another {what}; the bits may differ from one go's")
             write_json(path / "environment.json", {**there, "resumed": [*there.get("resumed", []), environment]})
 
 

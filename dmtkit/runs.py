@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from dmtkit import team
 from dmtkit.config import Config, make_config
 from dmtkit.errors import ConfigError, RunError
 from dmtkit.files import (
@@ -107,6 +108,8 @@ class Phase:
     def remark(self, message: str) -> None:
         """Add a line to the run's notes.log, once."""
         place = self.run / "notes.log"
+        if not team.leader():
+            return
         if not place.is_file() or message not in place.read_text(encoding="utf-8").splitlines():
             with open(place, "a", encoding="utf-8") as file:
                 file.write(message + "\n")
@@ -127,6 +130,8 @@ class Phase:
 
 def note(run: Path, message: str) -> None:
     """Warn of something that a run met and survived, and add it to its notes.log."""
+    if not team.leader():
+        return
     warnings.warn(message, stacklevel=3)
     with contextlib.suppress(OSError), open(run / "notes.log", "a", encoding="utf-8") as file:
         file.write(message + "\n")

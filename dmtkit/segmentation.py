@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dmtkit import team
 from dmtkit.class_balance import class_thresholds
 from dmtkit.config import SegmentationConfig
 from dmtkit.data.crops import Ahead, Blank, Crops
@@ -34,7 +35,7 @@ from dmtkit.probes import Probe
 from dmtkit.runs import Phase
 from dmtkit.seeds import derive
 from dmtkit.segmentation_plans import first_plans, labels_for_others, phase_steps, plans, seen_of_x
-from dmtkit.trainer import Recipe
+from dmtkit.step import Recipe
 
 __all__ = ["check", "check_data", "load", "on_device", "phase_steps", "plans", "run_method", "work_of"]
 
@@ -161,7 +162,7 @@ def crops(session: Session, plan: Plan, kept: Kept | Blank | None) -> Crops:
     return Crops(
         labeled, data.unlabeled, kept, data.truth_known and kept is not None,
         batch_labeled=size, batch_pseudo=config.batch_pseudo, crop=config.crop, scale=config.scale,
-        flip=config.flip, fill=data.fill, seed=derive(config.seed, "batches", plan.number, plan.model),
+        flip=config.flip, fill=data.fill, seed=derive(config.seed, "batches", plan.number, plan.model), rows=team.rows(),
     )  # fmt: skip
 
 
@@ -169,7 +170,7 @@ def phase_recipe(session: Session, plan: Plan) -> Recipe:
     """The config's recipe for this phase; γ is constant, optimiser and poly schedule start anew (§5.2)."""
     config = config_of(session)
     shared = ("gamma1", "gamma2", "online_threshold", "momentum", "weight_decay", "poly_power", "log_points",
-              "checkpoint_seconds")  # fmt: skip
+              "checkpoint_seconds", "sync_batchnorm")  # fmt: skip
     return Recipe(
         steps=phase_steps(config, session.data, plan),
         seed=derive(config.seed, "steps", plan.number, plan.model),
@@ -213,13 +214,14 @@ def labels_are_gone(phase: Phase) -> RunError:
 def score_phase(session: Session, method: str, number: int, trained: Mapping[str, Trained]) -> dict[str, float]:
     """mIoU in percent of each model and of their mean on the test images, kept in the phase's own phase.json."""
     data, phase, started = session.data, session.run.phase(method, number), time.monotonic()
-    if not phase.done:
+    if team.agree(lambda: not phase.done):
         models = {name: starting_model(session, Plan(method, model=name), found) for name, found in trained.items()}
         found = confusion_matrices(models, data.test, data.sizes(data.test), reader_of(session), len(data.classes))
         phase.write_arrays("confusion", **found)
         iou = {name: [None if math.isnan(v) else v for v in class_iou(c).tolist()] for name, c in found.items()}
         miou = {name: mean_iou(confusion) for name, confusion in found.items()}
         phase.finish({"miou": miou, "iou": iou, "seconds": time.monotonic() - started})
+        team.wait()
     session.testing[method, number] = phase.summary["seconds"]
     return phase.summary["miou"]
 
@@ -241,6 +243,8 @@ def reader_of(session: Session) -> Reader:
 def drop_labels(config: SegmentationConfig, trained: Iterable[Trained], name: str) -> None:
     """Remove labels that no later phase needs, unless `keep_labels`; shared ones once the last method has used them."""
     last = [other for other in config.methods if METHODS[other].stores_labels][-1:]
+    if not team.leader():
+        return
     for found in trained:
         shared = found.phase.number == 0 and found.phase.folder.parent.parent.name == "supervised"
         if not config.keep_labels and (not shared or [name] == last):

@@ -9,62 +9,30 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from dmtkit.data.augment import Mix, draw_mix
+from dmtkit import team
 from dmtkit.data.batches import Batch
-from dmtkit.dynamic import Gamma, Rule, dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy, statistics, trust
 from dmtkit.errors import TrainingError
 from dmtkit.interrupts import StopRequest
 from dmtkit.metrics import from_sums
-from dmtkit.optim import gamma_ramp, schedule, sgd, update_average
-from dmtkit.seeds import generator
+from dmtkit.models.sync_norm import share_statistics, spread
+from dmtkit.optim import schedule, sgd, update_average
+from dmtkit.step import Recipe, can_compile, step_loss
 
 State = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How one phase is trained: steps, optimiser, dynamic loss, mixup, what is kept, how often to log and save.
-
-    `keeps` is the model that comes out: the `average` (EMA), the `last`, or the `best` on held-out images by `score`.
-    """
-
-    steps: int
-    seed: int
-    rule: Rule = "uniform"
-    gamma1: float = 0.0
-    gamma2: float = 0.0
-    gamma_ramp: bool = True
-    online_threshold: float = 0.9
-    mixup: float = 0.0
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    schedule: Literal["cosine", "poly"] = "cosine"
-    poly_power: float = 0.9
-    keeps: Literal["average", "last", "best"] = "last"
-    ema_decay: float = 0.999
-    score: str = ""
-    precision: str = "fp32"
-    compile: bool = False
-    log_points: int = 20
-    checkpoint_seconds: float = 60.0
-
-    def gammas(self, step: int) -> tuple[float, float]:
-        """γ1 and γ2 at `step`."""
-        ramp = gamma_ramp(step, self.steps) if self.gamma_ramp else 1.0
-        return self.gamma1 * ramp, self.gamma2 * ramp
-
-
 @dataclass
 class Meter:
-    """Sums of measurements on their device, and the losses since they were last read."""
+    """Sums of measurements on their device, and the losses since they were last read.
+
+    Of several processes each sums its own share; what is read is the sum over all.
+    """
 
     sums: dict[str, Tensor] = field(default_factory=dict)
     losses: list[Tensor] = field(default_factory=list)
@@ -73,27 +41,45 @@ class Meter:
         """Take a step's loss and statistics, without waiting for the device."""
         loss = loss.detach()
         self.losses.append(loss)
-        for name, value in {"loss": loss, "steps": torch.ones_like(loss), **stats}.items():
+        steps = torch.full_like(loss, team.leader())  # counted once
+        for name, value in {"loss": loss, "steps": steps, **stats}.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
 
     def first_bad(self) -> int | None:
         """Position, among the steps since the last call, of the first loss that is NaN or infinite."""
-        bad = (~torch.stack(self.losses).isfinite()).nonzero() if self.losses else torch.empty(0)
+        bad = (~team.total(torch.stack(self.losses)).isfinite()).nonzero() if self.losses else torch.empty(0)
         self.losses = []
         return int(bad[0]) if len(bad) else None
 
+    def everyones(self) -> dict[str, Tensor]:
+        """The sums of all processes, one after the other, by one exchange; alone the sums as they are."""
+        if team.size() == 1 or not self.sums:
+            return dict(self.sums)
+        own = torch.stack([value.double() for value in self.sums.values()])
+        found = team.joined(own[None], team.size()).T
+        return {name: values.to(own.dtype) for (name, own), values in zip(self.sums.items(), found, strict=True)}
+
+    def restore(self, found: dict[str, Tensor], device: torch.device) -> None:
+        """Take back this process's sums; the leader takes all of them where their number was another."""
+        self.sums = {}
+        for name, values in found.items():
+            each = values.reshape(-1)
+            own = each[team.rank()] if len(each) == team.size() else each.sum() * team.leader()
+            self.sums[name] = own.to(values.dtype).to(device)
+
     def read(self) -> dict[str, float]:
         """The sums as one record, and start anew: the one place that waits for the device."""
-        sums = {name: float(value) for name, value in self.sums.items()}
+        sums = {name: float(values.sum()) for name, values in self.everyones().items()}
         self.sums = {}
         return {"loss": sums["loss"] / sums["steps"], **from_sums(sums)}
 
 
 @dataclass
 class Loop:
-    """Everything that the next step depends on."""
+    """Everything that the next step depends on; `shared` computes the model's logits, with others where there are several."""
 
     model: nn.Module
+    shared: nn.Module
     kept: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
@@ -110,14 +96,14 @@ class Loop:
         """The loop as plain containers and tensors, for a checkpoint."""
         parts = {name: getattr(self, name).state_dict() for name in self.parts}
         random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
-        return {**parts, "meter": dict(self.meter.sums), "step": self.step, "best": self.best, "random": random}
+        return {**parts, "meter": self.meter.everyones(), "step": self.step, "best": self.best, "random": random}
 
     def load_state_dict(self, state: State) -> None:
         """Put a checkpoint back."""
         for name in self.parts:
             getattr(self, name).load_state_dict(state[name])
         device = next(self.model.parameters()).device
-        self.meter.sums = {name: value.to(device) for name, value in state["meter"].items()}
+        self.meter.restore(state["meter"], device)
         self.step, self.best = int(state["step"]), float(state["best"])
         torch.set_rng_state(state["random"][0].cpu())
         if torch.cuda.is_available() and len(state["random"]) > 1:
@@ -150,21 +136,24 @@ def train(
     if recipe.compile and loop.step < recipe.steps:
         recipe = replace(recipe, compile=can_compile(model, batches(loop.step), recipe, note))
     log_every = max(1, recipe.steps // recipe.log_points)
-    saved, checked = time.monotonic(), loop.step
+    saved, checked, rounds = time.monotonic(), loop.step, team.Rounds(loop.step)
 
     with StopRequest() as stop:
         while loop.step < recipe.steps:
             if visits and loop.step in visits:
+                share_statistics(model)
                 visits[loop.step](model)
             advance(loop, batches(loop.step), recipe)
             last = loop.step == recipe.steps
             at_log_point = last or loop.step % log_every == 0
-            stopping = stop.requested  # read once: it may be set at any moment
-            due = stopping or (not last and time.monotonic() - saved >= recipe.checkpoint_seconds)
+            due = not last and time.monotonic() - saved >= recipe.checkpoint_seconds
+            stopping, due = rounds(loop.step, stop.requested, due)  # it may be set at any moment: read once
+            due = due or stopping
             if at_log_point or due:
                 refuse_bad_loss(loop.meter, batches, checked)
                 checked = loop.step
             if at_log_point:
+                share_statistics(model, loop.kept)
                 found = evaluate(loop.kept if recipe.keeps == "average" else model) if evaluate else {}
                 log(log_record(loop, recipe) | found)
                 if recipe.keeps == "best" and found[recipe.score] > loop.best:
@@ -172,29 +161,32 @@ def train(
                     loop.kept.load_state_dict(model.state_dict())
             if due:
                 save(loop.state_dict())
+                team.wait()  # no process ends before it is written
                 saved = time.monotonic()
             tick(loop.step)
             if stopping:
                 raise KeyboardInterrupt(f"after step {loop.step} of {recipe.steps} of a phase; everything is saved")
-        if stop.requested:  # while the last step was logged
+        if rounds(loop.step, stop.requested, now=True)[0]:  # while the last step was logged
             save(loop.state_dict())
+            team.wait()
             raise KeyboardInterrupt("at the end of a phase; everything is saved")
     return loop.kept
 
 
 def begin(model: nn.Module, recipe: Recipe) -> Loop:
     """The state of a phase before its first step."""
+    shared = spread(model, recipe.sync_batchnorm)
     optimizer = sgd(model, recipe.lr, recipe.momentum, recipe.weight_decay)
     kept = model if recipe.keeps == "last" else copy.deepcopy(model)
-    return Loop(model, kept, optimizer, schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power))
+    return Loop(model, shared, kept, optimizer, schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power))
 
 
 def advance(loop: Loop, batch: Batch, recipe: Recipe) -> None:
     """One step: loss, gradients, optimiser, schedule, average; nothing is read from the device."""
     loop.model.train()
-    loss, stats = step_loss(loop.model, batch, recipe, loop.step)
+    loss, stats = step_loss(loop.shared, batch, recipe, loop.step)
     loop.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    (loss * team.size() if team.size() > 1 else loss).backward()  # gradients are averaged, losses add up
     loop.optimizer.step()
     loop.schedule.step()
     if recipe.keeps == "average":  # it starts as the first step's model
@@ -208,64 +200,6 @@ def log_record(loop: Loop, recipe: Recipe) -> dict[str, float]:
     gamma1, gamma2 = recipe.gammas(loop.step)
     where = {"step": loop.step, "steps": recipe.steps, "lr": loop.schedule.get_last_lr()[0]}
     return {**where, "gamma1": gamma1, "gamma2": gamma2, **loop.meter.read()}
-
-
-def step_loss(model: nn.Module, batch: Batch, recipe: Recipe, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of one step and its statistics: what is drawn on the host, then the computation, compiled or not."""
-    device = batch.images.device
-    gammas: tuple[Gamma, Gamma] = recipe.gammas(step)
-    mix = None
-    if recipe.mixup:
-        mix = draw_mix(len(batch.images), recipe.mixup, generator(recipe.seed, "mixup", step), device)
-    compute = loss_of
-    if recipe.compile:  # what changes from step to step and is no tensor would be compiled in, anew every time
-        number = partial(torch.full, (), device=device, dtype=torch.float32)
-        gammas, mix = (number(gammas[0]), number(gammas[1])), mix and Mix(number(mix.lam), mix.partner)
-        batch, compute = replace(batch, names=()), compiled()
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        return compute(model, batch, gammas, recipe.rule, recipe.online_threshold, mix)
-
-
-def loss_of(
-    model: nn.Module, batch: Batch, gammas: tuple[Gamma, Gamma], rule: Rule, threshold: float, mix: Mix | None
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loss and statistics of a batch (method.md §3, §5.1), in the paper's order."""
-    images = batch.images.contiguous(memory_format=torch.channels_last)
-    if mix is None:
-        return dynamic_cross_entropy(
-            model(images), batch.label, batch.confidence, gamma1=gammas[0], gamma2=gammas[1],
-            rule=rule, trusted=batch.trusted, truth=batch.truth, threshold=threshold,
-        )  # fmt: skip
-    weight, label, stats = torch.ones_like(batch.confidence), batch.label, {}
-    if rule != "uniform":  # weights are computed on the un-mixed batch, by one more forward pass
-        with torch.no_grad():
-            logits = model(images)
-        found = dynamic_weights(
-            logits, batch.label, batch.confidence, gamma1=gammas[0], gamma2=gammas[1], rule=rule, threshold=threshold
-        )
-        weight, label, _ = trust(found, batch.label, batch.trusted)
-        stats = statistics(found, batch.trusted, batch.truth)
-    logits = model(mix(images))
-    return mixed_cross_entropy(logits, label, mix.partner, mix.lam, mix(weight)), stats
-
-
-@cache
-def compiled() -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
-    """`loss_of`, compiled when it is first called, for all models of one architecture."""
-    torch._dynamo.config.recompile_limit = 64  # rules × batches with and without truth are more than the default 8
-    return torch.compile(loss_of, dynamic=False)
-
-
-def can_compile(model: nn.Module, batch: Batch, recipe: Recipe, note: Callable[[str], None]) -> bool:
-    """Whether a step can be compiled here, tried on a copy of the model; `note` is told why it cannot."""
-    try:
-        loss, _ = step_loss(copy.deepcopy(model).train(), batch, recipe, 0)
-        loss.backward()
-        return True
-    except Exception as error:  # compilers fail in a hundred ways, and training can do without
-        reason = next(iter(str(error).strip().splitlines()), "")
-        note(f"compile: torch.compile failed here ({type(error).__name__}: {reason}); training goes on without")
-        return False
 
 
 def refuse_bad_loss(meter: Meter, batches: Callable[[int], Batch], start: int) -> None:

@@ -10,9 +10,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from dmtkit import trainer
 from dmtkit.data.batches import Batch
-from dmtkit.trainer import Recipe, advance, begin
+from dmtkit.step import Recipe, can_compile
+from dmtkit.trainer import advance, begin
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
         how = Recipe(
             steps=100, seed=1, rule="dynamic", gamma1=4.0, gamma2=4.0, mixup=0.75, keeps="average", compile=compiled
         )
-        if compiled and not trainer.can_compile(model, batch, how, print):
+        if compiled and not can_compile(model, batch, how, print):
             sys.exit(77)
         counted = torch._dynamo.utils.counters["stats"]["unique_graphs"]
         loops[compiled] = begin(copy.deepcopy(model), how)

@@ -238,3 +238,20 @@ def test_the_form_for_compilers_is_the_same_loss(monkeypatch, rule):
         found.append((loss.detach(), logits.grad, stats["weight"], stats["positive"]))
     for eager, compiled in zip(*found, strict=True):
         torch.testing.assert_close(eager, compiled)
+
+
+def test_losses_of_shares_add_up_to_the_batchs():
+    logits, label = torch.randn(7, 4), torch.randint(0, 4, (7,))
+    label[2] = 255
+    confidence, gammas = torch.rand(7), {"gamma1": 2.0, "gamma2": 3.0}
+    whole, _ = dynamic_cross_entropy(logits, label, confidence, **gammas)
+    shares = [slice(0, None, 2), slice(1, None, 2)]
+    parts = [
+        dynamic_cross_entropy(logits[s], label[s], confidence[s], **gammas, whole=lambda count: torch.tensor(6))[0]
+        for s in shares
+    ]
+    torch.testing.assert_close(sum(parts), whole)
+    label, partner, weight = label.clamp(max=3), torch.randperm(7), torch.rand(7)
+    mixed = mixed_cross_entropy(logits, label, partner, 0.7, weight)
+    parts = [mixed_cross_entropy(logits[s], label, partner, 0.7, weight[s], s) for s in shares]
+    torch.testing.assert_close(sum(parts), mixed)

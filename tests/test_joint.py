@@ -1,5 +1,7 @@
 """Joint augmentation against PIL on the whole image; image, label and confidence stay together; workers change nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -122,6 +124,14 @@ def test_a_batch_holds_what_it_says(crops):
 def test_a_batch_follows_from_its_step(crops):
     same(crops(3), crops(3))
     assert not torch.equal(crops(3).images, crops(4).images)
+
+
+def test_a_row_is_the_same_whoever_makes_it(crops):
+    whole = crops(7)
+    for rows in (slice(0, None, 2), slice(1, None, 2), slice(4, None)):
+        part = replace(crops, rows=rows)(7)
+        assert part.names == whole.names, "errors name the whole batch"
+        same(part, replace(whole, rows=rows).own)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

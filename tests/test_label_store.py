@@ -20,9 +20,9 @@ def written(tmp_path):
     rng = np.random.default_rng(0)
     maps = [(rng.integers(0, 3, s).astype(np.uint8), rng.integers(0, 65536, s).astype(np.uint16)) for s in SIZES]
     histogram = np.zeros((3, 65536), np.int64)
-    with write_labels(tmp_path / "labels", "model-1.pt") as writer:
-        for name, (label, level) in zip(NAMES, maps, strict=True):
-            writer.add(name, label, level)
+    with write_labels(tmp_path / "labels", "model-1.pt", NAMES, SIZES) as writer:
+        for position, (label, level) in enumerate(maps):
+            writer.add(position, label, level)
             np.add.at(histogram, (label, level), 1)
         writer.histogram = histogram
     return tmp_path / "labels", maps
@@ -80,15 +80,15 @@ def test_truncated_files_are_refused(written, part):
 
 def test_an_interrupted_writer_leaves_no_store(tmp_path):
     def interrupted():
-        with write_labels(tmp_path / "labels", "model-1.pt") as writer:
-            writer.add("a", np.zeros((4, 6), np.uint8), np.zeros((4, 6), np.uint16))
+        with write_labels(tmp_path / "labels", "model-1.pt", ["a"], [(4, 6)]) as writer:
+            writer.add(0, np.zeros((4, 6), np.uint8), np.zeros((4, 6), np.uint16))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not (tmp_path / "labels" / "index.json").exists()
-    with write_labels(tmp_path / "labels", "model-1.pt") as writer:
-        writer.add("a", np.zeros((4, 6), np.uint8), np.zeros((4, 6), np.uint16))
+    with write_labels(tmp_path / "labels", "model-1.pt", ["a"], [(4, 6)]) as writer:
+        writer.add(0, np.zeros((4, 6), np.uint8), np.zeros((4, 6), np.uint16))
         writer.histogram = np.zeros((1, 65536), np.int64)
     assert json.loads((tmp_path / "labels" / "index.json").read_text())["names"] == ["a"]
     assert not list((tmp_path / "labels").glob("*.partial"))

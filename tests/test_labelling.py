@@ -98,6 +98,7 @@ def test_normalized_labels_by_one_pass_are_those_of_two(tmp_path, part, model):
     assert not list((tmp_path / "labels").glob("*.partial"))
     label_images(model, part, SIZES, Reader(CPU, FILL, 2), tmp_path / "argmax", "m.pt", 4)
     first = open_labels(tmp_path / "argmax", "m.pt", part.names)
+    np.testing.assert_array_equal(store.histogram, first.histogram)  # what is kept follows from the same thresholds
     threshold = class_thresholds(torch.from_numpy(first.histogram), 0.3).confidence
     changed = 0
     for i in range(7):

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PARAMS = sorted((ROOT / "params").glob("*.yaml"))
 
 # What each module may import of ours; those not listed are the foundation that any module may use.
-FOUNDATION = {"errors", "compat", "seeds", "style", "interrupts"}
-TASK_MODULE = {"config", "data", "methods", "metrics", "models", "phases", "pseudo", "runs", "trainer"}
+FOUNDATION = {"errors", "compat", "seeds", "style", "interrupts", "team"}
+TASK_MODULE = {"config", "data", "methods", "metrics", "models", "phases", "pseudo", "runs", "step", "trainer"}
 ARROWS = {
     "config": set(),
     "files": set(),
@@ -36,11 +36,12 @@ ARROWS = {
     "runs": {"config", "files"},
     "run_folder": {"config", "files", "params", "runs"},
     "label_store": {"class_balance", "files", "pseudo"},
-    "baselines": {"config", "environment", "files", "methods", "params", "run_folder", "runs", "trainer"},
+    "baselines": {"config", "environment", "files", "methods", "params", "run_folder", "runs", "step"},
     "published": set(),
-    "trainer": {"dynamic", "metrics", "optim", "data"},
+    "step": {"data", "dynamic", "optim"},
+    "trainer": {"data", "metrics", "models", "optim", "step"},
     "methods": {"config", "dynamic", "published"},
-    "phases": {"baselines", "config", "data", "methods", "run_folder", "runs", "trainer"},
+    "phases": {"baselines", "config", "data", "methods", "run_folder", "runs", "step", "trainer"},
     "explain": {"config", "dynamic", "metrics", "pseudo"},
     "labelling": {"class_balance", "data", "dynamic", "label_store", "models", "pixels", "pseudo"},
     "probes": {"data", "dynamic", "label_store", "labelling", "methods", "metrics", "pixels", "pseudo", "runs"},
@@ -89,7 +90,17 @@ ARROWS = {
     "teach": set(),
     "processes": {"files", "run_folder"},
 }
-TOP = {"batch", "cli", "launch", "notebook", "report_command", "__init__", "__main__"}  # may import everything
+TOP = {
+    "batch",
+    "cli",
+    "launch",
+    "notebook",
+    "report_command",
+    "train",
+    "together",
+    "__init__",
+    "__main__",
+}  # may import everything
 
 
 def modules():

@@ -26,7 +26,8 @@ from dmtkit.models.deeplab import IMAGENET
 from dmtkit.optim import update_average as ours_update_average
 from dmtkit.pseudo import LEVELS
 from dmtkit.seeds import generator
-from dmtkit.trainer import Recipe, advance, begin
+from dmtkit.step import Recipe
+from dmtkit.trainer import advance, begin
 
 SHAPES = [(64,), (4, 9, 7)]
 

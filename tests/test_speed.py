@@ -11,14 +11,15 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dmtkit import environment, trainer
+from dmtkit import environment, step
 from dmtkit.config import make_config
 from dmtkit.data.augment import Mix
 from dmtkit.data.batches import Batch
 from dmtkit.environment import pick_precision
 from dmtkit.experiment import run_methods
 from dmtkit.models import build, wide_resnet
-from dmtkit.trainer import Recipe, advance, begin
+from dmtkit.step import Recipe
+from dmtkit.trainer import advance, begin
 from tests.helpers import TINY
 
 CPU = torch.device("cpu")
@@ -107,7 +108,7 @@ def test_where_nothing_can_be_compiled_training_says_so_and_goes_on(tmp_path, mo
     def no_compiler(*words, **more):
         raise RuntimeError("no C++ compiler was found\nand so on")
 
-    monkeypatch.setattr(trainer, "compiled", no_compiler)
+    monkeypatch.setattr(step, "compiled", no_compiler)
     config = {**TINY, "methods": ("supervised",)}
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -144,7 +145,7 @@ def test_the_guard_against_waiting_works():
 @pytest.mark.parametrize("rule", ["uniform", "naive", "dynamic", "flip", "online"])
 def test_no_step_waits_for_the_device(monkeypatch, name, rule):
     mix = Mix(0.7, torch.randperm(12))
-    monkeypatch.setattr(trainer, "draw_mix", lambda *words: mix)  # λ is drawn on the host, from host memory
+    monkeypatch.setattr(step, "draw_mix", lambda *words: mix)  # λ is drawn on the host, from host memory
     how = replace(recipe(**HOWS[name]), rule=rule)
     model, batch = case(name)
     loop = begin(model, how)

@@ -102,9 +102,9 @@ class Mix:
     lam: float | Float[Tensor, ""]
     partner: Int64[Tensor, " n"]
 
-    def __call__(self, values: Float[Tensor, "n *s"]) -> Float[Tensor, "n *s"]:
-        """Mix `values` (inputs or weights) with their partners'."""
-        return self.lam * values + (1 - self.lam) * values[self.partner]
+    def __call__(self, values: Float[Tensor, "n *s"], rows: slice = slice(None)) -> Float[Tensor, "m *s"]:
+        """Mix `values` (inputs or weights) of some rows with their partners'."""
+        return self.lam * values[rows] + (1 - self.lam) * values[self.partner[rows]]
 
 
 def draw_mix(n: int, alpha: float, generator: Generator, device: torch.device | str = "cpu") -> Mix:

@@ -1,6 +1,6 @@
 """Training batches as a function of the step: the same step gives the same bits, resumed or not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64, Integer, Shaped
@@ -13,7 +13,10 @@ from dmtkit.seeds import derive, generator
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step trains on: labeled samples (`trusted`) and pseudo-labeled ones together."""
+    """What one step trains on: labeled samples (`trusted`) and pseudo-labeled ones together.
+
+    `rows` are those of them that this process trains on, where several share a batch; `names` are always the whole batch's.
+    """
 
     images: Shaped[Tensor, "n c *s"]
     label: Integer[Tensor, "n *t"]
@@ -21,12 +24,22 @@ class Batch:
     trusted: Bool[Tensor, " n"]
     truth: Integer[Tensor, "n *t"] | None
     names: tuple[str, ...]
+    rows: slice = field(default_factory=lambda: slice(None))
+
+    @property
+    def own(self) -> "Batch":
+        """The rows that this process trains on."""
+        if self.rows == slice(None):
+            return self
+        names = ("images", "label", "confidence", "trusted")
+        mine = {name: getattr(self, name)[self.rows] for name in names}
+        return replace(self, truth=None if self.truth is None else self.truth[self.rows], rows=slice(None), **mine)
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, from which copies to the device need no waiting."""
         truth = None if self.truth is None else self.truth.pin_memory()
-        images, label = self.images.pin_memory(), self.label.pin_memory()
-        return Batch(images, label, self.confidence.pin_memory(), self.trusted.pin_memory(), truth, self.names)
+        pinned = {name: getattr(self, name).pin_memory() for name in ("images", "label", "confidence", "trusted")}
+        return replace(self, truth=truth, **pinned)
 
 
 class Stream:
@@ -59,7 +72,8 @@ class Batches:
     """Joint batches of X and of kept pseudo labels, augmented and normalised on the images' device.
 
     `label` and `confidence` belong to `pseudo`, which is None for supervised training; `truth` is the
-    hidden truth of the pseudo-labeled images, used for statistics alone, or None where it is unknown.
+    hidden truth of the pseudo-labeled images, used for statistics alone, or None where it is unknown. Every process makes
+    the whole batch, which is cheap and which mixup needs, and trains on its `rows`.
     """
 
     def __init__(
@@ -74,8 +88,9 @@ class Batches:
         batch_pseudo: int,
         augment: Augmentation,
         seed: int,
+        rows: slice = slice(None),
     ) -> None:
-        self.data, self.augment, self.seed = data, augment, seed
+        self.data, self.augment, self.seed, self.rows = data, augment, seed, rows
         self.labeled, self.pseudo, self.label, self.confidence = labeled, pseudo, label, confidence
         self.truth_known = data.truth_known
         self.labeled_stream = Stream(len(labeled), batch_labeled, derive(seed, "labeled"))
@@ -101,4 +116,4 @@ class Batches:
         trusted = torch.arange(len(pixels), device=device) < len(x)
         pixels = self.augment(pixels, generator(self.seed, "augment", step))
         images = self.data.normalise(pixels)
-        return Batch(images, label, confidence, trusted, truth if self.truth_known else None, tuple(names))
+        return Batch(images, label, confidence, trusted, truth if self.truth_known else None, tuple(names), self.rows)

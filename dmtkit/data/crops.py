@@ -1,7 +1,7 @@
 """Training batches of crops as a function of the step, made ahead by worker processes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -43,10 +43,11 @@ Chosen = tuple[Part, int, KeptLabels | None]
 
 @dataclass(frozen=True)
 class Crops:
-    """Augmented crops of X and of U, drawn anew for every step: a pure function of the step.
+    """Augmented crops of X and of U, drawn anew for every step: a pure function of the step, row by row.
 
     `pseudo` is None for supervised training; then a batch holds `batch_labeled` images of X alone.
-    `truth` says whether U's masks are read too, for statistics alone.
+    `truth` says whether U's masks are read too, for statistics alone. Only some `rows` of a batch are made, where several
+    processes share it: what is read and drawn for a row depends on no other.
     """
 
     labeled: Part
@@ -60,25 +61,27 @@ class Crops:
     flip: bool
     fill: tuple[int, int, int]
     seed: int
+    rows: slice = field(default_factory=lambda: slice(None))
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step, on the host: images are bytes, labels uint8."""
-        rng = np.random.default_rng(derive(self.seed, "views", step))
         chosen: list[Chosen] = [(self.labeled, i, None) for i in self._labeled_stream(step).tolist()]
         trusted = len(chosen)
         if self.pseudo is not None:
             chosen += [(self.unlabeled, i, self.pseudo) for i in self._pseudo_stream(step).tolist()]
-        n = len(chosen)
+        made = range(len(chosen))[self.rows]
+        n = len(made)
         images = np.empty((n, *self.crop, 3), np.uint8)
         label, truth = (np.empty((n, *self.crop), np.uint8) for _ in range(2))
         level = np.full((n, *self.crop), SURE, np.uint16)
-        for row, (part, position, pseudo) in enumerate(chosen):
-            self._fill_row(part, position, pseudo, rng, images[row], label[row], level[row], truth[row])
+        for place, row in enumerate(made):
+            rng = np.random.default_rng(derive(self.seed, "views", step, row))
+            self._fill_row(*chosen[row], rng, images[place], label[place], level[place], truth[place])
         return Batch(
             torch.from_numpy(images).permute(0, 3, 1, 2),  # channels last, as it lies in memory
             torch.from_numpy(label),
             torch.from_numpy(level.astype(np.float32) / np.float32(SURE)),
-            torch.arange(n) < trusted,
+            torch.tensor([row < trusted for row in made]),
             torch.from_numpy(truth) if self.truth else None,
             tuple(part.name(position) for part, position, _ in chosen),
         )

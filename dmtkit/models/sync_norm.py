@@ -1,0 +1,120 @@
+"""A model whose training step several processes share: gradients averaged, batch normalisation over the whole batch.
+
+CUDA has torch's own SyncBatchNorm. It refuses the CPU, for which the same is written here, so that what several
+processes compute can be tested, and computed, without a GPU.
+"""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from dmtkit import team
+
+
+def spread(model: nn.Module, sync: bool) -> nn.Module:
+    """What computes the logits of a step: the model itself, or, in a team, the model with gradients averaged over all.
+
+    Parameters and the names of its state stay the model's own. With `sync` batch normalisation sees the whole batch, else
+    each process's share, and the leader's running statistics are what comes out.
+    """
+    if team.size() == 1:
+        return model
+    if sync:
+        synchronise(model)
+    return DistributedDataParallel(model, forward_sync_buffers=not sync, gradient_as_bucket_view=True)
+
+
+def share_statistics(*models: nn.Module) -> None:
+    """Take over the leader's running statistics: where they are of shares, each process has its own."""
+    if team.size() > 1:
+        for buffer in {id(buffer): buffer for model in models for buffer in model.buffers()}.values():
+            dist.broadcast(buffer, src=0)
+
+
+def synchronise(model: nn.Module) -> nn.Module:
+    """Let every batch normalisation of a model see the whole batch; parameters and names of its state stay.
+
+    >>> type(synchronise(nn.Sequential(nn.BatchNorm2d(3)))[0]).__name__
+    'SyncNorm'
+    """
+    if next(model.parameters()).is_cuda:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, SyncNorm.like(child))
+    return model
+
+
+class SyncNorm(nn.BatchNorm2d):
+    """BatchNorm2d whose statistics in training are those of all processes' images together."""
+
+    @classmethod
+    def like(cls, norm: nn.BatchNorm2d) -> "SyncNorm":
+        """One with the parameters and the running statistics of `norm`: the same tensors, not copies."""
+        found = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        found._parameters, found._buffers = norm._parameters, norm._buffers
+        return found.train(norm.training)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Normalise this process's images."""
+        if not self.training or team.size() == 1:
+            return super().forward(x)
+        mean, var, count = whole_statistics(x.detach())
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(var * (count / max(count - 1, 1)), share)
+        return _Normalise.apply(x, self.weight, self.bias, mean, var, count, self.eps)
+
+
+def whole_statistics(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"], int]:
+    """Mean and (biased) variance of every channel over all processes' images, and of how many numbers."""
+    x, here = x.float(), x.numel() // x.shape[1]
+    mean = x.sum((0, 2, 3)) / here
+    var = (x - mean.view(1, -1, 1, 1)).square_().sum((0, 2, 3)) / here  # torch.var_mean takes five times as long
+    own = torch.cat([mean, var, mean.new_tensor([here])]).double()
+    every = [torch.empty_like(own) for _ in range(team.size())]
+    dist.all_gather(every, own)
+    table, channels = torch.stack(every), x.shape[1]
+    means, variances, counts = table[:, :channels], table[:, channels:-1], table[:, -1:]
+    count = counts.sum()
+    mean = (counts * means).sum(0) / count
+    var = (counts * (variances + (means - mean) ** 2)).sum(0) / count  # Chan et al., 1983: no small difference of sums
+    return mean.float(), var.float(), int(count)
+
+
+class _Normalise(torch.autograd.Function):
+    """(x − μ) / √(σ² + ε) · w + b, where μ and σ² are functions of all processes' x, so gradients flow through them too."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, count: int, eps: float
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, mean, var)
+        ctx.count, ctx.eps = count, eps
+        return F.batch_norm(x, mean, var, weight, bias, training=False, eps=eps)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (dy,) = gradients
+        x, weight, mean, var = ctx.saved_tensors
+        dx, dw, db = torch.ops.aten.native_batch_norm_backward(  # as if μ and σ² were constants
+            dy, x, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
+        )
+        sums = torch.stack([db, dw])
+        dist.all_reduce(sums)
+        of_mean, of_deviation = sums / ctx.count
+        # dx = w / σ · (dy − mean(dy) − x̂ · mean(dy · x̂)), the means being over the whole batch and x̂ = (x − μ) / σ
+        scale = (var + ctx.eps).rsqrt()
+        slope = -weight * scale.square() * of_deviation
+        level = -weight * scale * of_mean - slope * mean
+        shape = (1, -1, 1, 1)
+        dx = torch.addcmul(dx + level.view(shape), x.to(level.dtype), slope.view(shape))
+        return dx.to(x.dtype), dw, db, None, None, None, None

@@ -1,0 +1,83 @@
+"""Trains a run in several processes from one that only watches: `accelerate launch -m dmtkit.train`, logged in train.log."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from dmtkit import errors
+from dmtkit.config import Config
+from dmtkit.errors import DmtkitError, RunError
+from dmtkit.experiment import check, check_data, check_shares, load, total_steps
+from dmtkit.files import cannot_write
+from dmtkit.launch import newest_record
+from dmtkit.params import project_root
+from dmtkit.phases import Progress
+from dmtkit.processes import OUTCOME, count_interrupts, last_lines, watch
+from dmtkit.run_folder import refuse_other_run
+from dmtkit.runs import Run, load_run
+
+
+def train_together(
+    config: Config, processes: int, folder: Path, data: Any = None, progress: Callable[[Progress], None] | None = None
+) -> Run:
+    """Run all methods of `config` in `processes` processes on this machine, or open the run if it is finished.
+
+    They load the data themselves; `data` saves this process from doing so, which has to know how long the run is.
+    What they print is in train.log, in the run folder. Raises what they met; Ctrl-C lets them save and stop.
+    """
+    refuse_other_run(config, folder)
+    if (folder / "DONE.json").is_file():
+        return load_run(folder)
+    check(config)
+    check_shares(config, processes)
+    data = data or load(config)
+    check_data(config, data)
+    steps = total_steps(config, data)
+
+    def tell() -> None:
+        done, last = newest_record(folder)
+        if last and progress:
+            where = last["method"], last["phase"], done, steps, last.get("model", ""), last["step"], last["steps"]
+            progress(Progress(*where))
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with tempfile.TemporaryDirectory() as place, count_interrupts() as asked:
+        params, outcome, log = Path(place) / "params.yaml", Path(place) / "outcome.json", folder / "train.log"
+        params.write_text(yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True), encoding="utf-8")
+        command = [*launcher(processes), "-m", "dmtkit.train", str(params), "--output", str(folder.absolute())]
+        code = watch(command, log, project_root(), tick=tell, stops=asked, environment={OUTCOME: str(outcome)})
+        tell()
+        said = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {}
+    if code == 0 and (folder / "DONE.json").is_file():
+        return load_run(folder)
+    if asked() or said.get("kind") == "KeyboardInterrupt":
+        raise KeyboardInterrupt(
+            said.get("message") or f"{folder}: stopped; run the same again and it goes on from here"
+        )
+    kind = getattr(errors, said.get("kind", ""), None)
+    if isinstance(kind, type) and issubclass(kind, DmtkitError):
+        raise kind(said["message"])
+    raise RunError(f"{log}: the processes failed: {said.get('message') or last_lines(log)}")
+
+
+def launcher(processes: int) -> list[str]:
+    """The command that starts so many processes of a module here, on GPUs or, where there are none, on the CPU."""
+    words = {
+        "num_processes": processes,
+        "num_machines": 1,
+        "mixed_precision": "no",  # these two are the run's own settings
+        "dynamo_backend": "no",
+        "main_process_port": 0,  # any that is free
+        "num_cpu_threads_per_process": max(1, torch.get_num_threads() // processes),
+    }
+    options = [word for name, value in words.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *options]

@@ -1,0 +1,164 @@
+"""What a team does in the tests, once in two processes and once in one; each function writes what it found to a folder."""
+
+import datetime
+import itertools
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from dmtkit import team
+from dmtkit.config import make_config
+from dmtkit.data.pictures import Part
+from dmtkit.errors import TrainingError
+from dmtkit.experiment import load, run_methods
+from dmtkit.labelling import Reader, confusion_matrices, label_images
+from dmtkit.models import build
+from dmtkit.models.sync_norm import SyncNorm
+from dmtkit.step import Recipe
+from dmtkit.trainer import train
+from tests.helpers import TINY, TINY_SEGMENTATION, Stop, stop_after
+from tests.test_labelling import FILL, SIZES, Mixed
+
+CPU = torch.device("cpu")
+CLASSIFICATION = make_config({**TINY, "checkpoint_seconds": 0, "methods": ("supervised", "dmt")})
+# No mixup, and a batch that two cannot halve.
+PLAIN = make_config(
+    {**TINY, "mixup": 0, "batch_labeled": 8, "batch_pseudo": 25, "methods": ("dmt",), "label_ratios": (0.05,)}
+)
+SEGMENTATION = make_config(
+    {**TINY_SEGMENTATION, "methods": ("dmt",), "label_ratios": (0.5,), "val": 1, "snapshot": "best", "batch_pseudo": 4}
+)
+
+
+def member(rank, folder, size=2):
+    """One process of a team: all of the below."""
+    torch.set_num_threads(1)
+    minutes = datetime.timedelta(minutes=2)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size, timeout=minutes)
+    for work in WORK:
+        work(Path(folder))
+    dist.destroy_process_group()
+
+
+def words(folder):
+    """What a team says to each other."""
+    assert team.agree(lambda: team.rank()) == 0
+    assert team.gather(team.rank()) == list(range(team.size()))
+    assert team.total(torch.tensor([1, 2])).tolist() == [team.size(), 2 * team.size()]
+    assert [i for part in team.gather(list(team.run_of(7))) for i in part] == list(range(7))
+    batch = torch.arange(7)
+    assert torch.equal(team.joined(batch[team.rows()], 7), batch)
+    order = []
+    team.in_turn(lambda: order.append(team.rank()))
+    rounds, done = team.Rounds(0, seconds=0.05), []
+    for step in range(1, 40):
+        torch.tensor(0.0).add_(1)
+        (stop,) = rounds(step, step >= 20 and team.rank() == team.size() - 1)
+        if stop:
+            done.append(step)
+            break
+    assert len(set(team.gather(tuple(done)))) == 1, "all stop after the same step"
+
+
+def norm(folder):
+    """Two steps of a normalisation, the batch being shared unevenly."""
+    torch.manual_seed(0)
+    layer = SyncNorm(3)
+    nn.init.uniform_(layer.weight)
+    nn.init.uniform_(layer.bias)
+    whole, wanted = torch.randn(2, 5, 3, 4, 2) * 3 + 10, torch.randn(2, 5, 3, 4, 2)
+    found = {}
+    for step in range(2):
+        x = whole[step][team.rows()].clone().requires_grad_()
+        y = layer(x)
+        (y * wanted[step][team.rows()]).sum().backward()
+        found[f"y{step}"], found[f"dx{step}"] = (team.joined(v.detach(), 5) for v in (y, x.grad))
+    found |= {"dw": team.total(layer.weight.grad), "db": team.total(layer.bias.grad), **layer.state_dict()}
+    save(folder / "norm.pt", found)
+
+
+def labels(folder):
+    """Labels of images of several sizes by both rules, and a model's confusion."""
+    part = Part(Mixed(), tuple(range(7)))
+    torch.manual_seed(3)
+    model = build("deeplab-tiny", 3, 4, (1, 2)).eval()
+    reader = Reader(CPU, FILL, 2, None)
+    label_images(model, part, SIZES, reader, folder / "argmax", "m.pt", 4)
+    label_images(model, part, SIZES, reader, folder / "normalized", "m.pt", 4, normalized_ratio=0.4)
+    found = confusion_matrices({"A": model, "B": model}, part, SIZES, reader, 4)
+    save(folder / "confusion.pt", {name: torch.from_numpy(values) for name, values in found.items()})
+
+
+def runs(folder):
+    """Whole runs of both tasks."""
+    for name, config in (("classification", CLASSIFICATION), ("plain", PLAIN), ("segmentation", SEGMENTATION)):
+        assert run_methods(config, None, folder / name).finished
+
+
+def resumed(folder):
+    """A run that was stopped abruptly and goes on."""
+    data = load(CLASSIFICATION)
+    for count in (4, 9):
+        try:
+            run_methods(CLASSIFICATION, data, folder / "resumed", progress=stop_after(count))
+        except Stop:
+            team.wait()
+    run_methods(CLASSIFICATION, data, folder / "resumed")
+
+
+def half_done(folder):
+    """A run that another number of processes is to go on with."""
+    try:
+        run_methods(CLASSIFICATION, None, folder / "half", progress=stop_after(9))
+    except Stop:
+        team.wait()
+
+
+def not_a_number(folder):
+    """A loss that is not finite: every process finds the same step."""
+    try:
+        run_methods(make_config({**TINY, "lr": 1e30, "methods": ("supervised",)}), None, folder / "nan")
+    except TrainingError as error:
+        found = team.gather(str(error))
+        assert found == [found[0]] * team.size(), found
+        assert "at step" in found[0], found
+        assert len(found[0].split("samples: ")[1].split(", ")) == 32, "the whole batch is named"
+    else:
+        raise AssertionError("it was not met")
+
+
+def own_statistics(folder):
+    """Training with batch statistics of shares: whoever evaluates must have the leader's."""
+    torch.manual_seed(team.rank())  # models that differ, until the first step makes them the leader's
+    model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    seen = []
+
+    def look(network):
+        seen.append(torch.cat([values.float().flatten() for values in network.state_dict().values()]))
+        return {}
+
+    from dmtkit.data.batches import Batch
+
+    def batches(step):
+        torch.manual_seed(step)
+        label = torch.randint(0, 3, (6,))
+        trusted, names = torch.ones(6, dtype=torch.bool), tuple("abcdef")
+        return Batch(torch.randn(6, 1, 8, 8), label, torch.ones(6), trusted, label, names, team.rows())
+
+    recipe = Recipe(steps=6, seed=1, sync_batchnorm=False, log_points=3, keeps="average", ema_decay=0.5)
+    train(model, batches, recipe, log=lambda record: None, save=lambda state: None, evaluate=look, visits={3: look})
+    everyones = team.gather(torch.stack(seen).numpy())
+    assert len(seen) == 4
+    for mine, theirs in itertools.pairwise(everyones):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def save(path, tensors):
+    if team.leader():
+        torch.save(tensors, path)
+
+
+WORK = (words, norm, labels, runs, resumed, half_done, not_a_number, own_statistics)

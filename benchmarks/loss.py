@@ -1,5 +1,7 @@
 """The dynamic loss, forward and backward, beside F.cross_entropy and the plain way's loss: eager, and compiled.
 
+Eagerly the dynamic loss is given what our networks give it, logits in channels_last; compiled, both layouts are tried.
+
 Usage: python -m benchmarks.loss [--shape 8 21 321 321] [--device auto] [--name loss]
 """
 
@@ -34,22 +36,25 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
     def cross_entropy(values: Tensor) -> Tensor:
         return F.cross_entropy(values, label, ignore_index=255)
 
-    losses: dict[str, Callable[[Tensor], Tensor]] = {
-        "cross_entropy": cross_entropy,
-        "cross_entropy_compiled": torch.compile(cross_entropy),
-        "reference": lambda values: dynamic_loss(values, label, confidence, 5.0, 5.0, trusted)[0],
-        "dynamic": dynamic,
-        "dynamic_compiled": torch.compile(dynamic),
+    last = logits.detach().contiguous(memory_format=torch.channels_last).requires_grad_()  # as our networks give them
+    losses: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
+        "cross_entropy": (cross_entropy, logits),
+        "cross_entropy_compiled": (torch.compile(cross_entropy), logits),
+        "reference": (lambda values: dynamic_loss(values, label, confidence, 5.0, 5.0, trusted)[0], logits),
+        "dynamic": (dynamic, last),
+        "dynamic_nchw": (dynamic, logits),
+        "dynamic_compiled": (torch.compile(dynamic), logits),
+        "dynamic_compiled_channels_last": (torch.compile(lambda values: dynamic(values)), last),
     }
 
-    def forward_and_backward(loss: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+    def forward_and_backward(loss: Callable[[Tensor], Tensor], values: Tensor) -> Callable[[], None]:
         def work() -> None:
-            logits.grad = None
-            loss(logits).backward()
+            values.grad = None
+            loss(values).backward()
 
         return work
 
-    seconds = in_turn({name: forward_and_backward(loss) for name, loss in losses.items()}, device, arguments.repeats)
+    seconds = in_turn({name: forward_and_backward(*loss) for name, loss in losses.items()}, device, arguments.repeats)
     results = {
         "shape": arguments.shape,
         "device": device.type,

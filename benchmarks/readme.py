@@ -113,7 +113,7 @@ def costs() -> str:
     lines = [
         f"**What the method costs.** The dynamic loss at 8×21×321×321, forward and backward, takes {loss['dynamic']:.2f} × "
         f"`F.cross_entropy`, {loss['dynamic_compiled']:.2f} × compiled (cross-entropy compiled: "
-        f"{loss['cross_entropy_compiled']:.2f} ×; with masks and indexing: {loss['masked']:.2f} ×). Labels take three bytes "
+        f"{loss['cross_entropy_compiled']:.2f} ×; written the plain way: {loss['reference']:.2f} ×). Labels take three bytes "
         f"a pixel; a process that labels scenes takes {memory} of them. Labelling beside plain inference:",
         "",
         "| | labelling | and weighing the labels it learned |",
@@ -121,6 +121,26 @@ def costs() -> str:
     ]
     for name, row in labelling["time"].items():
         lines.append(f"| {name} | {row['ratio']:.2f} × | {row['ratio_with_weights']:.2f} × |")
+    return "\n".join(lines)
+
+
+def speed() -> str:
+    """A training step beside the plain way's."""
+    found = load("steps")
+    rows = [
+        f"| {case} | {row['images_per_second']['reference']:g} | {row['images_per_second']['fp32']:g} | "
+        f"{row['images_per_second']['bf16']:g} | {row['times_reference']['bf16']:.1f} × |"
+        for case, row in found["results"]["steps"].items()
+    ]
+    lines = [
+        "**Speed**, a DMT training step, data and augmentation included, in images a second, beside the same method written "
+        f"the plain way (`benchmarks/reference/`; {found['machine']}, {found['date']}; all of it in "
+        "[docs/performance.md](docs/performance.md)):",
+        "",
+        "| | plain way | dmtkit, fp32 | dmtkit, bf16 | times as fast |",
+        "|---" * 5 + "|",
+        *rows,
+    ]
     return "\n".join(lines)
 
 
@@ -189,7 +209,7 @@ def render(text: str) -> str:
     return (
         head
         + BEGIN
-        + "\n\n".join([digits(), scenes(), search(), ablations(), cifar(), camvid(), costs(), waiting()])
+        + "\n\n".join([digits(), scenes(), search(), ablations(), cifar(), camvid(), speed(), costs(), waiting()])
         + "\n"
         + END
         + tail

@@ -34,7 +34,7 @@ LATER = {
 }  # fmt: skip
 PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees a part (§5.3)
 DECIDING = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
-CODE = ("data/*.py", "models/*.py", "team.py", "step.py", "trainer.py", "optim.py", "dynamic.py", "seeds.py", "phases.py", "classification.py",
+CODE = ("data/*.py", "models/*.py", "team.py", "step.py", "trainer.py", "optim.py", "softmax.py", "dynamic.py", "seeds.py", "phases.py", "classification.py",
         "segmentation*.py")  # fmt: skip
 NOT_IN_RECIPE = {"rule", "gamma1", "gamma2", "gamma_ramp", "online_threshold", "checkpoint_seconds", "sync_batchnorm"}
 

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
+from dmtkit.softmax import Softmax, read_softmax, weighted_cross_entropy
+
 Rule = Literal["uniform", "naive", "dynamic", "flip", "online"]
 Gamma = float | Float[Tensor, ""]
 
@@ -65,9 +67,7 @@ def dynamic_weights(
     ([0.88, 0.0], [True, False], [False, True])
     """
     with torch.no_grad():
-        return _weigh(
-            *_log_softmax(logits.detach()), pseudo_label, confidence, gamma1, gamma2, rule, threshold, ignore_index
-        )
+        return _weigh(read_softmax(logits), pseudo_label, confidence, gamma1, gamma2, rule, threshold, ignore_index)
 
 
 def dynamic_cross_entropy(
@@ -86,7 +86,7 @@ def dynamic_cross_entropy(
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Σ w · CE(student logits, label) / number of valid elements, and detached statistics (§3).
 
-    `trusted` marks labeled samples: their weight is 1 and they count in no statistic. One log-softmax
+    `trusted` marks labeled samples: their weight is 1 and they count in no statistic. One softmax
     gives weights, loss and statistics (see `statistics`, also for `truth`); no gradient flows through w.
     Of a batch of which several processes hold a share each, `whole` makes the number of all valid elements from that of
     those here; the processes' losses then add up to the batch's.
@@ -97,22 +97,14 @@ def dynamic_cross_entropy(
     >>> round(float(loss), 4), float(stats["weight"])  # ln 4 · ¼
     (0.3466, 0.25)
     """
-    values, normaliser = _log_softmax(logits)
+    softmax = read_softmax(logits)
+    if torch.compiler.is_compiling():  # masks as wide as the numbers: those of bytes take four times as long
+        pseudo_label = pseudo_label.to(torch.int32)
     with torch.no_grad():
-        found = _weigh(
-            values.detach(),
-            normaliser.detach(),
-            pseudo_label,
-            confidence,
-            gamma1,
-            gamma2,
-            rule,
-            threshold,
-            ignore_index,
-        )
+        found = _weigh(softmax, pseudo_label, confidence, gamma1, gamma2, rule, threshold, ignore_index)
         weight, label, valid = trust(found, pseudo_label, trusted, ignore_index)
-    log_likelihood = _of_class(values, label.masked_fill(~valid, 0)) - normaliser
-    loss = -(weight * log_likelihood).sum() / whole(valid.sum()).clamp(min=1)
+        scale = weight / whole(valid.sum()).clamp(min=1)
+    loss = weighted_cross_entropy(logits, softmax, label.masked_fill(~valid, 0), scale)
     return loss, statistics(found, trusted, truth, ignore_index)
 
 
@@ -218,21 +210,8 @@ def weigh(
     return DynamicWeights(weight * valid, agree, surer, valid, label, prediction, student_confidence, p)
 
 
-def _log_softmax(logits: Float[Tensor, "n k *s"]) -> tuple[Float[Tensor, "n k *s"], Float[Tensor, "*ns"]]:
-    """log p as values "n k *s" and a normaliser: log p_k = values_k − normaliser.
-
-    Eagerly the values are normalised and nothing is left to take off. Compiled, the logits themselves serve: the
-    log-softmax, as large as they are, is then never written to memory, forwards or backwards.
-    """
-    logits = logits.float()
-    if torch.compiler.is_compiling():
-        return logits, logits.logsumexp(1)
-    return logits.log_softmax(1), torch.zeros((), device=logits.device)
-
-
 def _weigh(
-    values: Float[Tensor, "n k *s"],
-    normaliser: Float[Tensor, "*ns"],
+    softmax: Softmax,
     pseudo_label: Integer[Tensor, "n *s"],
     confidence: Float[Tensor, "n *s"],
     gamma1: Gamma,
@@ -241,29 +220,16 @@ def _weigh(
     threshold: float,
     ignore_index: int,
 ) -> DynamicWeights:
-    top, prediction = values.max(1)
-    p = (_of_class(values, pseudo_label.masked_fill(pseudo_label == ignore_index, 0)) - normaliser).exp()
+    p = softmax.of(pseudo_label.masked_fill(pseudo_label == ignore_index, 0))
     gammas: Any = {"gamma1": gamma1, "gamma2": gamma2}
     return weigh(
         pseudo_label,
         confidence,
-        prediction,
-        (top - normaliser).exp(),
+        softmax.prediction,
+        softmax.confidence,
         p,
         rule=rule,
         threshold=threshold,
         ignore_index=ignore_index,
         **gammas,
     )
-
-
-def _of_class(values: Float[Tensor, "n k *s"], label: Integer[Tensor, "n *s"]) -> Float[Tensor, "n *s"]:
-    """The value of each element's class.
-
-    A compiler can fuse a comparison with what stands around it, forwards and backwards, but not a gather.
-    """
-    if torch.compiler.is_compiling():
-        classes = torch.arange(values.shape[1], dtype=torch.int32, device=values.device)
-        chosen = classes.view(1, -1, *[1] * (values.dim() - 2)) == label.to(torch.int32).unsqueeze(1)
-        return torch.where(chosen, values, 0.0).sum(1)
-    return values.gather(1, label.long().unsqueeze(1)).squeeze(1)

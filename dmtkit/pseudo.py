@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int64, Integer, UInt8, UInt16
 from torch import Generator, Tensor
 
+from dmtkit.softmax import read_softmax
+
 LEVELS = 65536
 NEVER = LEVELS  # the threshold of a class that was never predicted: no level reaches it
 
@@ -86,20 +88,14 @@ def join(parts: Sequence[Predictions]) -> Predictions:
 def read_logits(
     logits: Float[Tensor, "n k *s"], given: Integer[Tensor, "n *s"] | None = None
 ) -> tuple[UInt8[Tensor, "n *s"], Int64[Tensor, "n *s"], Int64[Tensor, "n *s"] | None]:
-    """Class, confidence level, and the level of the class `given` (0 where that is no class), of every element.
-
-    One maximum and one sum of exponentials: the softmax itself is never written down.
-    """
-    logits = logits.float()
-    top, label = logits.max(1)
-    total = (logits - top.unsqueeze(1)).exp_().sum(1)
-    level = quantise(1 / total)
+    """Class, confidence level, and the level of the class `given` (0 where that is no class), of every element."""
+    found = read_softmax(logits)
+    label, level = found.prediction.to(torch.uint8), quantise(found.confidence)
     if given is None:
-        return label.to(torch.uint8), level, None
+        return label, level, None
     given = given.to(logits.device)
     known = given < logits.shape[1]
-    p = (logits.gather(1, (given * known).long().unsqueeze(1)).squeeze(1) - top).exp() / total
-    return label.to(torch.uint8), level, quantise(p) * known
+    return label, level, quantise(found.of(given * known)) * known
 
 
 def confidence_of(level: UInt16[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_cifar, gpu_segmentation, readme
+from benchmarks import gpu, gpu_cifar, loss, performance, profile, readme, scaling
 from tests.helpers import make_tree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,27 +35,32 @@ def test_gpu_cifar_at_a_tiny_size(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_gpu_segmentation_at_a_tiny_size():
-    words = [
-        "--model",
-        "deeplab-tiny",
-        "--crop",
-        "16",
-        "--batch",
-        "2",
-        "--steps",
-        "1",
-        "--images",
-        "3",
-        "--size",
-        "24",
-        "--device",
-        "cpu",
-        "--name",
-    ]
-    results = gpu_segmentation.main(gpu_segmentation.parse([*words, ""]))
-    assert results["fp32"]["seconds"] > 0
-    assert results["bf16"]["images_labeled_a_second"] > 0
+def test_all_that_waits_for_a_gpu_at_a_tiny_size(monkeypatch):
+    monkeypatch.setattr(loss.torch, "compile", lambda function: function)  # what compiles has tests of its own
+    results = gpu.main(gpu.parse(["--tiny", "--device", "cpu", "--name", ""]))
+    (step,) = results["steps"]["steps"].values()
+    assert set(step["seconds"]) == {"reference", "fp32", "bf16"}
+    assert min(step["seconds"].values()) > 0 < step["gflop_a_step"]
+    assert results["loss"]["seconds"]["dynamic"] > 0
+    (labels,) = results["labelling"]["time"].values()
+    assert labels["bytes_a_pixel"] == 3 < 8 <= labels["bytes_a_pixel_reference"]
+    assert results["augmentation"]["sizes"]
+
+
+def test_where_a_steps_time_goes_adds_up(monkeypatch):
+    found = profile.main(
+        profile.parse(["wrn-10", "--steps", "1", "--device", "cpu", "--precision", "fp32", "--name", ""])
+    )
+    (row,) = found.values()
+    assert sum(row["share"].values()) == pytest.approx(1, abs=0.01)
+    assert row["share"]["convolution, forward"] > 0 < row["share"]["convolution, backward"]
+
+
+@pytest.mark.slow
+def test_scaling_measures_every_part_alone(capsys):
+    results = scaling.main(scaling.parse(["--sizes", "600", "--name", ""]))
+    assert set(results) == set(scaling.PARTS)
+    assert all(row["600"]["peak_mib"] > 50 for row in results.values())
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
@@ -66,3 +71,7 @@ def test_results_say_where_they_come_from(path):
 def test_the_readme_quotes_the_results_as_they_came():
     text = (ROOT / "README.md").read_text()
     assert readme.render(text) == text, "run python -m benchmarks.readme"
+
+
+def test_the_page_on_speed_quotes_the_results_as_they_came():
+    assert performance.PAGE.read_text() == performance.render(), "run python -m benchmarks.performance"

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PARAMS = sorted((ROOT / "params").glob("*.yaml"))
 
 # What each module may import of ours; those not listed are the foundation that any module may use.
-FOUNDATION = {"errors", "compat", "seeds", "style", "interrupts", "team"}
+FOUNDATION = {"errors", "compat", "seeds", "style", "interrupts", "softmax", "team"}
 TASK_MODULE = {"config", "data", "methods", "metrics", "models", "phases", "pseudo", "runs", "step", "trainer"}
 ARROWS = {
     "config": set(),

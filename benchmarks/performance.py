@@ -191,6 +191,8 @@ SECTIONS = (
     ("A training step", ("steps",), steps_section,
      "A step of a DMT phase with everything that belongs to it: reading or augmenting the batch, the weights' extra forward pass "
      "where mixup needs it, loss, backward, optimiser, average, statistics."),
+    ("Compiled", ("steps_compiled",), steps_section,
+     "The same with `compile: true`, in a run of its own (compiling takes minutes, once a phase's kind of step)."),
     ("Where a step's time goes", ("profile",), profile_section,
      "By kind of work, as torch's profiler sees the eager step; convolutions are what the hardware limits."),
     ("The loss", ("loss",), loss_section,

@@ -9,6 +9,7 @@ import { exportPng } from "./png.mjs";
 import { LAYERS } from "./scene.mjs";
 import { Absent, store } from "./store.mjs";
 import { ordered, orderTiles, summarise } from "./summary.mjs";
+import { choiceOf, viewOf } from "./views.mjs";
 import { weigh } from "./weigh.mjs";
 
 const SORTS = [["stored", "as drawn"], ["disagreement", "most disagreement"], ["weight", "lowest weight"], ["error", "most label errors"]];
@@ -34,9 +35,7 @@ export function render({ model, el }) {
   root.setAttribute("aria-label", `weight explorer of ${index.title}`);
   const thumbnails = h("div", { className: "dmt-thumbnails", role: "group", ariaLabel: "samples" });
   const status = h("p", { className: "dmt-note", role: "status" });
-  const start = index.views[0]; // they come in the order in which they are likely to be wanted
-  const same = index.views.filter((view) => ["method", "student", "time"].every((name) => view[name] === start[name]));
-  const firstChoice = { method: start.method, student: start.student, time: start.time, phase: same.at(-1).phase };
+  const firstChoice = choiceOf(viewOf(index.views, {}));
   const refresh = (event) => schedule(event);
   const controls = { onchoice: refresh, onbrush: refresh, oncursor: (id) => {
     state.cursor = id;
@@ -124,6 +123,7 @@ export function render({ model, el }) {
         one.draw(scene, options);
         if (one === panels[0]) summaries.set(state.sample, scene.summary);
       } catch (error) {
+        if (mine !== turn) return; // nor does a failure of what was wanted before cover what is shown now
         one.say(error.message);
         if (!(error instanceof Absent)) console.error(error);
       }
@@ -201,10 +201,10 @@ export function render({ model, el }) {
       state[`gamma${k + 1}`] = value;
       gammas[k].set(value);
     });
-    if (index.views.some((view) => Object.entries(choice).every(([key, value]) => view[key] === value))) {
-      Object.assign(panels[0].choice, choice);
-      panels[0].build();
-    }
+    const view = viewOf(index.views, choice, panels[0].choice);
+    if (!view) return; // nothing that this run has
+    Object.assign(panels[0].choice, choiceOf(view));
+    panels[0].build();
   }
 
   async function download() {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Element, madeRun, model, sleep } from "./stub.mjs";
+import { Element, hurry, madeRun, model, sleep } from "./stub.mjs";
 
 const folder = "../../dmtkit/viewer/static/explorer";
 const { render } = await import(`${folder}/explorer.mjs`);
@@ -72,4 +72,20 @@ test("a failure of what was wanted before does not cover the newer picture", asy
   assert.equal(one.state.get("chosen").sample, "3");
   assert.ok(one.message.hidden, one.message.textContent);
   one.close();
+});
+
+test("an answer that comes after the patience is over is shown all the same", async (t) => {
+  t.after(hurry());
+  const asked = [];
+  const one = open({ ...run, packs: {} }, {}, (message) => asked.push(...message.keys));
+  await sleep(30);
+  assert.equal(asked.length, new Set(asked).size, "nothing is asked for twice");
+  await sleep(120);
+  assert.match(one.message.textContent, /not stored in the notebook/);
+  assert.ok(!one.message.hidden);
+  one.state.say("msg:custom", { kind: "packs", keys: asked }, asked.map((key) => run.packs[key]));
+  await sleep(60);
+  assert.ok(one.message.hidden, one.message.textContent);
+  one.close();
+  assert.deepEqual(Object.values(one.state.heard).flat(), [], "a closed explorer listens to nothing");
 });

@@ -19,7 +19,7 @@ const HELP = "Keys: Tab moves between the controls; in the picture arrow keys mo
 export function render({ model, el }) {
   const index = model.get("index");
   const colours = palette(index);
-  const data = store(index, model);
+  const data = store(index, model, () => schedule());
   const [gamma1, gamma2] = index.gamma;
   const state = { sample: index.samples[0].id, sort: "stored", gamma1, gamma2, cursor: null, compare: false };
   const layers = LAYERS.filter((layer) => index.truth || !["truth", "errors"].includes(layer.name)).map((layer) => ({ ...layer }));
@@ -239,5 +239,6 @@ export function render({ model, el }) {
     resized.disconnect();
     themed.disconnect();
     model.off("change:chosen", changed);
+    data.close();
   };
 }

@@ -96,6 +96,11 @@ export function hurry() {
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// Until something holds; it is given up after ten seconds, for the assertion that follows to say what was found.
+export async function until(holds) {
+  for (let k = 0; k < 1000 && !holds(); k++) await sleep(10);
+}
+
 // What Python and JavaScript share; `answer` hears what is sent, `say` speaks as the kernel does.
 export function model(state, answer = () => {}) {
   const heard = {};

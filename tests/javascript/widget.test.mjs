@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Element, hurry, madeRun, model, sleep } from "./stub.mjs";
+import { Element, hurry, madeRun, model, sleep, until } from "./stub.mjs";
 
 const folder = "../../dmtkit/viewer/static/explorer";
 const { render } = await import(`${folder}/explorer.mjs`);
@@ -23,7 +23,9 @@ function open({ index, packs }, chosen = {}, answer = () => {}) {
     box.dispatchEvent({ type: "change" });
   };
   const show = (sample) => named("dmt-thumbnail").find((one) => one.dataset.sample === sample).click();
-  return { el, state, close, named, find, order, pick, show, message: named("dmt-message")[0] };
+  const drawn = () => el.children[0].dataset.drawn ?? 0;
+  const status = () => el.all((one) => one.className === "dmt-note" && one.attributes.role === "status")[0].textContent;
+  return { el, state, close, find, order, pick, show, drawn, status, message: named("dmt-message")[0] };
 }
 
 const chosenOf = (one) => {
@@ -50,7 +52,7 @@ test("a choice, also a partial one, means a view that there is", () => {
 test("the explorer begins with the method that is asked for", async () => {
   for (const [chosen, expected] of [[{}, "dmt B middle 3"], [{ method: "cbst" }, "cbst A middle 2"], [{ method: "dst" }, "dmt B middle 3"]]) {
     const one = open(run, chosen);
-    await sleep(60);
+    await until(one.drawn);
     assert.equal(chosenOf(one), expected);
     assert.ok(one.message.hidden, one.message.textContent);
     one.close();
@@ -58,17 +60,21 @@ test("the explorer begins with the method that is asked for", async () => {
 });
 
 const without = (sample) => Object.fromEntries(Object.entries(run.packs).filter(([key]) => !key.endsWith(`/${sample}`)));
+const noKernel = () => {
+  throw new Error("no kernel");
+};
 
 test("a failure of what was wanted before does not cover the newer picture", async () => {
-  const failed = [];
-  const one = open({ ...run, packs: without("7") }, {}, (message, say) => failed.push(() => say("msg:custom", { kind: "error", keys: message.keys, text: "gone" }, [])));
-  await sleep(60);
+  const failures = [];
+  const gone = (keys, say) => say("msg:custom", { kind: "error", keys, text: "gone" }, []);
+  const one = open({ ...run, packs: without("7") }, {}, ({ keys }, say) => failures.push(() => gone(keys, say)));
+  await until(one.drawn);
   one.show("7");
-  await sleep(30);
+  await until(() => failures.length);
   one.show("3");
-  await sleep(30);
-  failed.forEach((call) => call());
-  await sleep(30);
+  await until(() => one.drawn() > 2);
+  failures.forEach((call) => call());
+  await sleep(50);
   assert.equal(one.state.get("chosen").sample, "3");
   assert.ok(one.message.hidden, one.message.textContent);
   one.close();
@@ -78,14 +84,66 @@ test("an answer that comes after the patience is over is shown all the same", as
   t.after(hurry());
   const asked = [];
   const one = open({ ...run, packs: {} }, {}, (message) => asked.push(...message.keys));
-  await sleep(30);
+  await until(() => asked.length);
   assert.equal(asked.length, new Set(asked).size, "nothing is asked for twice");
-  await sleep(120);
+  await until(() => !one.message.hidden);
   assert.match(one.message.textContent, /not stored in the notebook/);
-  assert.ok(!one.message.hidden);
   one.state.say("msg:custom", { kind: "packs", keys: asked }, asked.map((key) => run.packs[key]));
-  await sleep(60);
+  await until(() => one.message.hidden);
   assert.ok(one.message.hidden, one.message.textContent);
   one.close();
   assert.deepEqual(Object.values(one.state.heard).flat(), [], "a closed explorer listens to nothing");
+});
+
+test("samples stay sorted by what is shown: another moment, and what comes late", async () => {
+  const p = { middle: [0.9, 0.4], start: [0.5, 0.9], end: [0.5, 0.9] }; // the lower p, the lower the weight
+  const sorted = madeRun(["3", "7"], (view, sample) => p[view.time][sample === "3" ? 0 : 1]);
+  const packs = Object.fromEntries(Object.entries(sorted.packs).filter(([key]) => !key.includes("/end/3")));
+  const one = open({ ...sorted, packs }, {}, noKernel);
+  const becomes = async (order, why) => {
+    await until(() => one.order() === order);
+    assert.equal(one.order(), order, why);
+  };
+  await becomes("37", "as stored");
+  one.pick("sort samples by", "weight");
+  await becomes("73", "in the middle");
+  one.pick("moment of the phase", "start");
+  await becomes("37", "at the start");
+  one.pick("moment of the phase", "middle");
+  one.pick("moment of the phase", "end");
+  one.show("7");
+  await becomes("73", "what is not known comes last");
+  await until(one.status);
+  assert.match(one.status(), /1 sample is not stored/);
+  const late = Object.keys(sorted.packs).filter((key) => key.includes("/end/3"));
+  one.state.say("msg:custom", { kind: "packs", keys: late }, late.map((key) => sorted.packs[key]));
+  await becomes("37", "it has come");
+  assert.equal(one.status(), "");
+  one.close();
+});
+
+test("what could not be loaded is not saved, nor is what was shown before in its place", async () => {
+  const made = [];
+  globalThis.URL.createObjectURL = (blob) => `blob:${made.push(blob)}`;
+  const one = open({ ...run, packs: without("7") }, {}, noKernel);
+  await until(one.drawn);
+  one.show("7");
+  await until(() => !one.message.hidden);
+  one.find("BUTTON", "save as PNG").click();
+  assert.match(one.status(), /Nothing to save/);
+  one.show("3");
+  await until(() => one.message.hidden && !one.status());
+  assert.deepEqual(made, []);
+  one.find("BUTTON", "save as PNG").click();
+  await until(() => made.length);
+  assert.equal(made.length, 1);
+  one.close();
+});
+
+test("without anything to show, saving says so", async () => {
+  const one = open({ ...run, packs: {} }, {}, noKernel);
+  await until(() => !one.message.hidden);
+  one.find("BUTTON", "save as PNG").click();
+  assert.match(one.status(), /Nothing to save/);
+  one.close();
 });

@@ -133,6 +133,18 @@ def test_missing_and_damaged_files_are_named_and_left_out(own):
     assert not [v for v in explorer.index["views"] if (v["method"], v["phase"], v["student"]) == ("dmt", 1, "A")]
 
 
+def test_one_damaged_byte_costs_what_it_is_in_and_no_more(own):
+    path = own / "dmt" / "phase_1" / "B" / "probe_middle.npz"
+    content = bytearray(path.read_bytes())
+    content[300] ^= 255
+    path.write_bytes(content)
+    explorer = dmtkit.explore(own)
+    (notice,) = explorer.index["notices"]
+    assert notice.startswith("dmt/phase_1/B/probe_middle.npz: cannot be read")
+    gone = {key for key in explorer.catalogue.packs if key not in explorer.packs}
+    assert gone == {"dmt/1/B/middle/3", "dmt/1/B/middle/7"}
+
+
 def test_a_run_without_samples_and_a_folder_that_is_no_run_are_refused_in_words(own, tmp_path):
     for path in own.rglob("samples.npz"):
         path.unlink()

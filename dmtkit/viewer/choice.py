@@ -57,6 +57,6 @@ def _listed(values: Any) -> str:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, Real) and not isinstance(value, bool) and isfinite(value) and value >= 0:
+    if isinstance(value, Real) and not isinstance(value, bool) and isfinite(value) and float(value) >= 0:
         return float(value)
     raise ConfigError(f"{name}: found {value!r}, expected a number from 0 up")

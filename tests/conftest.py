@@ -30,12 +30,14 @@ def _seeded() -> None:
 
 @pytest.fixture(autouse=True)
 def _ctrl_c() -> Iterator[None]:
-    """No test may leave Ctrl-C to someone else: dask_jobqueue takes it by its mere import, and the next test pays."""
-    before = signal.getsignal(signal.SIGINT)
+    """Ctrl-C works in every test, and none may leave it to someone else: the next one pays.
+
+    A shell that starts pytest in the background has it ignore Ctrl-C; dask_jobqueue takes it by its mere import.
+    """
+    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    after = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
-    assert after == before, f"this test left {after} to handle SIGINT"
+    after = signal.signal(signal.SIGINT, outside)
+    assert after == signal.default_int_handler, f"this test left {after} to handle SIGINT"
 
 
 @pytest.fixture(autouse=True, scope="session")

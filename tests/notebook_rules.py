@@ -67,6 +67,20 @@ def has_explained_parameters(notebook: Any) -> Iterator[str]:
             yield f"a parameter without type or explanation: {line!r}"
 
 
+def checks_its_parameters(notebook: Any) -> Iterator[str]:
+    """papermill only warns of a name mistyped on its command line; so the notebook itself must refuse it."""
+    code = "\n".join(cell.source for cell in code_of(notebook))
+    names = [name for cell in code_of(notebook) if "parameters" in cell.metadata.get("tags", [])
+             for name in re.findall(r"^(\w+): ", cell.source, re.MULTILINE)]  # fmt: skip
+    if re.search(r"\b(notebook_config|load_params)\(", code):
+        return  # against the fields of the settings
+    found = re.search(r'check_parameters\(globals\(\), "([^"]*)"', code)
+    if not found:
+        yield "the names of its parameters are not checked: call dmtkit.check_parameters"
+    elif sorted(found[1].split()) != sorted(names):
+        yield f"it checks the parameters {found[1]!r}, but has {' '.join(names)!r}"
+
+
 def has_short_cells(notebook: Any) -> Iterator[str]:
     for cell in code_of(notebook):
         if "parameters" not in cell.metadata.get("tags", []) and len(cell.source.splitlines()) > LONGEST:
@@ -109,7 +123,8 @@ def teaches(notebook: Any) -> Iterator[str]:
         yield "it does not end with what to read next"
 
 
-RULES = (is_cleared, has_title_and_introduction, has_ordered_headings, has_explained_parameters, has_short_cells,
+RULES = (is_cleared, has_title_and_introduction, has_ordered_headings, has_explained_parameters, checks_its_parameters,
+         has_short_cells,
          has_alt_text, explains_its_figures)  # fmt: skip
 
 

@@ -231,6 +231,27 @@ def execute(notebook, out, *words, **environment):
     return executed, sum("image/png" in o["data"] for o in shown), said
 
 
+@pytest.mark.parametrize("gamma1", [0.0, 0.5, 3.0, 8.0])
+def test_the_notebook_on_the_loss_is_right_for_every_gamma_it_allows(gamma1, monkeypatch):
+    from dmtkit import sliders, teach
+
+    monkeypatch.setattr(
+        sliders, "explore_plot", lambda plot, **sliders: explore_plot(lambda **_: plt.figure(), **sliders)
+    )
+    answers = []
+    monkeypatch.setattr(teach, "reveal", lambda question, answer: answers.append((question, answer)))
+    notebook = nbformat.read(ROOT / "notebooks/02_dynamic_loss.ipynb", 4)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    values = {}
+    exec(f"{code[0]}\ngamma1 = {gamma1}\n" + code[1].replace("short_errors()", ""), values)
+    for source in code[2:]:
+        if "explore_plot(" in source or "reveal(" in source:
+            exec(source, values)
+    (answer,) = (answer for question, answer in answers if "by n, or by Σw" in question)
+    assert answer.startswith("By $\\sum w$") == (gamma1 > 0)
+    assert ("Neither" in answer) == (gamma1 == 0)
+
+
 @pytest.mark.slow
 def test_the_notebook_on_the_loss_runs_and_keeps_its_pictures(tmp_path):
     executed, figures, said = execute("02_dynamic_loss", tmp_path / "out.ipynb", "-p", "gamma1", "2")

@@ -116,6 +116,20 @@ def test_notebooks_show_pictures_prose_and_formulas_but_no_widgets(project):
         ('<script src="//cdn.example.org/a.js"></script>', "choices.html: loads from another place: //cdn.example.org"),
         ('<p style="background: url(http://example.org/a.png)">x</p>', "choices.html: loads from another place: http"),
         ("<style>@import 'https://example.org/a.css';</style>", "choices.html: loads from another place: https"),
+        ('<p style="background: url(nowhere.png)">x</p>', "choices.html: there is no file nowhere.png"),
+        ('<img src="../../outside.png" alt="x">', "choices.html: loads a file outside the site: ../../outside.png"),
+        ('<video poster="//example.org/p.png"></video>', "choices.html: loads from another place: //example.org/p.png"),
+        ('<video src="nowhere.mp4" poster="a.png"></video>', "choices.html: there is no file nowhere.mp4"),
+        ('<audio src="https://example.org/a.mp3"></audio>', "choices.html: loads from another place: https://example"),
+        ('<embed src="https://example.org/e">', "choices.html: loads from another place: https://example.org/e"),
+        ('<video><track src="nowhere.vtt"></video>', "choices.html: there is no file nowhere.vtt"),
+        ('<input type="image" src="nowhere.png">', "choices.html: there is no file nowhere.png"),
+        ('<svg><image href="https://example.org/a.png"/></svg>', "choices.html: loads from another place: https://exa"),
+        ('<svg><image xlink:href="nowhere.png"/></svg>', "choices.html: there is no file nowhere.png"),
+        (
+            '<svg><use href="//example.org/a.svg#x"/></svg>',
+            "choices.html: loads from another place: //example.org/a.svg",
+        ),
         ("[x](https://)", "choices.html: https:// is no address"),
         ("[x](../../outside.md)", "choices.html: a link that leaves the site: ../../outside.md"),
         ("$\\left( x$", "docs/choices.md: the formula '\\\\left( x' cannot be shown"),
@@ -124,6 +138,7 @@ def test_notebooks_show_pictures_prose_and_formulas_but_no_widgets(project):
 )
 def test_what_is_broken_is_named_with_its_page(project, capsys, bad, complaint):
     (project.parent / "outside.md").write_text("# Outside\n")
+    (project.parent / "outside.png").touch()
     with open(project / "docs/choices.md", "a") as file:
         file.write(f"\n\n{bad}\n")
     assert build(project) == 1
@@ -181,6 +196,38 @@ def test_a_page_that_changes_after_the_build_is_caught_too(project):
     assert build(project) == 0
     shutil.rmtree(project / "site/results")
     assert any("a broken link: results/index.html" in line for line in check(project / "site"))
+
+
+def test_style_sheets_are_checked_as_pages_are(project):
+    assert build(project) == 0
+    site = project / "site"
+    (site / "more").mkdir()
+    (project / "outside.woff").touch()
+    (site / "more" / "a.css").write_text(
+        "@import 'b.css'; @import url(\"c.css\"); @font-face { src: url(//example.org/f.woff), url('../../outside.woff') }\n"
+        '/* url(in-a-comment.png) */ p { background: url("nowhere.png"), url(data:image/png;base64,AA), url(#x) }\n'
+        ".a { background: url(../site.css) }\n"
+    )
+    assert check(site) == [
+        "more/a.css: there is no file b.css",
+        "more/a.css: there is no file c.css",
+        "more/a.css: loads from another place: //example.org/f.woff",
+        "more/a.css: loads a file outside the site: ../../outside.woff",
+        "more/a.css: there is no file nowhere.png",
+    ]
+
+
+def test_titles_and_anchors_of_words_that_html_escapes(project):
+    (project / "docs/choices.md").write_text(
+        "# Weights & `a < b`\n\n## Q & A\n\n[here](#q--a)\n\n[log](../notes.csv)\n"
+    )
+    assert build(project) == 0
+    text = (project / "site/choices.html").read_text()
+    assert "&amp;amp;" not in text
+    assert "&amp;lt;" not in text
+    assert re.search(r"<title>Weights &amp; a &lt; b\b", text)
+    assert 'id="q--a"' in text
+    assert slug("Q &amp; A") == slug("Q & A") == "q--a"
 
 
 def test_outputs_without_anything_to_show_are_left_out():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from dmtkit.teach import check
 
@@ -20,6 +21,12 @@ from dmtkit.teach import check
         (True, True, "✅"),
         (None, 1, "✏️"),
         (..., 1, "✏️"),
+        (torch.tensor(0.51, requires_grad=True), 0.5104, "✅"),
+        (torch.tensor([0.1, 0.9], requires_grad=True), [0.5, 0.5], "❌"),
+        (torch.ones(1).to_sparse(), [1.0], "❌"),
+        (float("nan"), float("nan"), "✅"),
+        (float("nan"), 0.5, "❌"),
+        (0.5, torch.tensor(0.5, requires_grad=True), "✅"),
     ],
 )
 def test_an_answer_is_judged_and_never_raises(answer, expected, sign):

@@ -128,9 +128,35 @@ def test_missing_and_damaged_files_are_named_and_left_out(own):
     explorer = dmtkit.explore(own)
     notices = "\n".join(explorer.index["notices"])
     for words in ("dmt/phase_1/A: samples.npz is missing", "dmt/phase_1/B: probe_middle.npz is missing",
-                  "dmt/phase_2/B: left out (probe_end.npz: cannot be read", "cbst/phase_1/A: left out"):  # fmt: skip
+                  "dmt/phase_2/B: probe_end.npz: cannot be read", "cbst/phase_1/A: left out"):  # fmt: skip
         assert words in notices
     assert not [v for v in explorer.index["views"] if (v["method"], v["phase"], v["student"]) == ("dmt", 1, "A")]
+
+
+def test_one_damaged_byte_costs_what_it_is_in_and_no_more(own):
+    path = own / "dmt" / "phase_1" / "B" / "probe_middle.npz"
+    content = bytearray(path.read_bytes())
+    content[300] ^= 255
+    path.write_bytes(content)
+    explorer = dmtkit.explore(own)
+    (notice,) = explorer.index["notices"]
+    assert notice.startswith("dmt/phase_1/B/probe_middle.npz: cannot be read")
+    gone = {key for key in explorer.catalogue.packs if key not in explorer.packs}
+    assert gone == {"dmt/1/B/middle/3", "dmt/1/B/middle/7"}
+
+
+def test_a_torn_moment_is_left_out_alone_and_a_phase_beyond_the_configs_too(own):
+    path = own / "dmt" / "phase_2" / "B" / "probe_start.npz"
+    path.write_bytes(path.read_bytes()[:200])
+    shutil.copytree(own / "dmt" / "phase_3", own / "dmt" / "phase_9")
+    explorer = dmtkit.explore(own)
+    notices = explorer.index["notices"]
+    assert any(text.startswith("dmt/phase_2/B: probe_start.npz: cannot be read") for text in notices)
+    assert any(text.startswith("dmt/phase_9: left out: config.yaml names 3 label ratios") for text in notices)
+    assert len(notices) == 2
+    times = {v["time"] for v in explorer.index["views"] if (v["method"], v["phase"], v["student"]) == ("dmt", 2, "B")}
+    assert times == {"middle", "end"}
+    assert max(v["phase"] for v in explorer.index["views"]) == 3
 
 
 def test_a_run_without_samples_and_a_folder_that_is_no_run_are_refused_in_words(own, tmp_path):
@@ -168,16 +194,6 @@ def test_the_static_figure_stands_beside_the_widget(run, tmp_path):
     for explorer in (dmtkit.explore(run), dmtkit.explore(run, method="cbst"), dmtkit.explore(gallery(tmp_path))):
         data, _ = explorer._repr_mimebundle_()
         assert set(data) >= {"application/vnd.jupyter.widget-view+json", "image/png"}
-
-
-def test_a_page_holds_everything_and_asks_the_network_for_nothing(run, tmp_path):
-    text = dmtkit.explore(run).save(tmp_path / "page.html").read_text()
-    assert "src=" not in text.replace("src: sample.thumbnail", "")
-    assert "http" not in text.partition("<script")[0]
-    assert "import " not in text
-    (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="file"):
-        dmtkit.explore(run).save(tmp_path / "file" / "page.html")
 
 
 @given(st.lists(st.integers(0, 65535)))

@@ -34,6 +34,11 @@ def read_catalogue(run: Run) -> Catalogue:
     add = _add_maps if run.config.task == "segmentation" else _add_gallery
     for method in (name for name in run.config.methods if METHODS[name].stores_labels):
         for phase in _phases(run, method):
+            if phase.number > (count := len(run.config.label_ratios)):
+                found.notices.append(
+                    f"{_name(run, phase)}: left out: config.yaml names {count} label ratios, one for each phase"
+                )
+                continue
             for student, place in _students(run, method, phase):
                 if not (place.folder / "samples.npz").is_file():
                     found.notices.append(f"{_name(run, place)}: samples.npz is missing; this phase is left out")
@@ -129,7 +134,11 @@ def _add_maps(found: Catalogue, run: Run, method: str, phase: Phase, student: st
         if not (place.folder / f"{name}.npz").is_file():
             found.notices.append(f"{_name(run, place)}: {name}.npz is missing; this moment is left out")
             continue
-        asked = _names(place, name)
+        try:
+            asked = _names(place, name)
+        except RunError as error:
+            found.notices.append(f"{_name(run, place)}: {error}; this moment is left out")
+            continue
         here = {s: {**entry, "student": f"{base}/{time}/{s}"} for s, entry in entries.items() if f"{s}/y_B" in asked}
         for sample, entry in here.items():
             found.packs[entry["student"]] = partial(_map_student, place, name, int(sample))

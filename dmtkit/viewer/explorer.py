@@ -10,13 +10,14 @@ from typing import Any
 import anywidget
 import traitlets
 
-from dmtkit.errors import DmtkitError
+from dmtkit.errors import DmtkitError, RunError
 from dmtkit.files import read_json
 from dmtkit.methods import METHODS
 from dmtkit.runs import Run, load_run
 from dmtkit.style import CASE_COLOURS, CASE_TITLES, VOID_COLOUR, WEIGHT_MAP, class_colours
 from dmtkit.viewer.bundle import STATIC, bundle
 from dmtkit.viewer.catalogue import Catalogue, read_catalogue
+from dmtkit.viewer.choice import check_choice, matching
 
 SCRIPT = STATIC / "explorer" / "explorer.mjs"
 CSS = STATIC / "explorer" / "explorer.css"
@@ -33,9 +34,10 @@ class Explorer(anywidget.AnyWidget):
 
     def __init__(self, run: Run, catalogue: Catalogue, embed: float, chosen: dict[str, Any]) -> None:
         self.run, self.catalogue = run, catalogue
-        first = first_method(catalogue)
-        catalogue.views.sort(key=lambda view: preference(view, first))
-        super().__init__(index=make_index(run, catalogue), packs=embedded(catalogue, embed), chosen=chosen)
+        packs, unreadable = embedded(catalogue, embed)
+        root = f"{run.path}{os.sep}"
+        catalogue.notices += [f"{text.replace(root, '')}; what it holds cannot be shown" for text in unreadable]
+        super().__init__(index=make_index(run, catalogue), packs=packs, chosen=chosen)
         self.on_msg(self._answer)
 
     def _answer(self, _: Any, message: dict[str, Any], buffers: list[memoryview]) -> None:
@@ -60,14 +62,16 @@ class Explorer(anywidget.AnyWidget):
         """The same view as a static matplotlib figure."""
         from dmtkit import plots
 
-        method = self.chosen.get("method", first_method(self.catalogue))
-        views = [view for view in self.catalogue.views if view["method"] == method]
+        chosen = check_choice(self.chosen, self.catalogue)
+        method, student, time = (matching(self.catalogue, chosen)[0][name] for name in ("method", "student", "time"))
         if self.run.config.task == "classification":
             return plots.plot_extremes(self.run, method)
-        student, time = (self.chosen.get(name, views[0][name]) for name in ("student", "time"))
-        phases = {view["phase"] for view in views if (view["student"], view["time"]) == (student, time)}
-        sample = list(self.catalogue.samples).index(self.chosen.get("sample", next(iter(self.catalogue.samples))))
-        return plots.plot_weight_maps(self.run, method, student, sample, time, phases=sorted(phases))
+        views = matching(self.catalogue, {"method": method, "student": student, "time": time})
+        samples = list(self.catalogue.samples)
+        sample = samples.index(chosen.get("sample", samples[0]))
+        return plots.plot_weight_maps(
+            self.run, method, student, sample, time, phases=sorted(view["phase"] for view in views)
+        )
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and beside it the static figure for whatever cannot show widgets or does not trust the notebook."""
@@ -89,11 +93,14 @@ def explore(run: Run | str | os.PathLike[str], embed: float = 8.0, **chosen: Any
 
     `embed` is how many MB travel inside the notebook and so work without a kernel; the rest is fetched from the run
     folder when it is looked at. `chosen` may name the method, phase, student, time and sample to begin with, and
-    gamma1 and gamma2. RunError if the folder is no run, or holds no samples.
+    gamma1 and gamma2. RunError if the folder is no run, or holds no samples; ConfigError, with what there is, if it has
+    nothing of that choice.
     """
     run = run if isinstance(run, Run) else load_run(run)
     catalogue = read_catalogue(run)
-    return Explorer(run, catalogue, embed, chosen)
+    first = first_method(catalogue)
+    catalogue.views.sort(key=lambda view: preference(view, first))
+    return Explorer(run, catalogue, embed, check_choice(chosen, catalogue))
 
 
 def preference(view: dict[str, Any], first: str) -> tuple[bool, bool, bool]:
@@ -138,19 +145,28 @@ def names_of(run: Run, catalogue: Catalogue) -> dict[str, str]:
     return {str(position): names[position] for position in sorted(catalogue.shown) if position < len(names)}
 
 
-def embedded(catalogue: Catalogue, megabytes: float) -> dict[str, bytes]:
+def embedded(catalogue: Catalogue, megabytes: float) -> tuple[dict[str, bytes], list[str]]:
     """The packs that travel in the notebook: what is shown first, then what is likeliest to be asked for, up to a size.
 
-    The first sample of the first view is always among them, through all its phases.
+    The first sample of the first view is always among them, through all its phases. The second list says which could
+    not be read.
     """
-    found, size = dict[str, bytes](), 0
+    found, size, unreadable = dict[str, bytes](), 0, dict[str, str]()
     for number, keys in enumerate(_groups(catalogue)):
-        new = {key: catalogue.packs[key]() for key in keys if key not in found}
+        new = {}
+        for key in keys:
+            if key not in found and key not in unreadable:
+                try:
+                    new[key] = catalogue.packs[key]()
+                except RunError as error:
+                    unreadable[key] = str(error)
+                except KeyError as error:
+                    unreadable[key] = f"{key}: the array {error} is missing"
         size += sum(map(len, new.values()))
         if number and size > 1e6 * megabytes:
             break
         found |= new
-    return found
+    return found, list(dict.fromkeys(unreadable.values()))
 
 
 def _groups(catalogue: Catalogue) -> Iterator[list[str]]:

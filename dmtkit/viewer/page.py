@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from html import escape
 from pathlib import Path
 from string import Template
 
@@ -31,8 +32,9 @@ widget.render({ model, el: document.getElementById("explorer") });
 def save_page(explorer: Explorer, path: str | Path) -> Path:
     """Write the explorer with what is embedded in it as an HTML file that any browser opens."""
     packs = {key: b64encode(content).decode() for key, content in explorer.packs.items()}
-    state = json.dumps({"index": explorer.index, "packs": packs, "chosen": explorer.chosen}).replace("</", "<\\/")
+    state = json.dumps({"index": explorer.index, "packs": packs, "chosen": explorer.chosen})
+    state = state.replace("<", "\\u003c")  # or a name could end the script, or begin a comment in it
     script = str(explorer._esm).replace("export default", "const widget =")
-    page = PAGE.substitute(title=explorer.index["title"], css=explorer._css, state=state, script=script)
+    page = PAGE.substitute(title=escape(explorer.index["title"]), css=explorer._css, state=state, script=script)
     write_atomically(Path(path), page.encode())
     return Path(path)

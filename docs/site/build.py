@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -162,13 +162,13 @@ class Site:
 
 
 def title_of(body: str) -> str:
-    """The words of the first heading.
+    """The words of the first heading, as text.
 
-    >>> title_of("<h1 id='a'>A <em>title</em></h1>")
-    'A title'
+    >>> title_of("<h1 id='a'>A <em>title</em> &amp; more</h1>")
+    'A title & more'
     """
     found = re.search(r"<h1[^>]*>(.*?)</h1>", body, re.DOTALL)
-    return re.sub(r"<[^>]+>", "", found[1]).strip() if found else ""
+    return unescape(re.sub(r"<[^>]+>", "", found[1])).strip() if found else ""
 
 
 def is_text(path: Path) -> bool:

@@ -6,17 +6,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-LOADED = {
-    "img": "src",
-    "script": "src",
-    "link": "href",
-    "iframe": "src",
-    "video": "src",
-    "source": "src",
-    "object": "data",
+SVG = ("href", "xlink:href")
+LOADED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("img", "script", "iframe", "audio", "source", "track", "embed", "input"), ("src",)),
+    **dict.fromkeys(("image", "use", "feimage"), SVG),
+    "video": ("src", "poster"),
+    "link": ("href",),
+    "object": ("data",),
 }
-ELSEWHERE = re.compile(r"^(https?:)?//", re.IGNORECASE)
-CSS_URL = re.compile(r"""(?:url\(\s*|@import\s+)['"]?([^'")\s;]+)""")
+ELSEWHERE = re.compile(r"(?!data:)(?:[a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
+CSS_URL = re.compile(r"""(?:@import\s+(?:url\(\s*)?|url\(\s*)['"]?([^'")\s;]+)""", re.IGNORECASE)
+CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 @dataclass
@@ -38,10 +38,9 @@ class Page(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         self.anchors |= {values[name] for name in ("id", "name") if values.get(name)}
         self._in_style = tag == "style"
-        if tag == "a" and "href" in values:
+        if tag in ("a", "area") and "href" in values:
             self.links.append(values["href"])
-        if tag in LOADED and values.get(LOADED[tag]):
-            self.loads.append(values[LOADED[tag]])
+        self.loads += [values[name] for name in LOADED.get(tag, ()) if values.get(name)]
         if "style" in values:
             self.styles.append(values["style"])
         if "srcset" in values:
@@ -73,17 +72,35 @@ def check(site: Path) -> list[str]:
     for path, page in pages.items():
         name = path.relative_to(site).as_posix()
         found += [f"{name}: a picture without alt text: {source}" for source in page.wordless]
-        for target in page.loads + [url for style in page.styles for url in CSS_URL.findall(style)]:
-            if ELSEWHERE.match(target):
-                found.append(f"{name}: loads from another place: {target}")
-            elif not target.startswith(("data:", "#")) and not (path.parent / unquote(urlsplit(target).path)).is_file():
-                found.append(f"{name}: there is no file {target}")
+        loads = page.loads + [url for style in page.styles for url in loaded_by(style)]
+        found += [f"{name}: {complaint}" for load in loads if (complaint := _not_loaded(path, load, site))]
         found += [f"{name}: {complaint}" for link in page.links if (complaint := _complaint(path, link, site, pages))]
     for path in sorted(site.rglob("*.css")):
-        for url in CSS_URL.findall(path.read_text(encoding="utf-8")):
-            if ELSEWHERE.match(url):
-                found.append(f"{path.relative_to(site).as_posix()}: loads from another place: {url}")
+        name = path.relative_to(site).as_posix()
+        loads = loaded_by(path.read_text(encoding="utf-8"))
+        found += [f"{name}: {complaint}" for load in loads if (complaint := _not_loaded(path, load, site))]
     return found
+
+
+def loaded_by(style: str) -> list[str]:
+    """What a style sheet loads.
+
+    >>> loaded_by("@import url('a.css'); p { background: url(b.png) /* url(c.png) */ }")
+    ['a.css', 'b.png']
+    """
+    return CSS_URL.findall(CSS_COMMENT.sub("", style))
+
+
+def _not_loaded(path: Path, target: str, site: Path) -> str:
+    """Why a page or a style sheet cannot load something, or must not; empty if it can."""
+    if ELSEWHERE.match(target):
+        return f"loads from another place: {target}"
+    if target.startswith(("data:", "#")):
+        return ""
+    place = (path.parent / unquote(urlsplit(target).path)).resolve()
+    if not place.is_file():
+        return f"there is no file {target}"
+    return "" if place.is_relative_to(site.resolve()) else f"loads a file outside the site: {target}"
 
 
 def _complaint(path: Path, link: str, site: Path, pages: dict[Path, Page]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from html import unescape
 from typing import Any
 
 from latex2mathml.converter import convert
@@ -37,10 +38,10 @@ def formula(tex: str, display: bool = False) -> str:
 def slug(heading: str) -> str:
     """The anchor of a heading, as GitHub makes it; JupyterLab's, given to it, becomes the same.
 
-    >>> slug("What *comes* out?"), slug("What-comes-out?")
-    ('what-comes-out', 'what-comes-out')
+    >>> slug("What *comes* out?"), slug("What-comes-out?"), slug("Q &amp; A")
+    ('what-comes-out', 'what-comes-out', 'q--a')
     """
-    text = re.sub(r"<[^>]+>|[*`]", "", heading)
+    text = unescape(re.sub(r"<[^>]+>|[*`]", "", heading))
     kept = re.sub(r"[^\w\s-]", "", unicodedata.normalize("NFC", text).lower())
     return re.sub(r"\s", "-", kept.strip())
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import zlib from "node:zlib";
+import { hurry, sleep } from "./stub.mjs";
 
 const folder = "../../dmtkit/viewer/static/explorer";
 const { inflate, LAYOUTS, split } = await import(`${folder}/unpack.mjs`);
@@ -147,6 +148,24 @@ test("a kernel that cannot answer, and none at all", async () => {
   await assert.rejects(store({}, kernel({})).load(entry(1)), (error) => error instanceof Absent && error.message === "gone");
   const none = { get: () => ({}), on() {}, send() { throw new Error("no comm"); } };
   await assert.rejects(store({}, none).load(entry(1)), /not stored in the notebook/);
+});
+
+test("the time of an old question does not end a newer one of the same array", async (t) => {
+  t.after(hurry());
+  const heard = {};
+  const model = { get: () => ({}), on: (name, call) => (heard[name] = call), send() {} };
+  const data = store({}, model);
+  const keys = Object.values(entry(1)).slice(0, 3);
+  const first = data.load(entry(1));
+  heard["msg:custom"]({ kind: "error", keys, text: "gone" }, []);
+  await assert.rejects(first, /gone/);
+  await sleep(50);
+  const second = data.load(entry(1));
+  await sleep(50); // the first one's time is over, the second one's is not
+  const pair = bytes(Uint16Array.of(9), Uint8Array.of(4), Uint8Array.of(1));
+  const packs = [bytes(Uint8Array.of(1, 2, 3, 0)), pair, bytes(Uint16Array.of(9), Uint16Array.of(8), Uint8Array.of(4))];
+  heard["msg:custom"]({ kind: "packs", keys }, packs);
+  assert.deepEqual([...(await second).labels.c_A], [9]);
 });
 
 test("the legend names the classes that are shown", () => {

@@ -8,7 +8,9 @@ import { panel } from "./panel.mjs";
 import { exportPng } from "./png.mjs";
 import { LAYERS } from "./scene.mjs";
 import { Absent, store } from "./store.mjs";
-import { ordered, orderTiles, summarise } from "./summary.mjs";
+import { orderTiles, summarise } from "./summary.mjs";
+import { thumbnails } from "./thumbnails.mjs";
+import { choiceOf, viewOf } from "./views.mjs";
 import { weigh } from "./weigh.mjs";
 
 const SORTS = [["stored", "as drawn"], ["disagreement", "most disagreement"], ["weight", "lowest weight"], ["error", "most label errors"]];
@@ -18,13 +20,15 @@ const HELP = "Keys: Tab moves between the controls; in the picture arrow keys mo
 export function render({ model, el }) {
   const index = model.get("index");
   const colours = palette(index);
-  const data = store(index, model);
+  const data = store(index, model, () => {
+    samples.renew();
+    schedule();
+  });
   const [gamma1, gamma2] = index.gamma;
   const state = { sample: index.samples[0].id, sort: "stored", gamma1, gamma2, cursor: null, compare: false };
   const layers = LAYERS.filter((layer) => index.truth || !["truth", "errors"].includes(layer.name)).map((layer) => ({ ...layer }));
   if (index.task !== "segmentation") layers.find((layer) => layer.name === "case").on = true;
   const brush = wholeBrush();
-  const summaries = new Map();
   let [turn, since, told] = [0, null, ""];
 
   // ---- what is on the screen -------------------------------------------------------------------------------------
@@ -32,11 +36,14 @@ export function render({ model, el }) {
   root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's shortcuts end here
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", `weight explorer of ${index.title}`);
-  const thumbnails = h("div", { className: "dmt-thumbnails", role: "group", ariaLabel: "samples" });
   const status = h("p", { className: "dmt-note", role: "status" });
-  const start = index.views[0]; // they come in the order in which they are likely to be wanted
-  const same = index.views.filter((view) => ["method", "student", "time"].every((name) => view[name] === start[name]));
-  const firstChoice = { method: start.method, student: start.student, time: start.time, phase: same.at(-1).phase };
+  const notes = { sort: "", save: "" };
+  const note = (of, text) => {
+    notes[of] = text;
+    const all = Object.values(notes).filter(Boolean).join(" ");
+    if (status.textContent !== all) status.textContent = all;
+  };
+  const firstChoice = choiceOf(viewOf(index.views, {}));
   const refresh = (event) => schedule(event);
   const controls = { onchoice: refresh, onbrush: refresh, oncursor: (id) => {
     state.cursor = id;
@@ -85,12 +92,19 @@ export function render({ model, el }) {
     brushing.element, h("div", { className: "dmt-row" }, compare.field, save));
   const sort = select(index.samples.length > 1 ? "sort samples by" : "sort images by", SORTS.filter(([key]) => index.truth || key !== "error"), "stored", (value) => {
     state.sort = value;
-    if (index.samples.length > 1) summariseAll();
     refresh();
+  });
+  const samples = thumbnails(index.samples, {
+    summaryOf: async (id, { view, ...gammas }) => (await lookAt(viewOf(index.views, view), id, gammas)).summary,
+    onpick: (id) => {
+      Object.assign(state, { sample: id, cursor: null });
+      refresh();
+    },
+    onmissing: (count) => note("sort", count ? `${count} ${count > 1 ? "samples are" : "sample is"} not stored in the notebook, and last here.` : ""),
   });
   root.append(
     h("header", {}, h("strong", {}, index.title), ...index.notices.map((text) => h("p", { className: "dmt-notice", role: "note" }, text))),
-    h("div", { className: "dmt-row" }, sort, thumbnails), h("div", { className: "dmt-body" }, side, h("div", { className: "dmt-main" }, stage, key.element)), status,
+    h("div", { className: "dmt-row" }, sort, samples.element), h("div", { className: "dmt-body" }, side, h("div", { className: "dmt-main" }, stage, key.element)), status,
     h("details", {}, h("summary", {}, "keys"), h("p", { className: "dmt-note" }, HELP)),
   );
   el.replaceChildren(root);
@@ -99,31 +113,35 @@ export function render({ model, el }) {
   const entryOf = (view, sample) => view?.samples[sample];
   const gammaOf = () => ({ gamma1: state.gamma1, gamma2: state.gamma2 });
 
-  async function sceneOf(view, sample) {
+  // What there is to say of a sample, but for the order of tiles.
+  async function lookAt(view, sample, gammas) {
     const entry = entryOf(view, sample);
+    if (!entry) throw new Absent("This sample is not stored for this phase and moment. Choose another one.");
     const also = index.views.filter((v) => ["method", "student", "time"].every((key) => v[key] === view[key])).map((v) => entryOf(v, sample)).filter(Boolean);
     const arrays = await data.load(entry, also);
     const rule = index.rules[view.method];
-    const found = weigh(arrays.labels, arrays.student, { ...gammaOf(), rule });
-    const scene = { ...entry, ...arrays, rule, found, summary: summarise(found, arrays.labels.y_A, arrays.image.truth) };
-    if (entry.ids) scene.order = orderTiles(found, arrays.labels, arrays.student, arrays.image.truth, state.sort);
-    return scene;
+    const found = weigh(arrays.labels, arrays.student, { ...gammas, rule });
+    return { ...entry, ...arrays, rule, found, summary: summarise(found, arrays.labels.y_A, arrays.image.truth) };
   }
 
   const shown = () => (state.compare ? panels : panels.slice(0, 1));
 
   async function drawAll() {
     const mine = ++turn;
+    const { sample, sort, gamma1, gamma2 } = state;
+    const about = { view: { ...panels[0].choice }, gamma1, gamma2 };
+    note("save", "");
     const style = getComputedStyle(root);
     const colour = (text) => (text.match(/\d+(\.\d+)?/g) ?? [255, 255, 255]).slice(0, 3).map(Number);
     const options = { layers, paper: colour(style.backgroundColor), ink: style.color, wide: !state.compare };
     for (const one of shown()) {
       try {
-        const scene = await sceneOf(one.view(), state.sample);
+        const scene = await lookAt(one.view(), sample, { gamma1, gamma2 });
         if (mine !== turn) return; // something newer is on its way
+        if (scene.ids) scene.order = orderTiles(scene.found, scene.labels, scene.student, scene.image.truth, sort);
         one.draw(scene, options);
-        if (one === panels[0]) summaries.set(state.sample, scene.summary);
       } catch (error) {
+        if (mine !== turn) return; // nor does a failure of what was wanted before cover what is shown now
         one.say(error.message);
         if (!(error instanceof Absent)) console.error(error);
       }
@@ -131,7 +149,7 @@ export function render({ model, el }) {
     brushing.refresh();
     key.draw(shown().map((one) => one.scene()).filter(Boolean), layers);
     point();
-    drawThumbnails();
+    samples.update({ sample, summary: panels[0].scene()?.summary, sort, about });
     root.dataset.drawn = mine;
     if (since !== null) {
       performance.measure("dmtkit-explorer", { start: since, end: performance.now() });
@@ -153,37 +171,6 @@ export function render({ model, el }) {
 
   const point = () => shown().forEach((one) => one.point(state.cursor, gammaOf()));
 
-  async function summariseAll() {
-    if (state.sort === "stored") return;
-    let missing = 0;
-    for (const { id } of index.samples) {
-      try {
-        summaries.set(id, (await sceneOf(panels[0].view(), id)).summary);
-      } catch {
-        missing += 1;
-      }
-    }
-    status.textContent = missing ? `${missing} samples are not stored in the notebook and come last.` : "";
-    drawThumbnails();
-  }
-
-  function drawThumbnails() {
-    if (index.samples.length < 2) return;
-    const focused = thumbnails.contains(document.activeElement) ? document.activeElement.dataset.sample : null;
-    const ids = ordered(index.samples.map((one) => one.id), summaries, state.sort);
-    thumbnails.replaceChildren(...ids.map((id) => {
-      const sample = index.samples.find((one) => one.id === id);
-      const button = h("button", { type: "button", className: "dmt-thumbnail", onclick: () => {
-        Object.assign(state, { sample: id, cursor: null });
-        refresh();
-      } }, h("img", { src: sample.thumbnail, alt: "" }), h("span", {}, sample.name));
-      button.dataset.sample = id;
-      button.setAttribute("aria-pressed", id === state.sample);
-      return button;
-    }));
-    if (focused) thumbnails.querySelector(`[data-sample="${focused}"]`)?.focus();
-  }
-
   // ---- keeping it ------------------------------------------------------------------------------------------------
   function remember() {
     const chosen = { sample: state.sample, gamma1: state.gamma1, gamma2: state.gamma2, ...panels[0].choice };
@@ -201,13 +188,17 @@ export function render({ model, el }) {
       state[`gamma${k + 1}`] = value;
       gammas[k].set(value);
     });
-    if (index.views.some((view) => Object.entries(choice).every(([key, value]) => view[key] === value))) {
-      Object.assign(panels[0].choice, choice);
-      panels[0].build();
-    }
+    const view = viewOf(index.views, choice, panels[0].choice);
+    if (!view) return; // nothing that this run has
+    Object.assign(panels[0].choice, choiceOf(view));
+    panels[0].build();
   }
 
   async function download() {
+    if (shown().some((one) => !one.scene())) {
+      note("save", "Nothing to save: a picture could not be loaded. Choose what is stored, or run the cell.");
+      return;
+    }
     const titles = shown().map(({ choice: c }) => [index.titles[c.method], c.student && `${c.student} learns`, `phase ${c.phase}`, c.time].filter(Boolean).join(", "));
     const name = index.samples.find((one) => one.id === state.sample).name;
     const blob = await exportPng(shown(), titles, `${index.title}, ${name}, γ₁ = ${state.gamma1}, γ₂ = ${state.gamma2}`, index, colours);
@@ -239,5 +230,6 @@ export function render({ model, el }) {
     resized.disconnect();
     themed.disconnect();
     model.off("change:chosen", changed);
+    data.close();
   };
 }

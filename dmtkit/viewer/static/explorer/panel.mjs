@@ -109,7 +109,7 @@ export function panel(index, colours, choice, brush, { onchoice, onbrush, oncurs
     at = scene === null || id === null ? null : scene.ids ? scene.ids.indexOf(id) : id;
     if (at === null || at < 0 || (!scene.ids && at >= scene.width * scene.height)) {
       at = null;
-      table.clear(id === null ? "Point at the picture, or focus it and use the arrow keys." : "not among the images kept of this phase");
+      table.clear(scene === null ? "" : id === null ? "Point at the picture, or focus it and use the arrow keys." : "not among the images kept of this phase");
       return;
     }
     let [x, y, w, h2] = kind.boxOf(scene, canvas, at);
@@ -140,6 +140,7 @@ export function panel(index, colours, choice, brush, { onchoice, onbrush, oncurs
   }
 
   function say(text) {
+    scene = null; // what is drawn below is not what was asked for
     message.textContent = text;
     message.hidden = false;
   }

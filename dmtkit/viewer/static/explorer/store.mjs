@@ -9,33 +9,49 @@ const ABSENT = "This part is not stored in the notebook. With a running kernel, 
 
 export class Absent extends Error {}
 
-export function store(index, model) {
+// `onlate` is called when something comes that was given up.
+export function store(index, model, onlate = () => {}) {
   const unpacked = new Map(); // key → promise of arrays, oldest first
   const sizes = new Map();
-  const fetched = new Map(); // key → {promise of a pack, resolve, reject}, on its way or here
+  const fetched = new Map(); // key → {promise of a pack, resolve, reject, here}, on its way or here
+  const missed = new Set(); // keys that were given up, and may come yet
 
-  model.on("msg:custom", (message, buffers) => {
-    const keys = message.keys ?? [];
-    keys.forEach((key, i) => {
-      if (message.kind === "packs") fetched.get(key)?.resolve(buffers[i]);
-      else lose(key, message.text);
+  const hear = (message, buffers) => {
+    (message.keys ?? []).forEach((key, i) => {
+      if (message.kind === "packs") take(key, buffers[i]);
+      else if (fetched.has(key)) lose(key, fetched.get(key), message.text);
     });
-  });
+  };
+  model.on("msg:custom", hear);
 
-  function lose(key, text) {
-    fetched.get(key)?.reject(new Absent(text));
+  function expect(key) {
+    const entry = { here: false };
+    entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
+    entry.promise.catch(() => fetched.get(key) === entry && fetched.delete(key)); // so that it can be asked for again
+    fetched.set(key, entry);
+    return entry;
+  }
+
+  function take(key, pack) {
+    const late = missed.delete(key) && !fetched.has(key);
+    const entry = late ? expect(key) : fetched.get(key);
+    if (!entry) return; // asked for by another view of the same model
+    entry.here = true;
+    entry.resolve(pack);
+    if (late) onlate();
+  }
+
+  function lose(key, entry, text) {
+    if (entry.here || fetched.get(key) !== entry) return; // answered, in one way or the other
+    missed.add(key);
+    entry.reject(new Absent(text));
   }
 
   function ask(keys) {
-    const wanted = keys.filter((key) => !model.get("packs")[key] && !fetched.has(key));
+    const wanted = [...new Set(keys)].filter((key) => !model.get("packs")[key] && !fetched.has(key));
     if (!wanted.length) return;
-    for (const key of wanted) {
-      const entry = {};
-      entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
-      entry.promise.catch(() => fetched.delete(key)); // so that it can be asked for again
-      fetched.set(key, entry);
-    }
-    const fail = () => wanted.forEach((key) => lose(key, ABSENT)); // does nothing where the pack has come
+    const entries = wanted.map((key) => [key, expect(key)]);
+    const fail = () => entries.forEach(([key, entry]) => lose(key, entry, ABSENT));
     try {
       model.send({ kind: "wanted", keys: wanted });
       setTimeout(fail, PATIENCE);
@@ -58,7 +74,7 @@ export function store(index, model) {
       trim();
       return split(buffer, layout);
     });
-    found.catch(() => unpacked.delete(key));
+    found.catch(() => unpacked.get(key) === found && unpacked.delete(key));
     unpacked.set(key, found);
     return found;
   }
@@ -87,5 +103,6 @@ export function store(index, model) {
   }
 
   const here = (entry) => keysOf(entry).every((key) => model.get("packs")[key] || unpacked.has(key));
-  return { load, here };
+  const close = () => model.off("msg:custom", hear);
+  return { load, here, close };
 }

@@ -31,7 +31,7 @@ def where(found: dict[str, Any]) -> str:
 
 def steps_section(found: dict[str, Any]) -> str:
     results = found["results"]
-    rates = results["best_rates_giga"]
+    rates = {case: row["best_rates"] for case, row in results["steps"].items()}
     sides = list(next(iter(results["steps"].values()))["seconds"])
     rows = []
     for case, row in results["steps"].items():
@@ -45,10 +45,14 @@ def steps_section(found: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             table(["step", "side", "seconds", "images/s", "× reference", "of the matrix rate"], rows),
-            f"*Of the matrix rate*: operations of the step's convolutions and products per second, as a share of what a "
-            f"2048×2048 matrix product reaches on the same threads ({rates['fp32_flops']:g} GFLOP/s in fp32, "
-            f"{rates['bf16_flops']:g} in bf16; memory is copied at {rates['copied_bytes']:g} GB/s). The same operations are "
-            "counted for every side.",
+            "*Of the matrix rate*: operations of the step's convolutions and products per second, as a share of what a 2048×2048 "
+            "matrix product reaches on the same threads in the same turns. The same operations are counted for every side. "
+            + "; ".join(
+                f"{case}: {row['fp32_gflops']:g} GFLOP/s in fp32, {row['bf16_gflops']:g} in bf16, memory copied at "
+                f"{row['copied_gigabytes']:g} GB/s"
+                for case, row in rates.items()
+            )
+            + ".",
             where(found),
         ]
     )

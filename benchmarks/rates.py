@@ -33,17 +33,24 @@ def in_turn(
     return {name: statistics.median(values[2:]) for name, values in times.items()}
 
 
-def best_rates(device: torch.device, side: int = 2048, megabytes: int = 256) -> dict[str, float]:
-    """Operations a second of a square matrix product in fp32 and bf16 (a multiply-add is two), and bytes copied a second."""
-    a = torch.randn(side, side, device=device)
-    small, source = a.bfloat16(), torch.ones(megabytes * 2**20, dtype=torch.uint8, device=device)
+SIDE, COPIED = 2048, 256 * 2**20
+
+
+def products(device: torch.device) -> dict[str, Callable[[], object]]:
+    """What shows the device's best: a square matrix product in fp32 and in bf16, and a copy; to be timed beside other work."""
+    a = torch.randn(SIDE, SIDE, device=device)
+    small, source = a.bfloat16(), torch.ones(COPIED, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    sides = {"fp32": lambda: a @ a, "bf16": lambda: small @ small, "copy": lambda: target.copy_(source)}
-    seconds = in_turn(sides, device, repeats=5)
+    return {"matrix fp32": lambda: a @ a, "matrix bf16": lambda: small @ small, "copy": lambda: target.copy_(source)}
+
+
+def rates(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Thousand millions a second, of the seconds of `products`: operations (a multiply-add is two), bytes read and written."""
+    flops = 2 * SIDE**3 / 1e9
     return {
-        "fp32_flops": 2 * side**3 / seconds["fp32"],
-        "bf16_flops": 2 * side**3 / seconds["bf16"],
-        "copied_bytes": 2 * len(source) / seconds["copy"],  # read and written
+        "fp32_gflops": flops / seconds["matrix fp32"],
+        "bf16_gflops": flops / seconds["matrix bf16"],
+        "copied_gigabytes": 2 * COPIED / 1e9 / seconds["copy"],
     }
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import write_result
-from benchmarks.rates import best_rates, flops_of, in_turn
+from benchmarks.rates import flops_of, in_turn, products, rates
 from benchmarks.reference import train as plain
 from dmtkit.data.augment import Augment, draw_mix
 from dmtkit.data.batches import Batches
@@ -137,7 +137,7 @@ CASES: dict[str, tuple[Make, int, bool]] = {
 }  # fmt: skip
 
 
-def measure(case: str, arguments: argparse.Namespace, best: dict[str, float]) -> dict[str, Any]:
+def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Median seconds of a step of every side, in turn; how many times the reference's speed; the share of the best rate."""
     torch.manual_seed(0)
     if torch.cuda.is_available():
@@ -149,35 +149,37 @@ def measure(case: str, arguments: argparse.Namespace, best: dict[str, float]) ->
     for precision, compiled in (("fp32", False), ("bf16", False), *([("bf16", True)] if arguments.compile else [])):
         how = recipe(precision, compiled, 0.75 if mixup else 0.0, mixup)
         sides[precision + (", compiled" if compiled else "")] = library(model, copy.copy(batches), how)
-    seconds = in_turn(sides, device, arguments.repeats, inner=10 if device.type == "cuda" else 1)
+    limits = products(device)
+    timed = in_turn({**sides, **limits}, device, arguments.repeats, inner=10 if device.type == "cuda" else 1)
+    seconds, best = {name: timed[name] for name in sides}, rates({name: timed[name] for name in limits})
     print(case, seconds, flush=True)
-    flops = flops_of(sides["fp32"])
+    gflops = flops_of(sides["fp32"]) / 1e9
     share = {
-        name: flops / value / best["bf16_flops" if "bf16" in name else "fp32_flops"] for name, value in seconds.items()
+        name: gflops / value / best["bf16_gflops" if "bf16" in name else "fp32_gflops"]
+        for name, value in seconds.items()
     }
     return {
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
         "images_per_second": {name: round(batch / value, 1) for name, value in seconds.items()},
         "times_reference": {name: round(seconds["reference"] / value, 2) for name, value in seconds.items()},
-        "gflop_a_step": round(flops / 1e9, 1),
+        "gflop_a_step": round(gflops, 1),
+        "best_rates": {name: round(value, 1) for name, value in best.items()},
         "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None,
         "share_of_matrix_rate": {name: round(value, 3) for name, value in share.items()},
     }
 
 
 def main(arguments: argparse.Namespace) -> dict[str, Any]:
-    best = best_rates(pick_device(arguments.device))
     chosen = [case for case in list(CASES)[:3] if not arguments.cases]
     chosen += [case for case in CASES if any(case.startswith(word) for word in arguments.cases)]
     found: dict[str, Any] = {}
     results = {
         "threads": torch.get_num_threads(),
         "data_workers": arguments.workers,
-        "best_rates_giga": {name: round(value / 1e9, 1) for name, value in best.items()},
         "steps": found,
     }
     for case in chosen:
-        found[case] = measure(case, arguments, best)
+        found[case] = measure(case, arguments)
         if arguments.name:  # after each case: what is measured is kept if the next one is interrupted
             write_result(arguments.name, results)
     print(results)

@@ -194,9 +194,8 @@ def draw_scaling(found: dict[str, Any]) -> None:
 SECTIONS = (
     ("A training step", ("steps",), steps_section,
      "A step of a DMT phase with everything that belongs to it: reading or augmenting the batch, the weights' extra forward pass "
-     "where mixup needs it, loss, backward, optimiser, average, statistics."),
-    ("Compiled", ("steps_compiled",), steps_section,
-     "The same with `compile: true`, in a run of its own (compiling takes minutes, once a phase's kind of step)."),
+     "where mixup needs it, loss, backward, optimiser, average, statistics. Of the small network an epoch of steps is timed as one. "
+     "*Compiled* is `compile: true`; compiling takes minutes, once a phase's kind of step, and is not in these times."),
     ("Where a step's time goes", ("profile",), profile_section,
      "By kind of work, as torch's profiler sees the eager step; convolutions are what the hardware limits."),
     ("The loss", ("loss",), loss_section,

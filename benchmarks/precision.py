@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
             {"seed": seed, "precision": precision, **({"split": seed} if split else {})} for seed in arguments.seeds
         ]
         found[precision] = over_seeds(params, variants, [], metric)
-    rows = {precision: value["per_seed"] for precision, value in found.items()}
+    rows = {p: [{k: v for k, v in row.items() if k != "seconds"} for row in found[p]["per_seed"]] for p in PRECISIONS}
     methods = list(found["fp32"][metric])
     differences = {
         name: [round(b[name] - a[name], 2) for a, b in zip(rows["fp32"], rows["bf16"], strict=True)] for name in methods

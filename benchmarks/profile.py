@@ -44,9 +44,9 @@ def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     torch.manual_seed(0)
     device = pick_device(arguments.device)
     precision = pick_precision(arguments.precision, device)
-    make, _, mixup = steps.CASES[case]
-    model, _, batches = make(0, device)
-    how = steps.recipe(precision, False, 0.75 if mixup else 0.0, mixup)
+    one = steps.CASES[case]
+    model, _, batches = one.make(0, device)
+    how = steps.recipe(precision, False, 0.75 if one.mixup else 0.0, one.mixup)
     loop = begin(copy.deepcopy(model).to(memory_format=torch.channels_last), how)
     for _ in range(2):
         advance(loop, batches(loop.step), how)

@@ -15,21 +15,25 @@ def wait(device: torch.device) -> None:
 
 
 def in_turn(
-    sides: Mapping[str, Callable[[], object]], device: torch.device, repeats: int, inner: int = 1
+    sides: Mapping[str, Callable[[], object]],
+    device: torch.device,
+    repeats: int,
+    together: Mapping[str, int] | None = None,
 ) -> dict[str, float]:
     """Median seconds of every side, one after the other in each of `repeats` turns, after two turns to warm up.
 
-    Whatever slows the machine for a while slows all sides. `inner` calls are timed together.
+    Whatever slows the machine for a while slows all sides. As many calls of a side are timed as one as `together` says.
     """
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats + 2):
         for name, work in sides.items():
             wait(device)
             started = time.perf_counter()
-            for _ in range(inner):
+            count = (together or {}).get(name, 1)
+            for _ in range(count):
                 work()
             wait(device)
-            times[name].append((time.perf_counter() - started) / inner)
+            times[name].append((time.perf_counter() - started) / count)
     return {name: statistics.median(values[2:]) for name, values in times.items()}
 
 

@@ -2,12 +2,14 @@
 
 Usage: python -m benchmarks.steps [CASE …] [--repeats 7] [--compile] [--device auto] [--name steps]
 
-All sides run in one process, a step of each in turn, so that whatever slows the machine slows all of them.
+All sides run in one process, a step (of the small network: an epoch) of each in turn, so that whatever slows the machine
+slows all of them.
 """
 
 import argparse
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -94,12 +96,12 @@ def classification(
 
 
 def segmentation(
-    name: str, classes: int, size: int, crop: int, rates: tuple[int, ...], sizes: tuple[int, int], workers: int,
-    device: torch.device,
+    name: str, classes: int, count: int, size: int, crop: int, rates: tuple[int, ...], sizes: tuple[int, int],
+    workers: int, device: torch.device,
 ) -> tuple[nn.Module, Any, Any]:  # fmt: skip
     """The same over made-up scenes and stored labels."""
     rng = np.random.default_rng(0)
-    count, (labeled, pseudo) = 64, sizes
+    labeled, pseudo = sizes
     images = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     label = rng.integers(0, classes, (count, size, size), dtype=np.uint8)
     level = rng.integers(0, 65536, (count, size, size), dtype=np.uint16)
@@ -125,15 +127,26 @@ def segmentation(
     return model, reference(bare, coming, trusted, mixup=False), Ahead(crops, 10_000, workers, device)
 
 
-Make = Callable[[int, torch.device], tuple[nn.Module, Any, Any]]  # workers, device → model, reference's step, batches
-# …, images a step, mixup. The tiny scenes read their data in the process that trains, as params/scenes.yaml has it.
-CASES: dict[str, tuple[Make, int, bool]] = {
-    "wrn-28-2, 16+496 of 32×32": (lambda *here: classification("wrn-28-2", 16, 496, 32, *here), 512, True),
-    "deeplab-resnet101, 1+7 of 321×321": (
-        lambda *here: segmentation("deeplab-resnet101", 21, 400, 321, (6, 12), (1, 7), *here), 8, False),
-    "deeplab-tiny, 4+12 of 48×48": (
-        lambda workers, device: segmentation("deeplab-tiny", 11, 48, 48, (1, 2), (4, 12), 0, device), 16, False),
-    "wrn-10-1, 2+4 of 32×32": (lambda *here: classification("wrn-10-1", 2, 4, 32, *here), 6, True),  # for a test
+@dataclass(frozen=True)
+class Case:
+    """What is measured: `make` gives model, reference's step and batches for a number of data workers and a device.
+
+    `together` steps are timed as one where a single one is too short to hold the cost of an epoch's start.
+    """
+
+    make: Callable[[int, torch.device], tuple[nn.Module, Any, Any]]
+    images: int
+    mixup: bool
+    together: int = 1
+
+
+CASES = {
+    "wrn-28-2, 16+496 of 32×32": Case(lambda *here: classification("wrn-28-2", 16, 496, 32, *here), 512, True),
+    "deeplab-resnet101, 1+7 of 321×321": Case(
+        lambda *here: segmentation("deeplab-resnet101", 21, 64, 400, 321, (6, 12), (1, 7), *here), 8, False),
+    "deeplab-tiny, 4+12 of 48×48": Case(  # reads its data in the process that trains, as params/scenes.yaml has it
+        lambda _, device: segmentation("deeplab-tiny", 11, 400, 48, 48, (1, 2), (4, 12), 0, device), 16, False, 33),
+    "wrn-10-1, 2+4 of 32×32": Case(lambda *here: classification("wrn-10-1", 2, 4, 32, *here), 6, True),  # for a test
 }  # fmt: skip
 
 
@@ -143,14 +156,16 @@ def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     device = pick_device(arguments.device)
-    make, batch, mixup = CASES[case]
-    model, other, batches = make(arguments.workers, device)
+    one = CASES[case]
+    model, other, batches = one.make(arguments.workers, device)
     sides: dict[str, Step] = {"reference": other}
     for precision, compiled in (("fp32", False), ("bf16", False), *([("bf16", True)] if arguments.compile else [])):
-        how = recipe(precision, compiled, 0.75 if mixup else 0.0, mixup)
+        how = recipe(precision, compiled, 0.75 if one.mixup else 0.0, one.mixup)
         sides[precision + (", compiled" if compiled else "")] = library(model, copy.copy(batches), how)
     limits = products(device)
-    timed = in_turn({**sides, **limits}, device, arguments.repeats, inner=10 if device.type == "cuda" else 1)
+    short = 10 if device.type == "cuda" else 1
+    together = dict.fromkeys(sides, max(one.together, short)) | dict.fromkeys(limits, short)
+    timed = in_turn({**sides, **limits}, device, arguments.repeats, together)
     seconds, best = {name: timed[name] for name in sides}, rates({name: timed[name] for name in limits})
     print(case, seconds, flush=True)
     gflops = flops_of(sides["fp32"]) / 1e9
@@ -160,9 +175,10 @@ def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     }
     return {
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
-        "images_per_second": {name: round(batch / value, 1) for name, value in seconds.items()},
+        "images_per_second": {name: round(one.images / value, 1) for name, value in seconds.items()},
         "times_reference": {name: round(seconds["reference"] / value, 2) for name, value in seconds.items()},
         "gflop_a_step": round(gflops, 1),
+        "steps_together": together["fp32"],
         "best_rates": {name: round(value, 1) for name, value in best.items()},
         "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None,
         "share_of_matrix_rate": {name: round(value, 3) for name, value in share.items()},

@@ -46,6 +46,7 @@ bench: setup  ## run the benchmarks that need nothing but this machine (four hou
 	$(BIN)/python -m benchmarks.kill
 	$(BIN)/python -m benchmarks.steps --compile
 	$(BIN)/python -m benchmarks.profile
+	$(BIN)/python -m benchmarks.threads
 	$(BIN)/python -m benchmarks.loss
 	$(BIN)/python -m benchmarks.augmentation
 	$(BIN)/python -m benchmarks.labelling

@@ -112,6 +112,17 @@ def labelling_section(found: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), f"Peak memory of the process: {peaks}.", where(found)])
 
 
+def threads_section(found: dict[str, Any]) -> str:
+    results = found["results"]
+    counts = list(next(iter(results.values()))["milliseconds"])
+    rows = [
+        (name, *(f"{row['milliseconds'][count]:g}" for count in counts), f"{row['faster_with_all']:.2f}")
+        for name, row in results.items()
+    ]
+    head = ["step", *(f"{count} thread{'s' * (count != '1')}, ms" for count in counts), "times as fast"]
+    return "\n\n".join([table(head, rows), where(found)])
+
+
 def demos_section(found: dict[str, Any]) -> str:
     results = dict(found["results"])
     before = results.pop("before_commit")
@@ -198,6 +209,9 @@ SECTIONS = (
      "*Compiled* is `compile: true`; compiling takes minutes, once a phase's kind of step, and is not in these times."),
     ("Where a step's time goes", ("profile",), profile_section,
      "By kind of work, as torch's profiler sees the eager step; convolutions are what the hardware limits."),
+    ("Threads", ("threads",), threads_section,
+     "PyTorch's default, a thread a core, is kept where it is as good or better; `dmtkit batch` gives each of its workers a share of "
+     "the cores. Inter-op threads play no part in eager steps."),
     ("The loss", ("loss",), loss_section,
      "One log-softmax gives weights, loss and statistics; compiled, it is never written to memory."),
     ("Augmentation", ("augmentation",), augmentation_section,

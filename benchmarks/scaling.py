@@ -40,12 +40,8 @@ class Repeated:
     """As many pictures as are wanted, of 64 that differ; nothing else lies in memory."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.names = tuple(f"image-{i:08d}" for i in range(count))
         self.pixels = np.random.default_rng(0).integers(0, 256, (64, SIDE, SIDE, 3), dtype=np.uint8)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(f"image-{i:08d}" for i in range(self.count))
 
     def image(self, index: int) -> np.ndarray:
         return self.pixels[index % 64]

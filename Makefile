@@ -40,7 +40,7 @@ lab: setup  ## open JupyterLab on the notebooks
 
 bench: setup  ## run the benchmarks that need nothing but this machine (four hours)
 	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.demo_segmentation
+	$(BIN)/python -m benchmarks.demos
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.scenes
 	$(BIN)/python -m benchmarks.kill

@@ -1,6 +1,6 @@
 """Wall time of the two demos, notebook and all, with the code of an earlier commit and with this one, in turn.
 
-Usage: python -m benchmarks.demos BEFORE [--name demos]      (BEFORE: a commit, such as v0.1.0 or 07f112e)
+Usage: python -m benchmarks.demos [BEFORE] [--name demos]      (BEFORE: a commit; by default the last before steps were made faster)
 """
 
 import argparse
@@ -57,6 +57,6 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("before")
+    parser.add_argument("before", nargs="?", default="c9e815b")
     parser.add_argument("--name", default="demos", help="name of the result; empty for none")
     main(parser.parse_args())

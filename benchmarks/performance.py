@@ -39,14 +39,16 @@ def steps_section(found: dict[str, Any]) -> str:
             if side in row["seconds"]:
                 rows.append(
                     (case if side == sides[0] else "", side, f"{row['seconds'][side]:.3g}",
-                     f"{row['images_per_second'][side]:g}", f"**{row['times_reference'][side]:.2f}**",
-                     f"{100 * row['share_of_matrix_rate'][side]:.0f} %")
+                     f"**{row['times_reference'][side]:.2f}**", f"{100 * row['share_of_matrix_rate'][side]:.0f} %",
+                     f"{row['times_reference'][side] / row['share_of_matrix_rate'][side]:.1f}")
                 )  # fmt: skip
     return "\n\n".join(
         [
-            table(["step", "side", "seconds", "images/s", "× reference", "of the matrix rate"], rows),
+            table(["step", "side", "seconds", "× reference", "of the matrix rate", "ceiling"], rows),
             "*Of the matrix rate*: operations of the step's convolutions and products per second, as a share of what a 2048×2048 "
             "matrix product reaches on the same threads in the same turns. The same operations are counted for every side. "
+            "*Ceiling*: how many times as fast as the reference a step would be that did nothing but its convolutions, all of them "
+            "at that rate. "
             + "; ".join(
                 f"{case}: {row['fp32_gflops']:g} GFLOP/s in fp32, {row['bf16_gflops']:g} in bf16, memory copied at "
                 f"{row['copied_gigabytes']:g} GB/s"
@@ -157,21 +159,23 @@ def scaling_section(found: dict[str, Any]) -> str:
     largest = sizes[-1]
     cost = {name: row[largest]["seconds"] / int(largest) for name, row in parts.items()}
     pixels, small = cost["label pixels, 48×48"], cost["label images, 8×8"]
+    peaks = [parts["label pixels, 48×48"][size]["peak_mib"] for size in (sizes[0], largest)]
+    kept = (peaks[1] - peaks[0]) * 2**20 / (int(largest) - int(sizes[0]))
     hours = 1e7 * pixels / 3600
     disk = 1e7 * 3 * 48 * 48 / 1e9
     return "\n\n".join(
         [
             table(["", *(f"{int(size):,} images" for size in sizes)], rows),
             f"A process that does nothing but import all this takes {bare:.0f} MiB.",
-            "![Seconds and peak memory against the number of images, both axes logarithmic](images/scaling.png)",
+            "![Seconds and peak memory against the number of images](images/scaling.png)",
             f"**Ten million images**, at the cost of an image measured at {int(largest):,}: labelling 48×48 scenes takes "
             f"{1e6 * pixels:.0f} µs an image, {hours:.1f} hours for 10⁷ on these two cores, and {disk:.0f} GB of disk at three "
             f"bytes a pixel, mapped, not read into memory; the histogram stays at 65 536 levels a class. Labels of images "
             f"({1e6 * small:.0f} µs each for the small network) lie in memory: 10⁷ of them take 30 MB, but the images "
             "themselves, held as bytes on the device, take 30.7 GB at 32×32, which fits a large GPU and no small one: "
             "beyond that, read them as segmentation does, crop by crop, in worker processes. Names and sizes of images "
-            "are lists in memory and JSON on disk, about 100 bytes an image each: a gigabyte for 10⁷, the first thing to "
-            "replace there.",
+            f"are lists in memory and JSON on disk: the process that labels grew by {kept:.0f} bytes an image, {1e7 * kept / 1e9:.0f} GB "
+            "for 10⁷, the first thing to replace there.",
             where(found),
         ]
     )
@@ -187,11 +191,13 @@ def draw_scaling(found: dict[str, Any]) -> None:
 
     apply_style()
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    for (name, rows), marker in zip(found["results"].items(), "os^Dv*P", strict=False):
+    parts = {name: rows for name, rows in found["results"].items() if name != "nothing"}
+    for (name, rows), marker in zip(parts.items(), "os^Dv*", strict=True):
         sizes = [int(size) for size in rows]
         for ax, key in zip(axes, ("seconds", "peak_mib"), strict=True):
-            if key == "peak_mib" or name != "nothing":
-                ax.plot(sizes, [row[key] for row in rows.values()], marker=marker, label=name)
+            ax.plot(sizes, [row[key] for row in rows.values()], marker=marker, label=name)
+    bare = next(iter(found["results"]["nothing"].values()))["peak_mib"]
+    axes[1].axhline(bare, color="0.5", linestyle="--", label="imports alone")
     for ax, label in zip(axes, ("seconds", "peak memory of the process (MiB)"), strict=True):
         ax.set(xscale="log", xlabel="images", ylabel=label)
     axes[0].set_yscale("log")

@@ -128,12 +128,13 @@ def speed() -> str:
     """A training step beside the plain way's."""
     found = load("steps")
     rows = [
-        f"| {case} | {row['images_per_second']['reference']:g} | {row['images_per_second']['fp32']:g} | "
-        f"{row['images_per_second']['bf16']:g} | {row['times_reference']['bf16']:.1f} × |"
+        f"| {case} | "
+        + " | ".join(f"{row['seconds'][side]:.3g}" for side in ("reference", "fp32", "bf16"))
+        + f" | {row['times_reference']['bf16']:.2f} × |"
         for case, row in found["results"]["steps"].items()
     ]
     lines = [
-        "**Speed**, a DMT training step, data and augmentation included, in images a second, beside the same method written "
+        "**Speed**, a DMT training step, data and augmentation included, in seconds, beside the same method written "
         f"the plain way (`benchmarks/reference/`; {found['machine']}, {found['date']}; all of it in "
         "[docs/performance.md](docs/performance.md)):",
         "",
@@ -188,13 +189,14 @@ def cifar() -> str:
 def waiting() -> str:
     """What a newcomer waits for, and the kills."""
     start, kill = load("startup")["results"], load("kill")["results"]
+    minutes = {demo: row["after"]["seconds"] / 60 for demo, row in load("demos")["results"].items() if "make" in demo}
+    demos = " and ".join(f"`{demo}` {value:.1f} minutes" for demo, value in minutes.items())
     batch, report = load("batch")["results"], load("report")["results"]
-    batch, report = load("batch")["results"], load("report")["results"]
-    beyond = start["import_seconds"]["dmtkit_beyond_torch"]
+    imports = start["import_seconds"]
+    alone, used = imports["dmtkit"] - imports["nothing"], imports["used"] - imports["torch"]
     return (
-        f"**What you wait for**, after installation: `make demo` {start['demo_seconds'] / 60:.1f} minutes and `make "
-        f"demo-segmentation` {load('demo_segmentation')['results']['seconds'] / 60:.1f} minutes, notebook and all; `import "
-        f"dmtkit` {1000 * beyond:.0f} ms beyond torch. A batch of {batch['runs']} runs on {batch['workers']} workers takes "
+        f"**What you wait for**, after installation: {demos}, notebook and all; `import "
+        f"dmtkit` {1000 * alone:.0f} ms, and {1000 * used:.0f} ms beyond torch when loss and settings are used. A batch of {batch['runs']} runs on {batch['workers']} workers takes "
         f"{batch['ratio']:.2f} × half the sum of the runs' own times; `dmtkit report` over {report['runs']} finished runs "
         f"{report['seconds']:.1f} s. "
         f"**Killed with SIGKILL** {kill['killed']} times, runs of digits, in training, in the middle of writing a file, while labelling "

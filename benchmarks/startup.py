@@ -1,4 +1,4 @@
-"""What a newcomer waits for: imports, the demo (notebook and all) and the tests, after installation.
+"""What a newcomer waits for after installation: imports and the tests (the demos: benchmarks.demos).
 
 Usage: python -m benchmarks.startup [--without-tests]
 """
@@ -6,7 +6,6 @@ Usage: python -m benchmarks.startup [--without-tests]
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 from benchmarks.common import ROOT, write_result
@@ -34,9 +33,6 @@ def imports() -> dict[str, float]:
 
 def main() -> None:
     results: dict[str, object] = {"import_seconds": imports()}
-    with tempfile.TemporaryDirectory() as folder:
-        command = (sys.executable, "-m", "dmtkit", "run", "params/digits.yaml", "--output", f"{folder}/run")
-        results["demo_seconds"] = round(seconds(*command), 1)
     if "--without-tests" not in sys.argv:
         command = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup")
         quotes = "tests/test_benchmarks.py::test_the_readme_quotes_the_results_as_they_came"  # this result among them

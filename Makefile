@@ -38,7 +38,7 @@ lint: setup  ## check format, style and types
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
-bench: setup  ## run the benchmarks that need nothing but this machine (four hours)
+bench: setup  ## run the benchmarks that need nothing but this machine (five hours)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.demos
 	$(BIN)/python -m benchmarks.digits

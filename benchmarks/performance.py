@@ -219,7 +219,9 @@ SECTIONS = (
      "PyTorch's default, a thread a core, is kept where it is as good or better; `dmtkit batch` gives each of its workers a share of "
      "the cores. Inter-op threads play no part in eager steps."),
     ("The loss", ("loss",), loss_section,
-     "One log-softmax gives weights, loss and statistics; compiled, it is never written to memory."),
+     "One array of exponentials gives weights, loss and statistics, and is then overwritten by the gradient; compiled, neither is "
+     "written before it is needed. *Dynamic* has logits whose channels lie last, as the networks here give them; *nchw* and, but for "
+     "the last row, *compiled* have them in PyTorch's own order."),
     ("Augmentation", ("augmentation",), augmentation_section,
      "Padded crop, flip and one random operation an image, all images of a batch at once."),
     ("Labelling", ("labelling",), labelling_section,

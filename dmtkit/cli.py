@@ -191,14 +191,18 @@ def show_results(folder: Path) -> None:
 def _show(folder: Path, notebook: Path) -> None:
     """The table of results, and how to open the notebook."""
     show_results(folder)
-    jupyter = Path(sys.executable).with_name("jupyter")  # not resolved: the environment's own
-    typer.echo(f"\nOpen the notebook with:  {_short(jupyter)} lab {_short(notebook)}")
+    typer.echo(f"\nOpen the notebook with:  {program('jupyter')} lab {_short(notebook)}")
 
 
 def _notes(folder: Path) -> list[str]:
     """What the run met and survived."""
     path = folder / "notes.log"
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+def program(name: str) -> Path:
+    """The environment's own program of this name, as one would type it here."""
+    return _short(Path(sys.executable).with_name(name))  # not resolved: the environment's own
 
 
 def _short(path: Path) -> Path:

@@ -135,7 +135,7 @@ def total_steps(config: Config, data: Any) -> int:
 def check(config: Config) -> None:
     """Refuse, before anything starts, what the config alone shows to be impossible."""
     check_methods(config)
-    check_shares(config, team.size())
+    check_shares(config, max(config.processes, team.size()))
     pick_device(config.device)
     task_of(config).check(config)
 

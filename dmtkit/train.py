@@ -22,7 +22,7 @@ import torch.distributed as dist
 import typer
 
 from dmtkit import notebook, team
-from dmtkit.cli import Override, Params, joined, message, overrides, show_results
+from dmtkit.cli import Override, Params, joined, message, overrides, program, show_results
 from dmtkit.errors import ConfigError, DmtkitError
 from dmtkit.experiment import check_data, check_shares, load, run_methods
 from dmtkit.launch import Job, parse_value, plan_job
@@ -117,7 +117,9 @@ def _end_well(text: str, job: Job, words: list[str]) -> None:
     if team.leader():
         typer.echo(text)
         show_results(job.folder)
-        typer.echo(f"\nRender its notebook with:  {shlex.join(['dmtkit', 'run', *words, '--output', str(job.folder)])}")
+        typer.echo(
+            f"\nRender its notebook with:  {shlex.join([str(program('dmtkit')), 'run', *words, '--output', str(job.folder)])}"
+        )
     if team.size() > 1:
         team.wait()
         dist.destroy_process_group()

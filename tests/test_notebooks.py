@@ -151,6 +151,7 @@ def test_plain_papermill_with_an_unknown_parameter_fails_in_words(tmp_path):
         (["-p", "splt", "2"], "splt: unknown parameter"),
         (["-p", "labels", "many"], "labels: found 'many'"),
         (["-p", "labels", "5000"], "labels: 5000 labeled"),
+        (["-p", "processes", "1000"], "a batch of 64 cannot be shared by 1000 processes"),
         (["-p", "gamma1", "-1"], "gamma1: found -1"),
         (["-p", "methods", "dtm"], "did you mean 'dst' or 'dmt'"),
         (["-p", "experiment", "../x"], "names a folder"),

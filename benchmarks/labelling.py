@@ -137,7 +137,12 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", help="how the cases' names begin; all by default")
     parser.add_argument("--images", type=int, help="how many images, whatever the case says")
-    parser.add_argument("--workers", type=int, default=2, help="processes of the reference's DataLoader")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="processes of the reference's DataLoader; none is fastest for images in memory",
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--name", default="labelling", help="name of the result; empty for none")

@@ -146,7 +146,25 @@ def precision_section(*found: dict[str, Any]) -> str:
                  f"{difference['mean']:+.1f} ± {difference['sd']:.1f}".replace("-", "−"), each)
             )  # fmt: skip
     head = ["", "method", "fp32", "bf16", "bf16 − fp32", "of each seed"]
-    return "\n\n".join([table(head, rows), *(where(one) for one in found)])
+    return "\n\n".join([table(head, rows), precision_answer(found), *(where(one) for one in found)])
+
+
+def precision_answer(found: Sequence[dict[str, Any]]) -> str:
+    """Whether differences are within the spread over seeds, and of how many seeds DMT is lower."""
+    beyond, lower = [], []
+    for one in found:
+        name, results = one["command"].split()[3], one["results"]
+        for method, difference in results["bf16_minus_fp32"].items():
+            if abs(difference["mean"]) > results["precision"]["fp32"][results["metric"]][method]["sd"]:
+                beyond.append(f"{name}, `{method}`")
+        each = results["bf16_minus_fp32"]["dmt"]["per_seed"]
+        lower.append(f"{sum(value < 0 for value in each)} of {len(each)} seeds of {name}")
+    verdict = (
+        f"Beyond the spread over seeds: {'; '.join(beyond)}."
+        if beyond
+        else "No difference exceeds the spread over seeds."
+    )
+    return f"{verdict} DMT is lower in bf16 in {' and '.join(lower)}; `precision: fp32` is there for who minds."
 
 
 def scaling_section(found: dict[str, Any]) -> str:
@@ -216,7 +234,7 @@ SECTIONS = (
     ("Where a step's time goes", ("profile",), profile_section,
      "By kind of work, as torch's profiler sees the eager step; convolutions are what the hardware limits."),
     ("Threads", ("threads",), threads_section,
-     "PyTorch's default, a thread a core, is kept where it is as good or better; `dmtkit batch` gives each of its workers a share of "
+     "PyTorch's default, a thread a core, is kept: nothing is much slower with it, most is faster; `dmtkit batch` gives each of its workers a share of "
      "the cores. Inter-op threads play no part in eager steps."),
     ("The loss", ("loss",), loss_section,
      "One array of exponentials gives weights, loss and statistics, and is then overwritten by the gradient; compiled, neither is "
@@ -226,7 +244,8 @@ SECTIONS = (
      "Padded crop, flip and one random operation an image, all images of a batch at once."),
     ("Labelling", ("labelling",), labelling_section,
      "One pass instead of two: thresholds come from a histogram, so every pixel is predicted once."),
-    ("The demos", ("demos",), demos_section, "Notebook and all, from nothing, with the code of an earlier commit and with this one."),
+    ("The demos", ("demos",), demos_section, "Notebook and all, from nothing, with the code of an earlier commit and with this one; one run of each, so that a few percent may "
+     "be chance."),
     ("Is bf16 as accurate?", ("precision_digits", "precision_scenes"), precision_section,
      "Test accuracy (digits) and mIoU of A (scenes) in percent, mean ± standard deviation, the same seeds in both. Logits, losses, "
      "weights and the optimiser's state are float32 in both."),
@@ -240,7 +259,7 @@ HEAD = """# Speed
 *The other side* is `benchmarks/reference/`: the same method as most training scripts write it (float32, NCHW, PIL image by
 image in a DataLoader, weights by mask indexing, statistics read in every step, two labelling passes, float32 pairs on disk). It is
 correct: `tests/test_reference.py` holds its weights, losses, thresholds, labels and training steps against the library's.
-Both sides run in one process in turn, and each number is a median. This page is written by
+Steps, threads, loss, augmentation and labelling: all sides run in one process in turn, and each number is a median. This page is written by
 `python -m benchmarks.performance` from `benchmarks/results/`; `make bench` measures all of it again.
 """
 

@@ -42,6 +42,9 @@ SIDE, COPIED = 2048, 256 * 2**20
 
 def products(device: torch.device) -> dict[str, Callable[[], object]]:
     """What shows the device's best: a square matrix product in fp32 and in bf16, and a copy; to be timed beside other work."""
+    torch.backends.cuda.matmul.allow_tf32 = (
+        torch.backends.cudnn.allow_tf32
+    )  # as convolutions compute, else shares mean nothing
     a = torch.randn(SIDE, SIDE, device=device)
     small, source = a.bfloat16(), torch.ones(COPIED, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)

@@ -46,7 +46,7 @@ def digits() -> str:
     found = load("digits")
     head = (
         f"**Digits, {found['results']['labels_per_class']} labels a class**, test accuracy in percent of every seed and of "
-        f"their mean ± standard deviation ({found['machine']}, {found['date']}):"
+        f"their mean ± standard deviation (float32; {found['machine']}, {found['date']}):"
     )
     return "\n".join([head, "", *seeds_table(found["results"], "accuracy")])
 
@@ -56,7 +56,7 @@ def scenes() -> str:
     found = load("scenes")
     results = found["results"]
     head = (
-        f"**Digit scenes, 80 of 480 labeled**, mIoU in percent of model A on test scenes (a seed is also a split; "
+        f"**Digit scenes, 80 of 480 labeled**, mIoU in percent of model A on test scenes (float32; a seed is also a split; "
         f"{found['machine']}, {found['date']}):"
     )
     models = ", ".join(
@@ -112,8 +112,9 @@ def costs() -> str:
     memory = ", ".join(f"{value:.0f} MiB for {count}" for count, value in labelling["peak_memory_mib"].items())
     lines = [
         f"**What the method costs.** The dynamic loss at 8×21×321×321, forward and backward, takes {loss['dynamic']:.2f} × "
-        f"`F.cross_entropy`, {loss['dynamic_compiled']:.2f} × compiled (cross-entropy compiled: "
-        f"{loss['cross_entropy_compiled']:.2f} ×; written the plain way: {loss['reference']:.2f} ×). Labels take three bytes "
+        f"`F.cross_entropy` (in NCHW {loss['dynamic_nchw']:.2f} ×), compiled {loss['dynamic_compiled_channels_last']:.2f} × (in "
+        f"NCHW {loss['dynamic_compiled']:.2f} ×; cross-entropy compiled {loss['cross_entropy_compiled']:.2f} ×; written the plain way "
+        f"{loss['reference']:.2f} ×): the networks here give logits whose channels lie last. Labels take three bytes "
         f"a pixel; a process that labels scenes takes {memory} of them. Labelling beside plain inference:",
         "",
         "| | labelling | and weighing the labels it learned |",

@@ -180,7 +180,7 @@ def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "gflop_a_step": round(gflops, 1),
         "steps_together": together["fp32"],
         "best_rates": {name: round(value, 1) for name, value in best.items()},
-        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None,
+        "peak_gib_of_all_sides": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None,
         "share_of_matrix_rate": {name: round(value, 3) for name, value in share.items()},
     }
 

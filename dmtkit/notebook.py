@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dmtkit.config import Config, config_type
-from dmtkit.errors import DmtkitError, RunError
+from dmtkit.errors import ConfigError, DmtkitError, RunError
 from dmtkit.experiment import run_methods
 from dmtkit.methods import METHODS
 from dmtkit.params import load_params, outputs_root, project_root
@@ -59,17 +59,20 @@ def train(
     `live` asks for curves that grow (True) or a progress bar (False); without it there are curves where a person has
     the notebook open, unless DMTKIT_LIVE says otherwise. Interrupt it and run the cell again: it goes on where it stopped.
     With `processes` (by default the setting of that name) above 1 so many processes train it together, and load the data
-    themselves; what they print is in the run folder's train.log.
+    themselves, which must be the same; what they print is in the run folder's train.log.
     """
+    processes = config.processes if processes is None else processes
+    if processes < 1:
+        raise ConfigError(f"processes: found {processes}, expected 1 or more")
     bar = Bar()
     view = _live_view(config, output_dir, bar, live)
     started, state = time.monotonic(), "failed"
     try:
-        if (processes or config.processes) > 1:
+        if processes > 1:
             from dmtkit.together import train_together
 
             folder = Path(output_dir) if output_dir else default_folder(config)
-            run = train_together(config, processes or config.processes, folder, data, view or bar)
+            run = train_together(config, processes, folder, data, view or bar)
         else:
             run = run_methods(config, data, output_dir, progress=view or bar)
         state = "finished"

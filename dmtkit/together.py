@@ -28,15 +28,20 @@ def train_together(
 ) -> Run:
     """Run all methods of `config` in `processes` processes on this machine, or open the run if it is finished.
 
-    They load the data themselves; `data` saves this process from doing so, which has to know how long the run is.
-    What they print is in train.log, in the run folder. Raises what they met; Ctrl-C lets them save and stop.
+    They load the data themselves; RunError if `data` is given and is not what the settings load. What they print is in train.log, in the run folder. Raises what they met; Ctrl-C lets them save and stop.
     """
     refuse_other_run(config, folder)
     if (folder / "DONE.json").is_file():
         return load_run(folder)
     check(config)
     check_shares(config, processes)
-    data = data or load(config)
+    loaded = load(config)
+    if data is not None and data.describe() != loaded.describe():
+        raise RunError(
+            "data: several processes load the data that the settings name, and this is other data; train it in one "
+            "process, or put it where the settings find it (dataset: folder)"
+        )
+    data = loaded
     check_data(config, data)
     steps = total_steps(config, data)
 

@@ -51,6 +51,11 @@ def train(
         device = start_team("cpu" if isinstance(job, DmtkitError) else job.config.device)
         if isinstance(job, DmtkitError):
             raise job
+        if job.config.processes not in (1, team.size()):
+            raise ConfigError(
+                f"processes: found {job.config.processes} where {team.size()} started; `dmtkit run` starts as many as that, and "
+                f"`accelerate launch --multi_gpu --num_processes {job.config.processes} -m dmtkit.train` does"
+            )
         check_shares(job.config, team.size())
         if team.agree((job.folder / "DONE.json").is_file):
             return _end_well(f"{job.folder}: finished already, nothing to do", job, words)

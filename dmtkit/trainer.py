@@ -133,12 +133,12 @@ def train(
     loop = begin(model, recipe)
     if state:
         loop.load_state_dict(state)
-    if recipe.compile and loop.step < recipe.steps:
-        recipe = replace(recipe, compile=can_compile(model, batches(loop.step), recipe, note))
     log_every = max(1, recipe.steps // recipe.log_points)
     saved, checked, rounds = time.monotonic(), loop.step, team.Rounds(loop.step)
 
-    with StopRequest() as stop:
+    with StopRequest() as stop:  # before the first batch: processes that read ahead take over how Ctrl-C is met
+        if recipe.compile and loop.step < recipe.steps:
+            recipe = replace(recipe, compile=can_compile(model, batches(loop.step), recipe, note))
         while loop.step < recipe.steps:
             if visits and loop.step in visits:
                 share_statistics(model)

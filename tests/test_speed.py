@@ -1,6 +1,8 @@
 """What makes steps fast changes nothing but the time: precision, compilation, in-place work; and nothing waits for the device."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import warnings
@@ -11,7 +13,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dmtkit import environment, step
+from dmtkit import environment, step, trainer
 from dmtkit.config import make_config
 from dmtkit.data.augment import Mix
 from dmtkit.data.batches import Batch
@@ -97,6 +99,19 @@ def test_in_place_activations_change_no_bit(monkeypatch):
 
 
 @pytest.mark.slow
+def test_ctrl_c_while_a_step_is_compiled_saves(monkeypatch):
+    def interrupted(*given):
+        os.kill(os.getpid(), signal.SIGINT)
+        return False
+
+    monkeypatch.setattr(trainer, "can_compile", interrupted)
+    model, batch = case("pixels")
+    saved = []
+    with pytest.raises(KeyboardInterrupt, match="everything is saved"):
+        trainer.train(model, lambda _: batch, recipe(compile=True), log=lambda _: None, save=saved.append)
+    assert [state["step"] for state in saved] == [1]
+
+
 def test_compiled_steps_equal_plain_ones_and_are_compiled_once():
     done = subprocess.run([sys.executable, "-m", "tests.compiled_steps"], capture_output=True, text=True)
     if done.returncode == 77:

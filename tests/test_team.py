@@ -16,7 +16,7 @@ from torch import nn
 from dmtkit import notebook, together
 from dmtkit.config import make_config
 from dmtkit.errors import ConfigError, RunError, TrainingError
-from dmtkit.experiment import check_shares, run_methods
+from dmtkit.experiment import check_shares, load, run_methods
 from dmtkit.files import read_json
 from dmtkit.label_store import open_labels
 from dmtkit.processes import OUTCOME
@@ -276,6 +276,36 @@ def test_a_notebook_shows_what_its_processes_met(tmp_path, monkeypatch, said, ki
 def test_a_notebook_checks_before_it_starts_anything(tmp_path):
     with pytest.raises(ConfigError, match="cannot be shared by 99"):
         notebook.train(make_config(TINY), output_dir=tmp_path / "run", live=False, processes=99)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_number_of_processes_below_one_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="processes: found 0, expected 1 or more"):
+        notebook.train(make_config(TINY), output_dir=tmp_path / "run", live=False, processes=0)
+
+
+def test_data_that_the_settings_do_not_load_are_refused_for_several_processes(tmp_path):
+    other = load(make_config({**TINY, "seed": 5, "labels": 3}))
+    with pytest.raises(RunError, match="this is other data"):
+        notebook.train(make_config(TINY), other, tmp_path / "run", live=False, processes=2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_process_where_the_settings_want_several_is_told_of(tiny, tmp_path):
+    words = [
+        sys.executable,
+        "-m",
+        "dmtkit.train",
+        str(tiny()),
+        "-p",
+        "processes",
+        "2",
+        "--output",
+        str(tmp_path / "run"),
+    ]
+    found = subprocess.run(words, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+    assert found.returncode == 2
+    assert "processes: found 2 where 1 started" in found.stderr
     assert not (tmp_path / "run").exists()
 
 

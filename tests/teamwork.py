@@ -1,8 +1,8 @@
 """What a team does in the tests, once in two processes and once in one; each function writes what it found to a folder."""
 
 import datetime
-import os
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np

@@ -6,7 +6,6 @@ First times a few steps of each kind, then scales the epochs of the recipe so th
 """
 
 import argparse
-import copy
 import time
 from pathlib import Path
 from typing import Any
@@ -15,49 +14,33 @@ import torch
 import yaml
 
 from benchmarks.common import ROOT, write_result
-from dmtkit.classification import (
-    on_device,
-    phase_batches,
-    phase_recipe,
-    phase_steps,
-    plans,
-    predict_images,
-    starting_model,
-)
 from dmtkit.config import Config, make_config
 from dmtkit.data import Data, load
-from dmtkit.environment import pick_device, pick_precision
-from dmtkit.experiment import run_methods
-from dmtkit.methods import Plan
-from dmtkit.optim import sgd, update_average
+from dmtkit.methods.lab import Lab, Training
 from dmtkit.params import load_params
-from dmtkit.phases import Session
-from dmtkit.pseudo import PseudoLabels
+from dmtkit.run_folder import RunFolder
 from dmtkit.runs import load_run
-from dmtkit.step import step_loss
+from dmtkit.training.experiment import plan, run_methods, start_session
+from dmtkit.training.loop import advance
+from dmtkit.training.resume import Session, start_loop
 
 RESERVE = 0.85  # the share of the time that is planned for; the rest is labelling, testing and surprises
+KINDS = {
+    "supervised": Training("supervised", "supervised", steps=10_000),
+    "cl": Training("cl", "cl", 1, labels=Lab.unlabeled, steps=10_000),  # what the labels are takes no time
+    "dmt": Training("dmt", "dmt", 1, labels=Lab.unlabeled, steps=10_000),
+}
 
 
-def step_seconds(session: Session, plan: Plan, steps: int) -> float:
+def step_seconds(session: Session, training: Training, steps: int) -> float:
     """Seconds of one training step, its batch and augmentation included."""
-    model = starting_model(session, plan)
-    optimizer, ema = sgd(model, 0.01, 0.9, 5e-4), copy.deepcopy(model)
-    pseudo = None
-    if plan.number:
-        found = predict_images(session, model, session.data.unlabeled)
-        pseudo = PseudoLabels(found.label, found.level, found.level >= 0)
-    batches, recipe = phase_batches(session, plan, pseudo), phase_recipe(session, plan)
+    loop, batches = start_loop(session, training), session.task.batches(training)
     for step in range(steps + 3):
         if step == 3:
-            _wait(session.device)
+            _wait(session.task.device)
             started = time.monotonic()
-        loss, _ = step_loss(model.train(), batches(step), recipe, step)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        update_average(ema, model, 0.999)
-    _wait(session.device)
+        advance(loop, batches(step))
+    _wait(session.task.device)
     return (time.monotonic() - started) / steps
 
 
@@ -68,7 +51,7 @@ def _wait(device: torch.device) -> None:
 
 def cut(config: Config, data: Data, seconds: dict[str, float], minutes: float) -> Config:
     """The config with all epochs scaled by one factor, so that the run takes `minutes`."""
-    whole = sum(phase_steps(config, data, plan) * seconds[plan.method] for plan in plans(config))
+    whole = sum(training.steps * seconds[training.method] for training in plan(config, data).trainings)
     factor = min(1.0, RESERVE * 60 * minutes / whole)
     epochs = {name: max(1, round(getattr(config, name) * factor)) for name in ("epochs", "baseline_epochs")}
     return make_config({**config.model_dump(), **epochs})
@@ -80,11 +63,10 @@ def main(arguments: argparse.Namespace) -> None:
     values |= {name: yaml.safe_load(value) for name, value in (pair.split("=", 1) for pair in arguments.p)}
     config = make_config(values)
     data = load(config)
-    device = pick_device(config.device)
-    precision = pick_precision(config.precision, device)
-    session = Session(config, on_device(data, device), None, device, precision, lambda progress: None, 0)  # type: ignore[arg-type]
-    kinds = {"supervised": Plan("supervised"), "cl": Plan("cl", 1, 1.0), "dmt": Plan("dmt", 1, 1.0, "dynamic")}
-    seconds = {name: step_seconds(session, plan, arguments.steps) for name, plan in kinds.items()}
+    session = start_session(config, data)
+    session.task.start(RunFolder(Path(), config))
+    device, precision = session.task.device, session.task.precision
+    seconds = {name: step_seconds(session, training, arguments.steps) for name, training in KINDS.items()}
     if (Path(arguments.output) / "config.yaml").is_file():  # go on with an interrupted run, as it was cut
         config = load_run(arguments.output).config
     else:

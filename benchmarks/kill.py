@@ -27,7 +27,7 @@ PROGRAM = """
 import sys, json, torch
 torch.set_num_threads(1)
 from dmtkit.config import make_config
-from dmtkit.experiment import run_methods
+from dmtkit.training.experiment import run_methods
 run_methods(make_config(json.loads(sys.argv[2])), output_dir=sys.argv[1])
 """
 

@@ -27,9 +27,11 @@ from dmtkit.data.pictures import Part
 from dmtkit.environment import pick_device
 from dmtkit.label_store import Kept, open_labels
 from dmtkit.labelling import Images, Observe, Reader, explain_batch, label_images
+from dmtkit.methods import METHODS
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
-from dmtkit.pixels import CaseSums
+from dmtkit.pixels import case_sums
+from dmtkit.sums import Sums
 
 CASES = {  # model, classes, images, size, head rates, images at a time
     "deeplab-tiny, 400 scenes of 48×48, 11 classes": ("deeplab-tiny", 11, 400, 48, (1, 2), 16),
@@ -78,11 +80,12 @@ def measure(
 
         label("labels")
         store = open_labels(folder, "m", part.names)
-        kept, sums = Kept(store, class_thresholds(torch.from_numpy(store.histogram), RATIO)), CaseSums.empty(classes)
+        kept, sums = Kept(store, class_thresholds(torch.from_numpy(store.histogram), RATIO)), Sums()
+        how = partial(METHODS["dmt"].weigh, gamma1=3.0, gamma2=3.0)
 
         def weigh(images: Images, logits: Tensor) -> None:  # what a phase also does while it labels for the next one
-            explained = explain_batch(images, logits, part, kept, (3, 3), "dynamic", truth=True)
-            sums.add(explained.found, explained.given, explained.truth)
+            explained = explain_batch(images, logits, part, kept, how, truth=True)
+            sums.add(**case_sums(explained.found, explained.given, explained.truth, classes))
 
         sides = {
             "plain": lambda: plain(model, part, batch, device),

@@ -17,7 +17,8 @@ from benchmarks import steps
 from benchmarks.common import write_result
 from benchmarks.rates import wait
 from dmtkit.environment import pick_device, pick_precision
-from dmtkit.trainer import advance, begin
+from dmtkit.methods import METHODS
+from dmtkit.training.loop import advance, begin
 
 KINDS = {  # how an operation's name begins, or what it holds → the kind of work
     "convolution_backward": "convolution, backward", "mkldnn_convolution": "convolution, forward",
@@ -46,10 +47,11 @@ def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     precision = pick_precision(arguments.precision, device)
     one = steps.CASES[case]
     model, _, batches = one.make(0, device)
-    how = steps.recipe(precision, False, 0.75 if one.mixup else 0.0, one.mixup)
-    loop = begin(copy.deepcopy(model).to(memory_format=torch.channels_last), how)
+    how = steps.recipe(precision, False, one.mixup)
+    network = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    loop = begin(METHODS["dmt"], {"model": network}, how)
     for _ in range(2):
-        advance(loop, batches(loop.step), how)
+        advance(loop, batches(loop.step))
     wait(device)
     started = time.perf_counter()
     ready = [batches(loop.step + number) for number in range(arguments.steps)]
@@ -60,7 +62,7 @@ def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     with profile(activities=activities) as found:
         started = time.perf_counter()
         for batch in ready:
-            advance(loop, batch, how)
+            advance(loop, batch)
         wait(device)
         whole = (time.perf_counter() - started) / arguments.steps
     spent: dict[str, float] = defaultdict(float)

@@ -26,12 +26,12 @@ from dmtkit.config import make_config
 from dmtkit.data.images import Data, Images
 from dmtkit.data.pictures import Part
 from dmtkit.data.splits import class_split, paper_splits
-from dmtkit.experiment import run_methods
 from dmtkit.label_store import Kept, open_labels
 from dmtkit.labelling import Reader, label_images
 from dmtkit.models import build
 from dmtkit.pseudo import keep_most_confident, predict
-from dmtkit.trainer import image_batches
+from dmtkit.tasks.classification import image_batches
+from dmtkit.training.experiment import run_methods
 
 SIDE, CLASSES = 48, 11
 

@@ -25,30 +25,32 @@ from dmtkit.data.crops import Ahead, Crops
 from dmtkit.data.images import CIFAR_STATISTICS, Data, Images
 from dmtkit.data.pictures import Arrays, Part
 from dmtkit.environment import pick_device
+from dmtkit.methods import METHODS
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
-from dmtkit.step import Recipe, can_compile
-from dmtkit.trainer import advance, begin
+from dmtkit.training.loop import advance, begin
+from dmtkit.training.step import Recipe, can_compile
 
 GAMMA = 4.0
 Step = Callable[[], object]
 
 
-def recipe(precision: str, compiled: bool, mixup: float, average: bool) -> Recipe:
+def recipe(precision: str, compiled: bool, average: bool) -> Recipe:
     return Recipe(
-        steps=10_000, seed=1, rule="dynamic", gamma1=GAMMA, gamma2=GAMMA, gamma_ramp=False, mixup=mixup, lr=0.01,
+        steps=10_000, seed=1, gamma1=GAMMA, gamma2=GAMMA, gamma_ramp=False, lr=0.01,
         keeps="average" if average else "last", ema_decay=0.999, precision=precision, compile=compiled,
     )  # fmt: skip
 
 
 def library(model: nn.Module, batches: Callable[[int], Any], how: Recipe) -> Step:
-    """Steps as dmtkit.trainer makes them."""
-    loop = begin(copy.deepcopy(model).to(memory_format=torch.channels_last), how)  # type: ignore[call-overload]
-    if how.compile and not can_compile(loop.model, batches(0), how, print):
+    """Steps as dmtkit.training.loop makes them."""
+    network = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loop = begin(METHODS["dmt"], {"model": network}, how)
+    if how.compile and not can_compile(loop.method, loop.modules, batches(0), how, {}, print):
         raise SystemExit("torch.compile does not work here; leave --compile away")
 
     def step() -> None:
-        advance(loop, batches(loop.step), how)
+        advance(loop, batches(loop.step))
 
     return step
 
@@ -86,7 +88,7 @@ def classification(
     data = Data(images, images, images, images, names[:10], mean, std)
     batches = Batches(
         data, images, images, images.labels, torch.from_numpy(confidence).to(device), batch_labeled=labeled, batch_pseudo=pseudo,
-        augment=Augment(), seed=1,
+        augment=Augment(), seed=1, mixup=0.75, mixup_seed=1,
     )  # fmt: skip
     model = build(name, 3, 10).to(device)
     trusted = torch.arange(labeled + pseudo, device=device) < labeled
@@ -160,7 +162,7 @@ def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     model, other, batches = one.make(arguments.workers, device)
     sides: dict[str, Step] = {"reference": other}
     for precision, compiled in (("fp32", False), ("bf16", False), *([("bf16", True)] if arguments.compile else [])):
-        how = recipe(precision, compiled, 0.75 if one.mixup else 0.0, one.mixup)
+        how = recipe(precision, compiled, one.mixup)
         sides[precision + (", compiled" if compiled else "")] = library(model, copy.copy(batches), how)
     limits = products(device)
     short = 10 if device.type == "cuda" else 1

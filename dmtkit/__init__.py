@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dmtkit.config import ClassificationConfig, Config, SegmentationConfig, make_config
-    from dmtkit.dynamic import dynamic_cross_entropy, dynamic_weights
     from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError, TrainingError
-    from dmtkit.experiment import load as load_data
-    from dmtkit.experiment import run_methods
+    from dmtkit.losses.dynamic import dynamic_cross_entropy, dynamic_weights
     from dmtkit.methods import METHODS
     from dmtkit.notebook import methods_table, newest_run, run_all, train
     from dmtkit.params import check_parameters, load_params, notebook_config
     from dmtkit.runs import Run, load_run
+    from dmtkit.training.experiment import load as load_data
+    from dmtkit.training.experiment import run_methods
     from dmtkit.viewer.explorer import explore
 
 _PLACES = {
@@ -26,9 +26,9 @@ _PLACES = {
     "load_params": "params",
     "make_config": "config",
     "notebook_config": "params",
-    "load_data": "experiment:load",
-    "dynamic_cross_entropy": "dynamic",
-    "dynamic_weights": "dynamic",
+    "load_data": "training.experiment:load",
+    "dynamic_cross_entropy": "losses.dynamic",
+    "dynamic_weights": "losses.dynamic",
     "ConfigError": "errors",
     "DataError": "errors",
     "DmtkitError": "errors",
@@ -36,7 +36,7 @@ _PLACES = {
     "TrainingError": "errors",
     "METHODS": "methods",
     "newest_run": "notebook",
-    "run_methods": "experiment",
+    "run_methods": "training.experiment",
     "explore": "viewer.explorer",
     "methods_table": "notebook",
     "run_all": "notebook",

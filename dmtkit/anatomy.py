@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dmtkit.dynamic import DynamicWeights, Rule, dynamic_cross_entropy, dynamic_weights, weigh
+from dmtkit.losses.dynamic import DynamicWeights, Rule, dynamic_cross_entropy, dynamic_weights, weigh
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -104,9 +104,9 @@ def batch(
 def check_data(params: Params, override: Override = None) -> None:
     """Read all data of a params file and report every image that cannot be used."""
     from dmtkit.config import make_config
-    from dmtkit.experiment import load
     from dmtkit.launch import parse_value
     from dmtkit.params import load_params
+    from dmtkit.training.experiment import load
 
     with errors(code=2):
         values = load_params(params)

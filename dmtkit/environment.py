@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from dmtkit import team
 from dmtkit.config import Config
 from dmtkit.errors import ConfigError
 
@@ -81,8 +80,8 @@ def _git(folder: Path, *words: str) -> str:
     return result.stdout.strip()
 
 
-def machine() -> str:
-    """Processor, cores and accelerator in one line."""
+def machine(processes: int = 1) -> str:
+    """Processor, cores and accelerator in one line, and how many processes train together if several do."""
     processor = platform.processor() or platform.machine()
     if sys.platform == "linux":
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -90,10 +89,11 @@ def machine() -> str:
                 processor = line.split(":", 1)[1].strip()
                 break
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{processor}, {torch.get_num_threads()} threads{gpu}"
+    several = f", {processes} processes" if processes > 1 else ""
+    return f"{processor}, {torch.get_num_threads()} threads{gpu}{several}"
 
 
-def describe_environment(config: Config) -> dict[str, Any]:
+def describe_environment(config: Config, processes: int = 1) -> dict[str, Any]:
     """The content of environment.json."""
     device = pick_device(config.device)
     return {
@@ -102,7 +102,7 @@ def describe_environment(config: Config) -> dict[str, Any]:
         "device": str(device),
         "precision": pick_precision(config.precision, device),
         "machine": machine(),
-        "processes": team.size(),
+        "processes": processes,
         "platform": platform.platform(),
         "seed": config.seed,
     }

@@ -1,6 +1,7 @@
 """Files that are whole or not there: atomic writes, checkpoints that carry their own checksum.
 
-Of several processes the leader alone writes and removes; for the others these functions do nothing.
+Of several processes rank 0 alone writes and removes; for the others these functions do nothing. Whoever asks the disk a
+question on which all depend lets rank 0 ask it (`ask`), since another machine may see a file later.
 """
 
 import contextlib
@@ -10,7 +11,9 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from dmtkit import team
+from dmtkit import distributed
 from dmtkit.errors import RunError
+
+ask = distributed.broadcast  # a question to the disk, on whose answer all processes depend
+in_turn = distributed.in_turn
 
 TEMPORARY = ".partial"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -30,7 +36,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises RunError, the old file being untouched, when the disk is full or the folder not writable.
     """
-    if not team.leader():
+    if not distributed.rank_zero():
         return
     temporary = path.with_name(path.name + TEMPORARY)
     try:
@@ -55,6 +61,49 @@ def cannot_write(path: Path, error: OSError, size: int = 0) -> RunError:
             "Free some space and run the same command again: it goes on from the last checkpoint"
         )
     return RunError(f"{path}: cannot be written ({error.strerror}); choose another folder with output_dir")
+
+
+def once(work: Callable[[], object]) -> None:
+    """Do something to the disk: of several processes rank 0 does, when all have come so far, and all go on when it is done."""
+    distributed.barrier()
+    if distributed.rank_zero():
+        work()
+    distributed.barrier()
+
+
+@contextmanager
+def alone(lock: AbstractContextManager[None], prepare: Callable[[], object]) -> Iterator[None]:
+    """Hold a lock and `prepare` what it guards; of several processes rank 0 does, and the others come in afterwards."""
+    if not distributed.rank_zero():
+        distributed.barrier()
+        yield
+        return
+    with lock:
+        prepare()
+        distributed.barrier()
+        yield
+
+
+def note(run: Path, message: str) -> None:
+    """Warn of something that a run met and survived, and add it to its notes.log."""
+    if distributed.rank_zero():
+        warnings.warn(message, stacklevel=3)
+        with contextlib.suppress(RunError):
+            append_line(run / "notes.log", message, durable=False)
+
+
+def append_line(path: Path, line: str, durable: bool = True) -> None:
+    """Add a line to a text file; RunError when it cannot be written."""
+    if not distributed.rank_zero():
+        return
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(path, error, len(line)) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -83,7 +132,7 @@ def read_json(path: Path) -> Any:
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write named arrays as .npz, atomically."""
-    if not team.leader():
+    if not distributed.rank_zero():
         return
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -101,7 +150,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def save_state(folder: Path, stem: str, step: int, state: dict[str, Any], keep: int = 2) -> None:
     """Write a checkpoint named `<stem>-<step>-<checksum>.pt` and drop all but the newest `keep`."""
-    if not team.leader():
+    if not distributed.rank_zero():
         return
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -130,7 +179,7 @@ def load_newest_state(folder: Path, stem: str, note: Callable[[str], None]) -> d
 
 def take_state(path: Path, folder: Path) -> None:
     """Put a finished file into another folder too, as a hard link where that is possible."""
-    if not team.leader():
+    if not distributed.rank_zero():
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / path.name).unlink(missing_ok=True)
@@ -147,7 +196,7 @@ def newest_name(folder: Path, stem: str) -> str:
 
 def drop_states(folder: Path, stem: str) -> None:
     """Remove every checkpoint of this name."""
-    for path in _states(folder, stem) if team.leader() else []:
+    for path in _states(folder, stem) if distributed.rank_zero() else []:
         path.unlink(missing_ok=True)
 
 

@@ -10,17 +10,16 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
-from dmtkit import team
 from dmtkit.class_balance import ClassThresholds, keep_by_class
 from dmtkit.errors import DataError, RunError
-from dmtkit.files import TEMPORARY, cannot_write, read_arrays, read_json, write_arrays, write_json
+from dmtkit.files import TEMPORARY, cannot_write, once, read_arrays, read_json, write_arrays, write_json
 from dmtkit.pseudo import LEVELS
 
 PARTS: dict[str, np.dtype[Any]] = {"label.u8": np.dtype(np.uint8), "level.u16": np.dtype("<u2")}
@@ -98,12 +97,7 @@ def write_labels(folder: Path, owner: str, names: Sequence[str], sizes: np.ndarr
     """
     store = LabelStore(folder, tuple(names), tuple((int(h), int(w)) for h, w in sizes))
     try:
-        if team.leader():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            for name in PARTS:
-                (folder / f"{name}{TEMPORARY}").touch()
-        team.wait()
+        once(partial(_clear, folder))
         files: dict[str, BinaryIO] = {name: open(folder / f"{name}{TEMPORARY}", "r+b") for name in PARTS}  # noqa: SIM115
     except OSError as error:
         raise cannot_write(folder, error) from error
@@ -115,10 +109,15 @@ def write_labels(folder: Path, owner: str, names: Sequence[str], sizes: np.ndarr
         for file in files.values():
             with contextlib.suppress(OSError):  # a full disk has been reported by then
                 file.close()
-    team.wait()
-    if team.leader():
-        _complete(store, owner, writer)
-    team.wait()
+    once(lambda: _complete(store, owner, writer))
+
+
+def _clear(folder: Path) -> None:
+    """An empty folder with empty files, for all processes to write into."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in PARTS:
+        (folder / f"{name}{TEMPORARY}").touch()
 
 
 def _complete(store: LabelStore, owner: str, writer: "Writer") -> None:

@@ -10,17 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dmtkit import team
+from dmtkit import distributed
 from dmtkit.class_balance import class_thresholds, normalized
 from dmtkit.data.crops import image_groups
 from dmtkit.data.joint import pad_to
 from dmtkit.data.pictures import VOID, Part
-from dmtkit.dynamic import DynamicWeights, Rule, weigh
 from dmtkit.errors import DataError
 from dmtkit.label_store import Kept, Writer, write_labels
+from dmtkit.losses.dynamic import DynamicWeights
 from dmtkit.models.deeplab import enlarge
 from dmtkit.pixels import confusion_matrix
 from dmtkit.pseudo import LEVELS, read_logits
+from dmtkit.sums import Sums
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Reader:
         """
         least = self.eval_size or (0, 0)
         groups = list(image_groups(sizes, self.batch, lambda h, w: (max(h, least[0]), max(w, least[1]))))
-        mine = team.run_of(len(groups))
+        mine = distributed.share_of(len(groups))
         groups = groups[mine.start : mine.stop]
         with ThreadPoolExecutor(self.threads) as pool:
             coming = [pool.submit(self._read, part, *group) for group in groups[: self.threads]]
@@ -125,7 +126,7 @@ def label_images(
     counts = torch.zeros(classes * LEVELS, dtype=torch.int64, device=reader.device)
     names = [part.name(position) for position in range(len(part))]
     with write_labels(folder, owner, names, sizes) as writer:
-        place = folder / f"coarse-{team.rank()}.partial"
+        place = folder / f"coarse-{distributed.rank()}.partial"
         keep = place.open("w+b") if normalized_ratio is not None else None
         seen: list[tuple[Images, tuple[int, ...]]] = []
         for images in reader(part, sizes):
@@ -142,7 +143,7 @@ def label_images(
                 seen.append((images.without_pixels(), tuple(coarse.shape)))
             if observe is not None:
                 observe(images, logits)
-        histogram = team.total(counts).view(classes, LEVELS).cpu()
+        histogram = distributed.total(counts).view(classes, LEVELS).cpu()
         writer.histogram = histogram.numpy().copy()  # on the CPU it may be `counts`, which is used again below
         if keep is not None and normalized_ratio is not None:
             found = class_thresholds(torch.from_numpy(writer.histogram), normalized_ratio)
@@ -154,7 +155,7 @@ def label_images(
                 label, level = normalized(again, found)
                 _count(counts, images, label, level)
                 _write(writer, images, label, level)
-            writer.predicted = team.total(counts).view(classes, LEVELS).sum(1).cpu().numpy()
+            writer.predicted = distributed.total(counts).view(classes, LEVELS).sum(1).cpu().numpy()
             keep.close()
             place.unlink()
 
@@ -193,9 +194,9 @@ class Explanation:
 
 
 def explain_batch(
-    images: Images, logits: Tensor, part: Part, kept: Kept, gammas: tuple[float, float], rule: Rule, truth: bool
+    images: Images, logits: Tensor, part: Part, kept: Kept, weigh: Callable[..., DynamicWeights], truth: bool
 ) -> Explanation:
-    """Weigh the kept labels of a batch of whole images by what the student says of them."""
+    """Weigh the kept labels of a batch of whole images by what the student says of them; `weigh` as a method does."""
     pairs = [kept.kept(position) for position in images.positions]
     given = images.stack([label for label, _ in pairs], VOID)
     level = images.stack([level.astype(np.int32) for _, level in pairs], 0)
@@ -204,8 +205,7 @@ def explain_batch(
     prediction, own, p = read_logits(logits, given)
     assert p is not None
     c_a, c_b, p_b = (values.float() / (LEVELS - 1) for values in (level, own, p))
-    found = weigh(given, c_a, prediction, c_b, p_b, gamma1=gammas[0], gamma2=gammas[1], rule=rule)
-    return Explanation(images, found, given, c_a, images.stack(masks, VOID))
+    return Explanation(images, weigh(given, c_a, prediction, c_b, p_b), given, c_a, images.stack(masks, VOID))
 
 
 @torch.inference_mode()
@@ -223,9 +223,8 @@ def confusion_matrices(
     models: Mapping[str, nn.Module], part: Part, sizes: np.ndarray, reader: Reader, classes: int
 ) -> dict[str, np.ndarray]:
     """The confusion matrix of every model and, where there are two, of the mean of their softmax (`A+B`)."""
-    totals = {name: torch.zeros(classes, classes, dtype=torch.int64) for name in models}
-    if len(models) > 1:
-        totals["+".join(models)] = torch.zeros(classes, classes, dtype=torch.int64)
+    names = [*models, *(["+".join(models)] if len(models) > 1 else [])]
+    sums = Sums(**{name: torch.zeros(classes, classes, dtype=torch.int64) for name in names})
     for model in models.values():
         model.eval()
     for images in reader(part, sizes):
@@ -234,6 +233,5 @@ def confusion_matrices(
         truth = images.stack([part.mask(position) for position in images.positions], VOID)
         if len(models) > 1:
             logits["+".join(models)] = sum(values.softmax(1) for values in logits.values())  # type: ignore[assignment]
-        for name, values in logits.items():
-            totals[name] += confusion_matrix(values.argmax(1), truth, classes).cpu()
-    return {name: team.total(values).numpy() for name, values in totals.items()}
+        sums.add(**{name: confusion_matrix(values.argmax(1), truth, classes).cpu() for name, values in logits.items()})
+    return {name: confusion.numpy() for name, confusion in sums.read().items()}

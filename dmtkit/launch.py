@@ -15,12 +15,12 @@ import yaml
 
 from dmtkit.config import Config, check_name, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
-from dmtkit.experiment import check, check_data, load, total_steps
 from dmtkit.files import read_json
 from dmtkit.params import load_params, outputs_root, project_root
 from dmtkit.processes import Count, count_interrupts, last_lines, watch
 from dmtkit.run_folder import hold, refuse_other_run
 from dmtkit.runs import read_log
+from dmtkit.training.experiment import check, check_data, load, total_steps
 
 LAUNCH_LOCK = ".launch.lock"  # from the start of papermill to the signed notebook; .lock covers training alone
 NOT_SETTINGS = {"output_dir"}  # a parameter of the notebook that is no setting of the run

@@ -1,5 +1,6 @@
 """Measures of a model and of its pseudo labels: accuracy, calibration, the three cases."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,14 +8,33 @@ from jaxtyping import Bool, Float, Integer
 
 
 @dataclass(frozen=True)
-class Measure:
-    """The headline metric of a task: its name in DONE.json, and in words."""
+class TaskFacts:
+    """What tables, figures and the explorer must know of a task.
 
-    name: str
+    `metric` is the headline's name in DONE.json, `label` that in words; `models` are those trained side by side, one without
+    a name where there is one; `pixels` says whether labels are those of pixels or of images.
+    """
+
+    metric: str
     label: str
+    models: tuple[str, ...]
+    pixels: bool
+
+    @property
+    def first(self) -> str:
+        """The model that is reported."""
+        return self.models[0]
+
+    def teacher(self, student: str, which: str) -> str:
+        """Who labels for a student: `itself`, or the `other` one where there are two."""
+        others = [model for model in self.models if model != student]
+        return others[0] if which == "other" and others else student
 
 
-MEASURES = {"classification": Measure("accuracy", "accuracy"), "segmentation": Measure("miou", "mIoU")}
+TASK_FACTS = {
+    "classification": TaskFacts("accuracy", "accuracy", ("",), pixels=False),
+    "segmentation": TaskFacts("miou", "mIoU", ("A", "B"), pixels=True),
+}
 CASES = ("agree", "negative", "positive")  # agreement, negative and positive disagreement (method.md §3)
 
 
@@ -27,20 +47,25 @@ def accuracy(prediction: Integer[np.ndarray, "*s"], truth: Integer[np.ndarray, "
     return float(100 * (prediction == truth).mean()) if prediction.size else float("nan")
 
 
-def from_sums(sums: dict[str, float]) -> dict[str, float]:
-    """Shares, mean weight and, where the truth is known, accuracy in percent within each case.
+def from_sums(sums: Mapping[str, float], steps: int = 1) -> dict[str, float]:
+    """Mean loss of so many steps; shares, mean weight and, where the truth is known, accuracy in percent within each case.
 
-    `sums` are those of `dynamic.statistics`; a case that did not occur has no accuracy.
+    `sums` are losses, those of `dynamic.statistics`, and whatever else a method counts, of which the mean of a step is
+    given. The loss of several networks is also given as one. A case that did not occur has no accuracy.
 
-    >>> from_sums({"count": 4, "weight": 2.0, "agree": 3, "negative": 1, "positive": 0,
-    ...            "known_negative": 1, "right_negative": 0})["accuracy_negative"]
+    >>> from_sums({"loss": 6.0, "sure": 4, "count": 4, "weight": 2.0, "agree": 3, "negative": 1, "positive": 0,
+    ...            "known_negative": 1, "right_negative": 0}, steps=2)["accuracy_negative"]
     0.0
     """
+    cases = {"count", "weight", *CASES, *(f"{kind}_{case}" for kind in ("known", "right") for case in CASES)}
+    record = {name: value / steps for name, value in sums.items() if name not in cases}
+    losses = [value for name, value in record.items() if name.startswith("loss_")]
+    if "loss" not in record and losses:
+        record["loss"] = sum(losses)
     count = sums.get("count", 0)
-    if not count:
-        return {}
-    record = {"count": count, "mean_weight": sums["weight"] / count}
-    record |= {f"share_{case}": sums[case] / count for case in CASES}
+    if count:
+        record |= {"count": count, "mean_weight": sums["weight"] / count}
+        record |= {f"share_{case}": sums[case] / count for case in CASES}
     for case in CASES:
         if sums.get(f"known_{case}"):
             record[f"accuracy_{case}"] = 100 * sums[f"right_{case}"] / sums[f"known_{case}"]

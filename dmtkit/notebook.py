@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from dmtkit.config import Config, config_type
 from dmtkit.errors import ConfigError, DmtkitError, RunError
-from dmtkit.experiment import run_methods
 from dmtkit.methods import METHODS
 from dmtkit.params import load_params, outputs_root, project_root
-from dmtkit.phases import Progress
 from dmtkit.run_folder import default_folder
 from dmtkit.runs import Run, load_run
+from dmtkit.training.experiment import run_methods
+from dmtkit.training.resume import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

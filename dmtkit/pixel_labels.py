@@ -16,11 +16,10 @@ from dmtkit.files import read_json
 from dmtkit.label_store import Kept, LabelStore, open_labels
 from dmtkit.methods import METHODS
 from dmtkit.pixels import SCORES
-from dmtkit.probes import TIMES, probed
 from dmtkit.pseudo import confidence_of
 from dmtkit.review import Agreement, Review, agreement, from_roc
 from dmtkit.runs import Phase, Run
-from dmtkit.segmentation_plans import first_plans
+from dmtkit.tasks.probes import TIMES, probed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,15 +54,14 @@ class Labels:
 def labeller(run: Run, method: str, number: int, model: str) -> Phase:
     """The phase of the model whose labels of U are asked for; phase 0 is shared by methods that start from all of X."""
     if number == 0:
-        owners = [plan.method for plan in first_plans(run.config, method) if plan.model == model]
-        method = owners[0] if owners else "supervised"
+        own = run.path / method / "phase_0" / model  # where its models see parts of X of their own (§5.3)
+        method = method if own.is_dir() else "supervised"
     return Phase(run.path / method / f"phase_{number}" / model, run.path)
 
 
 def teacher_of(run: Run, method: str, number: int, student: str) -> Phase:
     """The phase of the model whose labels `student` learns in phase `number`: the other's last one, or its own."""
-    other = {"A": "B", "B": "A"}[student] if METHODS[method].teacher == "other" else student
-    return labeller(run, method, number - 1, other)
+    return labeller(run, method, number - 1, run.task.teacher(student, METHODS[method].teacher))
 
 
 def store_of(phase: Phase) -> LabelStore:

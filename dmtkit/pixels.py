@@ -1,7 +1,6 @@
 """Sums over pixels, all mergeable: confusion, the three cases by class, and how well a score finds wrong labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor
 
-from dmtkit import team
-from dmtkit.dynamic import DynamicWeights
+from dmtkit.losses.dynamic import DynamicWeights
 
 SCORES = ("w", "p_B", "c_A", "p_B·c_A")  # low values should mark wrong labels
 BINS = 65536
@@ -46,76 +44,40 @@ def mean_iou(confusion: Integer[np.ndarray, "k k"]) -> float:
     return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
 
 
-@dataclass
-class CaseSums:
-    """Kept pseudo labels by case (agreement, negative, positive), their class, and the truth; and their weights.
+def case_sums(
+    weighed: DynamicWeights, given: Integer[Tensor, "*s"], truth: Integer[Tensor, "*s"], classes: int
+) -> dict[str, Tensor]:
+    """Kept pseudo labels by case (agreement, negative, positive), their class, and the truth; and their weights: they add up.
 
-    `count` has one column a true class and a last one for unknown truth.
+    `cases` "3 k k1" has one column a true class and a last one for unknown truth; `weights` is "3 k". Pixels that are not
+    valid are passed over.
     """
-
-    count: Int64[np.ndarray, "3 k k1"]
-    weight: Float[np.ndarray, "3 k"]
-
-    @classmethod
-    def empty(cls, classes: int) -> "CaseSums":
-        """Nothing seen yet."""
-        return cls(np.zeros((3, classes, classes + 1), np.int64), np.zeros((3, classes)))
-
-    def add(self, found: DynamicWeights, given: Integer[Tensor, "*s"], truth: Integer[Tensor, "*s"]) -> None:
-        """Take in the pixels of a batch; those that are not valid are passed over."""
-        _, k, k1 = self.count.shape
-        valid = found.valid
-        case = torch.where(found.agree, 0, torch.where(found.surer, 2, 1))[valid]
-        label = given[valid].long()
-        known = truth[valid].long().clamp(max=k)
-        counts = torch.bincount((case * k + label) * k1 + known, minlength=3 * k * k1)
-        weights = torch.bincount(case * k + label, weights=found.weight[valid].double(), minlength=3 * k)
-        self.count += counts.view(3, k, k1).cpu().numpy()
-        self.weight += weights.view(3, k).cpu().numpy()
-
-    def total(self) -> "CaseSums":
-        """The sums of all processes."""
-        return CaseSums(_total(self.count), _total(self.weight))
+    k, k1, valid = classes, classes + 1, weighed.valid
+    case = torch.where(weighed.agree, 0, torch.where(weighed.surer, 2, 1))[valid]
+    label = given[valid].long()
+    known = truth[valid].long().clamp(max=k)
+    counts = torch.bincount((case * k + label) * k1 + known, minlength=3 * k * k1)
+    weights = torch.bincount(case * k + label, weights=weighed.weight[valid].double(), minlength=3 * k)
+    return {"cases": counts.view(3, k, k1), "weights": weights.view(3, k)}
 
 
-@dataclass
-class ErrorSearch:
-    """For each of `SCORES`, how many right and wrong labels have each of 65 536 values."""
+def error_levels(
+    weighed: DynamicWeights,
+    confidence: Float[Tensor, "*s"],
+    wrong: Bool[Tensor, "*s"],
+    known: Bool[Tensor, "*s"],
+) -> Int64[Tensor, "4 2 65536"]:
+    """For each of `SCORES`, how many right and wrong labels have each of 65 536 values: histograms add up.
 
-    histogram: Int64[np.ndarray, "4 2 65536"]
-
-    @classmethod
-    def empty(cls) -> "ErrorSearch":
-        """Nothing seen yet."""
-        return cls(np.zeros((len(SCORES), 2, BINS), np.int64))
-
-    def add(
-        self,
-        found: DynamicWeights,
-        confidence: Float[Tensor, "*s"],
-        wrong: Bool[Tensor, "*s"],
-        known: Bool[Tensor, "*s"],
-    ) -> None:
-        """Take in the valid pixels whose truth is `known`."""
-        chosen = found.valid & known
-        bad = wrong[chosen].long()
-        for row, score in enumerate((found.weight, found.p, confidence, found.p * confidence)):
-            level = (score[chosen].clamp(0, 1) * (BINS - 1)).round().long()
-            counts = torch.bincount(bad * BINS + level, minlength=2 * BINS)
-            self.histogram[row] += counts.view(2, BINS).cpu().numpy()
-
-    def total(self) -> "ErrorSearch":
-        """The histograms of all processes, added."""
-        return ErrorSearch(_total(self.histogram))
-
-    @property
-    def auroc(self) -> dict[str, float]:
-        """Per score the chance that a wrong label has a lower value than a right one (ties half); NaN without both."""
-        return {name: auroc(self.histogram[row]) for row, name in enumerate(SCORES)}
-
-    def curves(self, points: int = 200) -> dict[str, np.ndarray]:
-        """Per score an ROC curve "2 m": share of right labels flagged, share of wrong ones found."""
-        return {name: roc(self.histogram[row], points) for row, name in enumerate(SCORES)}
+    Of the valid pixels those whose truth is `known`.
+    """
+    chosen = weighed.valid & known
+    bad = wrong[chosen].long()
+    found = []
+    for score in (weighed.weight, weighed.p, confidence, weighed.p * confidence):
+        level = (score[chosen].clamp(0, 1) * (BINS - 1)).round().long()
+        found.append(torch.bincount(bad * BINS + level, minlength=2 * BINS).view(2, BINS))
+    return torch.stack(found)
 
 
 def roc(histogram: Int64[np.ndarray, "2 b"], points: int | None = None) -> Float[np.ndarray, "2 m"]:
@@ -142,30 +104,28 @@ def auroc(histogram: Int64[np.ndarray, "2 b"]) -> float:
     return float(np.trapezoid(curve[1], curve[0]))
 
 
-def _total(values: np.ndarray) -> np.ndarray:
-    return team.total(torch.from_numpy(values)).numpy()
-
-
-def case_table(sums: CaseSums, classes: Sequence[str]) -> list[dict[str, float | str]]:
+def case_table(
+    cases: Int64[np.ndarray, "3 k k1"], weights: Float[np.ndarray, "3 k"], classes: Sequence[str]
+) -> list[dict[str, float | str]]:
     """One row a case and class that occurs: count, weight, and, where truths are known, precision and recall in percent.
 
     Precision: right labels among those of the case and class. Recall: the share of the class's true pixels, among all
     kept ones, that this case labels rightly. The class `all` stands for every class.
     """
     k = len(classes)
-    true_pixels = sums.count[:, :, :k].sum((0, 1))
+    true_pixels = cases[:, :, :k].sum((0, 1))
     rows: list[dict[str, float | str]] = []
     for number, case in enumerate(("agree", "negative", "positive", "all")):
-        counts = sums.count[number] if number < 3 else sums.count.sum(0)
-        weights = sums.weight[number] if number < 3 else sums.weight.sum(0)
+        counts = cases[number] if number < 3 else cases.sum(0)
+        weight = weights[number] if number < 3 else weights.sum(0)
         right, known = np.diag(counts[:, :k]), counts[:, :k].sum(1)
         every: list[tuple[Any, str]] = [*enumerate(classes), (slice(None), "all")]
         for c, name in every:
             count = int(counts[c].sum())
             row: dict[str, float | str] = {"case": case, "class": name, "count": count}
-            row["share"] = count / max(int(sums.count.sum()), 1)
+            row["share"] = count / max(int(cases.sum()), 1)
             if count:
-                row["mean_weight"] = float(weights[c].sum() / count)
+                row["mean_weight"] = float(weight[c].sum() / count)
             if known[c].sum():
                 row["precision"] = float(100 * right[c].sum() / known[c].sum())
             if true_pixels[c].sum():

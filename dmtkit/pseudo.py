@@ -5,6 +5,7 @@ histogram of levels has a fixed size and adds up across batches and processes, s
 takes no second pass and no memory that grows with the data.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int64, Integer, UInt8, UInt16
 from torch import Generator, Tensor
 
-from dmtkit.softmax import read_softmax
+from dmtkit import distributed
+from dmtkit.losses.softmax import read_softmax
 
 LEVELS = 65536
 NEVER = LEVELS  # the threshold of a class that was never predicted: no level reaches it
@@ -70,6 +72,23 @@ def predict(
     )
     of_given = None if given is None else level_of_given.astype(np.uint16)
     return Predictions(label, level.astype(np.uint16), of_given)
+
+
+def predict_shared(
+    model: Callable[[Tensor], Tensor],
+    batches: Callable[[int, int], Iterable[Tensor]],
+    count: int,
+    size: int,
+    given: UInt8[np.ndarray, "n *s"] | None = None,
+) -> Predictions:
+    """`predict` over `count` images, of several processes each its part of them; `batches` gives those of a range.
+
+    The batches, of `size` images, are those that one process alone would form.
+    """
+    mine = distributed.share_of(math.ceil(count / size))
+    start, end = mine.start * size, min(mine.stop * size, count)
+    own = predict(model, batches(start, end), None if given is None else given[start:end]) if mine else None
+    return join([part for part in distributed.gather(own) if part is not None])
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:

@@ -4,6 +4,8 @@ import csv
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from dmtkit.errors import ConfigError, unknown_name
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,6 +18,12 @@ def tables() -> list[str]:
     """
     with files("dmtkit").joinpath("published.csv").open(encoding="utf-8") as file:
         return sorted({row["table"] for row in csv.DictReader(file)})
+
+
+def check_table(name: str | None) -> None:
+    """ConfigError for a table that is not there."""
+    if name and name not in tables():
+        raise ConfigError("published: " + unknown_name(name, tables(), "table"))
 
 
 def published(table: str) -> "pd.DataFrame":

@@ -1,7 +1,4 @@
-"""The run folder of a run that is being computed: locked, appended to, and never mixed with another run's.
-
-Of several processes the leader alone writes.
-"""
+"""The run folder of a run that is being computed: locked, appended to, and never mixed with another run's."""
 
 import contextlib
 import json
@@ -15,12 +12,11 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from dmtkit import team
 from dmtkit.config import Config
 from dmtkit.errors import LockedError, RunError
-from dmtkit.files import TEMPORARY, cannot_write, read_json, write_atomically, write_json
+from dmtkit.files import TEMPORARY, alone, append_line, cannot_write, note, read_json, write_atomically, write_json
 from dmtkit.params import outputs_root
-from dmtkit.runs import Phase, note, read_config, read_log
+from dmtkit.runs import Phase, read_config, read_log
 
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
 NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels"}
@@ -46,21 +42,11 @@ class RunFolder:
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl; values that are NaN are left out."""
-        if not team.leader():
-            return
         line = json.dumps({key: round_off(value) for key, value in record.items() if value == value})
-        try:
-            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-                file.write(line + "\n")
-                file.flush()
-                os.fsync(file.fileno())  # before the checkpoint that counts on it
-        except OSError as error:
-            raise cannot_write(self.path / "metrics.jsonl", error, len(line)) from error
+        append_line(self.path / "metrics.jsonl", line)  # durable before the checkpoint that counts on it
 
     def rewind_log(self, method: str, phase: int, model: str, step: int) -> None:
         """Forget what was logged of this phase after `step`, and a line torn by a crash."""
-        if not team.leader():
-            return
         records = list(read_log(self.path / "metrics.jsonl"))
         here = (method, phase, model)
         kept = [r for r in records if (r["method"], r["phase"], r.get("model", "")) != here or r["step"] <= step]
@@ -95,24 +81,29 @@ class RunFolder:
 @contextmanager
 def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterator[RunFolder]:
     """Lock `path` for this run, creating it if needed; another writer or other settings are a RunError."""
-    if not team.leader():
-        team.wait()
+
+    def prepare() -> None:
+        for torn in path.rglob(f"*{TEMPORARY}"):
+            torn.unlink(missing_ok=True)
+        if (path / "config.yaml").is_file():
+            _note_other_machine(path, environment)
+        else:
+            write_json(path / "environment.json", environment)
+            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+            write_atomically(path / "config.yaml", text.encode())
+
+    with alone(writing(config, path), prepare):
         yield RunFolder(path, config)
-        return
+
+
+@contextmanager
+def writing(config: Config, path: Path) -> Iterator[None]:
+    """Hold the lock of a run folder, which tells whose it is; RunError if another run is there."""
     refuse_other_run(config, path)
     with hold(path, ".lock"):
         write_json(path / ".writer.json", writer())
         try:
-            for torn in path.rglob(f"*{TEMPORARY}"):
-                torn.unlink(missing_ok=True)
-            if (path / "config.yaml").is_file():
-                _note_other_machine(path, environment)
-            else:
-                write_json(path / "environment.json", environment)
-                text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-                write_atomically(path / "config.yaml", text.encode())
-            team.wait()  # the others come in when it is locked and all is there
-            yield RunFolder(path, config)
+            yield
         finally:
             (path / ".writer.json").unlink(missing_ok=True)
 

@@ -3,10 +3,8 @@
 `<run>/`: config.yaml, environment.json, split.json, metrics.jsonl, `<method>/phase_<k>/`, figures/, notebook, DONE.json.
 """
 
-import contextlib
 import json
 import os
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from dmtkit import team
 from dmtkit.config import Config, make_config
 from dmtkit.errors import ConfigError, RunError
 from dmtkit.files import (
+    append_line,
     drop_states,
     load_newest_state,
     newest_name,
+    note,
     read_arrays,
     read_json,
     save_state,
@@ -30,6 +29,7 @@ from dmtkit.files import (
     write_arrays,
     write_json,
 )
+from dmtkit.metrics import TASK_FACTS, TaskFacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,11 @@ class Phase:
 
     def checkpoint(self) -> dict[str, Any] | None:
         """The newest good checkpoint of the training under way."""
-        return load_newest_state(self.folder, "checkpoint", self.note)
+        state = load_newest_state(self.folder, "checkpoint", self.note)
+        if state and "networks" not in state:
+            self.note(f"{self.folder}: its checkpoint is of an earlier version of dmtkit; this phase is trained anew")
+            return None
+        return state
 
     def save_model(self, state: dict[str, Any], step: int) -> None:
         """Keep the trained model."""
@@ -108,11 +112,8 @@ class Phase:
     def remark(self, message: str) -> None:
         """Add a line to the run's notes.log, once."""
         place = self.run / "notes.log"
-        if not team.leader():
-            return
         if not place.is_file() or message not in place.read_text(encoding="utf-8").splitlines():
-            with open(place, "a", encoding="utf-8") as file:
-                file.write(message + "\n")
+            append_line(place, message, durable=False)
 
     def note(self, message: str) -> None:
         """Warn, and keep the warning in the run's notes.log, which the command line shows."""
@@ -128,13 +129,9 @@ class Phase:
         write_json(self.folder / "phase.json", summary)
 
 
-def note(run: Path, message: str) -> None:
-    """Warn of something that a run met and survived, and add it to its notes.log."""
-    if not team.leader():
-        return
-    warnings.warn(message, stacklevel=3)
-    with contextlib.suppress(OSError), open(run / "notes.log", "a", encoding="utf-8") as file:
-        file.write(message + "\n")
+def reported(state: dict[str, Any]) -> dict[str, Any]:
+    """The weights that a trained model's file reports: its average or best snapshot, where it has one."""
+    return state.get("kept") or state["model"]
 
 
 def read_config(path: Path) -> Config:
@@ -176,6 +173,11 @@ class Run:
     def config(self) -> Config:
         """The settings it was started with."""
         return read_config(self.path)
+
+    @property
+    def task(self) -> TaskFacts:
+        """What its task has to show: metric, models, and whether labels are those of pixels."""
+        return TASK_FACTS[self.config.task]
 
     @property
     def finished(self) -> bool:

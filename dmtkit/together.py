@@ -13,14 +13,15 @@ import yaml
 from dmtkit import errors
 from dmtkit.config import Config
 from dmtkit.errors import DmtkitError, RunError
-from dmtkit.experiment import check, check_data, check_shares, load, total_steps
 from dmtkit.files import cannot_write
 from dmtkit.launch import newest_record
 from dmtkit.params import project_root
-from dmtkit.phases import Progress
 from dmtkit.processes import OUTCOME, count_interrupts, last_lines, watch
 from dmtkit.run_folder import refuse_other_run
 from dmtkit.runs import Run, load_run
+from dmtkit.training.experiment import check, check_data, load, total_steps
+from dmtkit.training.loop import check_shares
+from dmtkit.training.resume import Progress
 
 
 def train_together(

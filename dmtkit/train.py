@@ -21,15 +21,16 @@ import torch
 import torch.distributed as dist
 import typer
 
-from dmtkit import notebook, team
+from dmtkit import distributed, notebook
 from dmtkit.cli import Override, Params, joined, message, overrides, program, show_results
 from dmtkit.errors import ConfigError, DmtkitError
-from dmtkit.experiment import check_data, check_shares, load, run_methods
 from dmtkit.launch import Job, parse_value, plan_job
-from dmtkit.phases import Progress
 from dmtkit.processes import OUTCOME
 from dmtkit.run_folder import hold
 from dmtkit.runs import Run
+from dmtkit.training.experiment import check_data, load, run_methods
+from dmtkit.training.loop import check_shares
+from dmtkit.training.resume import Progress
 
 app = typer.Typer(add_completion=False)
 FAILED = "dmtkit/failed"  # how many processes met an error; the first of them says what it was
@@ -51,23 +52,25 @@ def train(
         device = start_team("cpu" if isinstance(job, DmtkitError) else job.config.device)
         if isinstance(job, DmtkitError):
             raise job
-        if job.config.processes not in (1, team.size()):
+        if job.config.processes not in (1, distributed.size()):
             raise ConfigError(
-                f"processes: found {job.config.processes} where {team.size()} started; `dmtkit run` starts as many as that, and "
+                f"processes: found {job.config.processes} where {distributed.size()} started; `dmtkit run` starts as many as that, and "
                 f"`accelerate launch --multi_gpu --num_processes {job.config.processes} -m dmtkit.train` does"
             )
-        check_shares(job.config, team.size())
-        if team.agree((job.folder / "DONE.json").is_file):
+        check_shares(job.config, distributed.size())
+        if distributed.broadcast((job.folder / "DONE.json").is_file):
             return _end_well(f"{job.folder}: finished already, nothing to do", job, words)
-        if team.leader() and (job.folder / ".lock").is_file():
+        if distributed.rank_zero() and (job.folder / ".lock").is_file():
             with hold(job.folder, ".lock"):
                 pass
-        data = team.in_turn(lambda: load(job.config))
-        team.in_turn(lambda: check_data(job.config, data))
+        data = distributed.in_turn(lambda: load(job.config))
+        distributed.in_turn(lambda: check_data(job.config, data))
         code = 1
         config = job.config.model_copy(update={"device": device})
-        if team.leader():
-            typer.echo(f"{job.folder}: training" + (f" in {team.size()} processes" if team.size() > 1 else ""))
+        if distributed.rank_zero():
+            typer.echo(
+                f"{job.folder}: training" + (f" in {distributed.size()} processes" if distributed.size() > 1 else "")
+            )
         run_methods(config, data, job.folder, progress=_progress())
         _end_well(f"{job.folder}: finished", job, words)
     except BaseException as error:
@@ -97,9 +100,9 @@ def start_team(device: str) -> str:
     threading.Thread(target=_end_with_the_others, args=(os.getppid(),), daemon=True).start()
     if few:
         raise ConfigError(f"found {here} processes and {gpus} GPUs here, expected a GPU each; or set device to cpu")
-    if team.size() > 1 and device not in ("auto", "cpu", "cuda"):
+    if distributed.size() > 1 and device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device: found {device!r}; several processes take a GPU each: use auto, cuda or cpu")
-    return device if team.size() == 1 else str(state.device.type)
+    return device if distributed.size() == 1 else str(state.device.type)
 
 
 def _plan(params: Path, pairs: list[str], output: Path | None) -> Job | DmtkitError:
@@ -115,18 +118,18 @@ def _progress() -> Any:
     def nothing(progress: Progress) -> None:
         pass
 
-    return notebook.Bar() if team.leader() and sys.stderr.isatty() else nothing
+    return notebook.Bar() if distributed.rank_zero() and sys.stderr.isatty() else nothing
 
 
 def _end_well(text: str, job: Job, words: list[str]) -> None:
-    if team.leader():
+    if distributed.rank_zero():
         typer.echo(text)
         show_results(job.folder)
         typer.echo(
             f"\nRender its notebook with:  {shlex.join([str(program('dmtkit')), 'run', *words, '--output', str(job.folder)])}"
         )
-    if team.size() > 1:
-        team.wait()
+    if distributed.size() > 1:
+        distributed.barrier()
         dist.destroy_process_group()
 
 
@@ -136,22 +139,22 @@ def _end(error: BaseException, code: int) -> NoReturn:
         code, text = 130, f"\n{error}" if str(error) else "\nstopped"
     elif isinstance(error, DmtkitError):
         text = message(error)
-    elif team.size() > 1 and _lost(error):
+    elif distributed.size() > 1 and _lost(error):
         error = DmtkitError(
-            f"process {team.rank()} of {team.size()} lost another one, which ended without a word: killed, for want of "
+            f"process {distributed.rank()} of {distributed.size()} lost another one, which ended without a word: killed, for want of "
             "memory perhaps. Run the same command again: it goes on from the last checkpoint"
         )
         code, text = 1, message(error)
     else:
         code, text = 1, "".join(traceback.format_exception(error))
-    if team.size() > 1 and _store().add(FAILED, 1) > 1:
+    if distributed.size() > 1 and _store().add(FAILED, 1) > 1:
         time.sleep(GRACE)
     else:
         typer.secho(text, fg=None if code == 130 else typer.colors.RED, err=True)
         if os.environ.get(OUTCOME):
             said = {"kind": type(error).__name__, "message": str(error)}
             Path(os.environ[OUTCOME]).write_text(json.dumps(said), encoding="utf-8")
-    if team.size() == 1:
+    if distributed.size() == 1:
         raise SystemExit(code)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -167,7 +170,7 @@ def _end_with_the_others(launcher: int) -> None:
     """End this process if another met an error, for whose share a GPU would wait for ever, or if the launcher is gone."""
     with contextlib.suppress(Exception):  # the launcher, whose the store is, may go at any moment
         store = _store()
-        while os.getppid() == launcher and not (team.size() > 1 and store.check([FAILED])):
+        while os.getppid() == launcher and not (distributed.size() > 1 and store.check([FAILED])):
             time.sleep(1)
     if os.getppid() == launcher:
         time.sleep(GRACE)

@@ -10,9 +10,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from dmtkit.data.batches import Batch
-from dmtkit.step import Recipe, can_compile
-from dmtkit.trainer import advance, begin
+from dmtkit.data.augment import Mix
+from dmtkit.methods import METHODS
+from dmtkit.training.loop import advance, begin
+from dmtkit.training.step import Recipe, can_compile
+from tests.helpers import batch_of
 
 
 def main() -> None:
@@ -21,21 +23,20 @@ def main() -> None:
     torch.set_num_threads(1)
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 4))
     label = torch.randint(0, 4, (12,))
-    batch = Batch(torch.randn(12, 3, 4, 4), label, torch.rand(12), torch.arange(12) < 4, label, ())
+    images, confidence, names = torch.randn(12, 3, 4, 4), torch.rand(12), tuple("abcdefghijkl")
+    batch = batch_of(images, label, confidence, 4, truth=label, names=names, mix=Mix(0.7, torch.randperm(12)))
     loops = {}
     for compiled in (False, True):
-        how = Recipe(
-            steps=100, seed=1, rule="dynamic", gamma1=4.0, gamma2=4.0, mixup=0.75, keeps="average", compile=compiled
-        )
-        if compiled and not can_compile(model, batch, how, print):
+        how = Recipe(steps=100, seed=1, gamma1=4.0, gamma2=4.0, keeps="average", compile=compiled)
+        if compiled and not can_compile(METHODS["dmt"], {"model": model}, batch, how, {}, print):
             sys.exit(77)
         counted = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-        loops[compiled] = begin(copy.deepcopy(model), how)
+        loops[compiled] = begin(METHODS["dmt"], {"model": copy.deepcopy(model)}, how)
         for number in range(4):
-            advance(loops[compiled], replace(batch, names=(str(number),) * 12), how)
+            advance(loops[compiled], replace(batch, names=(str(number),) * 12, lam=0.6 + number / 10))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == counted > 0, "γ, λ and names were compiled in"
-    for key, value in loops[False].model.state_dict().items():
-        torch.testing.assert_close(loops[True].model.state_dict()[key], value, rtol=1e-4, atol=1e-6)
+    for key, value in loops[False].modules["model"].state_dict().items():
+        torch.testing.assert_close(loops[True].modules["model"].state_dict()[key], value, rtol=1e-4, atol=1e-6)
     print("equal")
 
 

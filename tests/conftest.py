@@ -13,7 +13,14 @@ import tests.typecheck  # noqa: F401  found by name below
 from tests.helpers import TINY
 
 install_import_hook(
-    ["dmtkit.dynamic", "dmtkit.pseudo", "dmtkit.class_balance", "dmtkit.metrics", "dmtkit.data", "dmtkit.models"],
+    [
+        "dmtkit.losses.dynamic",
+        "dmtkit.pseudo",
+        "dmtkit.class_balance",
+        "dmtkit.metrics",
+        "dmtkit.data",
+        "dmtkit.models",
+    ],
     "tests.typecheck.check",
 )
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dmtkit.dynamic import weigh
 from dmtkit.files import write_arrays
+from dmtkit.losses.dynamic import weigh
 from dmtkit.methods import METHODS
 from tests.made_runs import put
 

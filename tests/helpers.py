@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from dmtkit.data.batches import Batch
+
 TINY = {
     "epochs": 1,
     "baseline_epochs": 6,
@@ -79,6 +81,13 @@ def make_tree(folder: Path, per_class: int = 12, classes: tuple[str, ...] = ("ca
                 pixels = rng.integers(low, min(low + 100, 256), (size, size, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(target / f"{index:03d}.png")
     return folder
+
+
+def batch_of(images, label, confidence, labeled, *, truth=None, names=(), mix=None):
+    """A batch whose first `labeled` rows are labeled; with `mix`, a draw of mixup, also its mixed images."""
+    trusted = torch.arange(len(images), device=images.device) < labeled
+    mixed = {} if mix is None else {"mixed": mix(images), "partner": mix.partner, "lam": mix.lam}
+    return Batch(images, label, confidence, trusted, truth, names, labeled, **mixed)
 
 
 class Stop(Exception):

@@ -3,6 +3,7 @@
 import datetime
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,18 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from dmtkit import team
+from dmtkit import distributed
 from dmtkit.config import make_config
 from dmtkit.data.pictures import Part
 from dmtkit.errors import TrainingError
-from dmtkit.experiment import load, run_methods
 from dmtkit.labelling import Reader, confusion_matrices, label_images
+from dmtkit.methods import METHODS
 from dmtkit.models import build
 from dmtkit.models.sync_norm import SyncNorm
-from dmtkit.step import Recipe
-from dmtkit.trainer import train
-from tests.helpers import TINY, TINY_SEGMENTATION, Stop, stop_after
+from dmtkit.training.experiment import load, run_methods
+from dmtkit.training.loop import begin, train
+from dmtkit.training.step import Recipe
+from tests.helpers import TINY, TINY_SEGMENTATION, Stop, batch_of, stop_after
 from tests.test_labelling import FILL, SIZES, Mixed
 
 CPU = torch.device("cpu")
@@ -47,22 +49,22 @@ def member(rank, folder, size=2):
 
 def words(folder):
     """What a team says to each other."""
-    assert team.agree(lambda: team.rank()) == 0
-    assert team.gather(team.rank()) == list(range(team.size()))
-    assert team.total(torch.tensor([1, 2])).tolist() == [team.size(), 2 * team.size()]
-    assert [i for part in team.gather(list(team.run_of(7))) for i in part] == list(range(7))
+    assert distributed.broadcast(lambda: distributed.rank()) == 0
+    assert distributed.gather(distributed.rank()) == list(range(distributed.size()))
+    assert distributed.total(torch.tensor([1, 2])).tolist() == [distributed.size(), 2 * distributed.size()]
+    assert [i for part in distributed.gather(list(distributed.share_of(7))) for i in part] == list(range(7))
     batch = torch.arange(7)
-    assert torch.equal(team.joined(batch[team.rows()], 7), batch)
+    assert torch.equal(distributed.join_rows(batch[distributed.rows()], 7), batch)
     order = []
-    team.in_turn(lambda: order.append(team.rank()))
-    rounds, done = team.Rounds(0, seconds=0.05), []
+    distributed.in_turn(lambda: order.append(distributed.rank()))
+    rounds, done = distributed.Rounds(0, seconds=0.05), []
     for step in range(1, 40):
         torch.tensor(0.0).add_(1)
-        (stop,) = rounds(step, step >= 20 and team.rank() == team.size() - 1)
+        (stop,) = rounds(step, step >= 20 and distributed.rank() == distributed.size() - 1)
         if stop:
             done.append(step)
             break
-    assert len(set(team.gather(tuple(done)))) == 1, "all stop after the same step"
+    assert len(set(distributed.gather(tuple(done)))) == 1, "all stop after the same step"
 
 
 def norm(folder):
@@ -74,11 +76,15 @@ def norm(folder):
     whole, wanted = torch.randn(2, 5, 3, 4, 2) * 3 + 10, torch.randn(2, 5, 3, 4, 2)
     found = {}
     for step in range(2):
-        x = whole[step][team.rows()].clone().requires_grad_()
+        x = whole[step][distributed.rows()].clone().requires_grad_()
         y = layer(x)
-        (y * wanted[step][team.rows()]).sum().backward()
-        found[f"y{step}"], found[f"dx{step}"] = (team.joined(v.detach(), 5) for v in (y, x.grad))
-    found |= {"dw": team.total(layer.weight.grad), "db": team.total(layer.bias.grad), **layer.state_dict()}
+        (y * wanted[step][distributed.rows()]).sum().backward()
+        found[f"y{step}"], found[f"dx{step}"] = (distributed.join_rows(v.detach(), 5) for v in (y, x.grad))
+    found |= {
+        "dw": distributed.total(layer.weight.grad),
+        "db": distributed.total(layer.bias.grad),
+        **layer.state_dict(),
+    }
     save(folder / "norm.pt", found)
 
 
@@ -107,7 +113,7 @@ def resumed(folder):
         try:
             run_methods(CLASSIFICATION, data, folder / "resumed", progress=stop_after(count))
         except Stop:
-            team.wait()
+            distributed.barrier()
     run_methods(CLASSIFICATION, data, folder / "resumed")
 
 
@@ -116,7 +122,7 @@ def half_done(folder):
     try:
         run_methods(CLASSIFICATION, None, folder / "half", progress=stop_after(9))
     except Stop:
-        team.wait()
+        distributed.barrier()
 
 
 def not_a_number(folder):
@@ -124,8 +130,8 @@ def not_a_number(folder):
     try:
         run_methods(make_config({**TINY, "lr": 1e30, "methods": ("supervised",)}), None, folder / "nan")
     except TrainingError as error:
-        found = team.gather(str(error))
-        assert found == [found[0]] * team.size(), found
+        found = distributed.gather(str(error))
+        assert found == [found[0]] * distributed.size(), found
         assert "at step" in found[0], found
         assert len(found[0].split("samples: ")[1].split(", ")) == 32, "the whole batch is named"
     else:
@@ -134,7 +140,7 @@ def not_a_number(folder):
 
 def own_statistics(folder):
     """Training with batch statistics of shares: whoever evaluates must have the leader's."""
-    torch.manual_seed(team.rank())  # models that differ, until the first step makes them the leader's
+    torch.manual_seed(distributed.rank())  # models that differ, until the first step makes them the leader's
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     seen = []
 
@@ -142,24 +148,24 @@ def own_statistics(folder):
         seen.append(torch.cat([values.float().flatten() for values in network.state_dict().values()]))
         return {}
 
-    from dmtkit.data.batches import Batch
-
     def batches(step):
         torch.manual_seed(step)
         label = torch.randint(0, 3, (6,))
-        trusted, names = torch.ones(6, dtype=torch.bool), tuple("abcdef")
-        return Batch(torch.randn(6, 1, 8, 8), label, torch.ones(6), trusted, label, names, team.rows())
+        whole = batch_of(torch.randn(6, 1, 8, 8), label, torch.ones(6), 6, truth=label, names=tuple("abcdef"))
+        own = whole.each(lambda values: values[distributed.rows()])
+        return replace(own, labeled=len(own.images), rows=distributed.rows())
 
     recipe = Recipe(steps=6, seed=1, sync_batchnorm=False, log_points=3, keeps="average", ema_decay=0.5)
-    train(model, batches, recipe, log=lambda record: None, save=lambda state: None, evaluate=look, visits={3: look})
-    everyones = team.gather(torch.stack(seen).numpy())
+    loop = begin(METHODS["supervised"], {"model": model}, recipe)
+    train(loop, batches, log=lambda record: None, save=lambda state: None, evaluate=look, visits={3: look})
+    everyones = distributed.gather(torch.stack(seen).numpy())
     assert len(seen) == 4
     for mine, theirs in itertools.pairwise(everyones):
         np.testing.assert_array_equal(mine, theirs)
 
 
 def save(path, tensors):
-    if team.leader():
+    if distributed.rank_zero():
         torch.save(tensors, path)
 
 

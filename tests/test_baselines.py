@@ -8,10 +8,10 @@ import pytest
 import torch
 from filelock import FileLock
 
-from dmtkit import phases
-from dmtkit.baselines import STORE, store_for
 from dmtkit.config import make_config
-from dmtkit.experiment import baselines, load, run_baseline, run_methods
+from dmtkit.training import resume
+from dmtkit.training.baselines import STORE, store_for
+from dmtkit.training.experiment import baselines, load, run_baseline, run_methods
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, fingerprint, stop_after
 
 CONFIG = make_config({**TINY, "methods": ("cl",)})
@@ -19,15 +19,15 @@ CONFIG = make_config({**TINY, "methods": ("cl",)})
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Every training that happens: (rule, steps)."""
+    """Every training that happens: (method, steps)."""
     seen = []
-    real = phases.train
+    real = resume.train
 
-    def train(model, batches, recipe, **more):
-        seen.append((recipe.rule, recipe.steps))
-        return real(model, batches, recipe, **more)
+    def train(loop, batches, **more):
+        seen.append((loop.method.name, loop.recipe.steps))
+        return real(loop, batches, **more)
 
-    monkeypatch.setattr(phases, "train", train)
+    monkeypatch.setattr(resume, "train", train)
     return seen
 
 
@@ -44,7 +44,7 @@ def test_two_runs_share_one_baseline_and_end_in_the_bits_of_runs_of_their_own(ou
         assert fingerprint(shared.path) == fingerprint(alone.path)
         assert shared.done["seconds"] > 0
     assert len(list((outputs / STORE).iterdir())) == 1
-    assert trained.count(("uniform", 7)) == 3, "one shared, and one for each run that stands alone"
+    assert trained.count(("supervised", 7)) == 3, "one shared, and one for each run that stands alone"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_models_parts_and_the_oracle_have_baselines_of_their_own():
 
     def found(**changes):
         config = make_config({**values, **changes})
-        return {(plan.method, plan.model): key for key, plan in baselines(config, load(config)).items()}
+        return {(training.owner, training.model): key for key, training in baselines(config, load(config)).items()}
 
     plain = found(methods=("supervised", "dmt", "oracle"))
     assert len(set(plain.values())) == 3
@@ -107,11 +107,11 @@ def test_a_baseline_half_trained_by_one_run_is_taken_up_by_another(outputs, tmp_
 
 def test_trained_ahead_it_is_only_taken_over(outputs, trained):
     data = load(CONFIG)
-    ((key, plan),) = baselines(CONFIG, data).items()
-    folder = run_baseline(CONFIG, plan, outputs / STORE)
+    ((key, training),) = baselines(CONFIG, data).items()
+    folder = run_baseline(CONFIG, training.owner, training.model, outputs / STORE)
     assert folder == outputs / STORE / key
     assert len(trained) == 1
-    assert run_baseline(CONFIG, plan, outputs / STORE) == folder
+    assert run_baseline(CONFIG, training.owner, training.model, outputs / STORE) == folder
     run = run_methods(CONFIG, data, outputs / "digits" / "cl")
     assert len(trained) == 1 + len(CONFIG.label_ratios)
     assert len(run.metrics[run.metrics["method"] == "supervised"]) == CONFIG.log_points
@@ -156,7 +156,7 @@ def test_a_run_elsewhere_has_a_store_of_its_own(outputs, tmp_path):
 
 def test_whoever_changes_the_code_gets_new_baselines(monkeypatch):
     before = keys()
-    monkeypatch.setattr("dmtkit.baselines.code", lambda: "another")
+    monkeypatch.setattr("dmtkit.training.baselines.code", lambda: "another")
     assert keys().isdisjoint(before)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from dmtkit.baselines import STORE, store_for
 from dmtkit.batch import Batch, make_batch, names, numbers, run_batch
 from dmtkit.batch.command import run_list, status_table, summary
 from dmtkit.batch.outcome import Outcome
@@ -18,6 +17,7 @@ from dmtkit.batch.worker import Slot
 from dmtkit.errors import ConfigError, DataError, RunError
 from dmtkit.launch import plan_job
 from dmtkit.notebook import run_all
+from dmtkit.training.baselines import STORE, store_for
 from tests.helpers import TINY_SEGMENTATION
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +59,7 @@ def test_every_combination_is_one_run_in_a_folder_of_its_own(outputs, tiny):
     assert all(job.folder.is_relative_to(outputs.resolve()) for job in batch.jobs)
     assert all(job.steps > 0 for job in batch.jobs if job in batch.waiting)
     assert len(batch.baselines) == 4, "A of each split and seed is shared by CBST and DMT; B is DMT's alone"
-    assert {baseline.plan.model for baseline in batch.baselines.values()} == {"A"}
+    assert {baseline.training.model for baseline in batch.baselines.values()} == {"A"}
     assert not outputs.exists(), "planning writes nothing"
     assert run_list(batch).row_count == 12
 

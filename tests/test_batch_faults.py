@@ -14,8 +14,8 @@ from filelock import FileLock
 
 from dmtkit.batch import make_batch
 from dmtkit.batch.plan import job_name
-from dmtkit.experiment import run_methods
 from dmtkit.processes import watch
+from dmtkit.training.experiment import run_methods
 from tests.helpers import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,8 +4,8 @@ import pytest
 
 from dmtkit.config import ClassificationConfig, make_config
 from dmtkit.errors import ConfigError
-from dmtkit.experiment import check
 from dmtkit.params import load_params, notebook_config
+from dmtkit.training.experiment import check
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from dmtkit.dynamic import dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy
+from dmtkit.losses.dynamic import dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy
 
-RULES = ["uniform", "naive", "dynamic", "flip", "online"]
+RULES = ["uniform", "naive", "dynamic", "flip"]
 
 # y_A, c_A, student probabilities, rule, γ1, γ2 → weight, learned label. Computed by hand from method.md §3 and §4.
 TABLE = [
@@ -28,9 +28,6 @@ TABLE = [
     (0, 0.90, (0.2, 0.5, 0.3), "flip", 2, 3, 0.008, 0),
     (255, 0.90, (0.8, 0.1, 0.1), "dynamic", 2, 3, 0.0, 255),  # ignored
     (0, 0.90, (0.8, 0.1, 0.1), "naive", 2, 3, 0.64, 0),  # the same where they agree
-    (0, 0.00, (0.02, 0.95, 0.03), "online", 2, 3, 1.0, 1),  # its own label, whatever it was given
-    (0, 0.99, (0.05, 0.90, 0.05), "online", 2, 3, 0.0, 1),  # 0.9 is not above 0.9
-    (255, 0.00, (0.02, 0.95, 0.03), "online", 2, 3, 0.0, 1),  # outside the image
 ]
 
 
@@ -59,17 +56,13 @@ def reference(logits, label, confidence, gamma1, gamma2, rule, trusted, ignore=2
                 continue
             p = torch.softmax(flat[i, :, s], 0).tolist()
             c_b, y_b = max(p), int(np.argmax(p))
-            if rule == "online" and not trusted[i] and c_b <= 0.9:
-                continue
             valid += 1
             c_a = float(confidence.reshape(n, -1)[i, s])
             w, target = p[y] ** (gamma1 if y_b == y else gamma2), y
             if rule == "naive":
                 w = p[y] ** gamma1
-            if rule in ("uniform", "online"):
+            if rule == "uniform":
                 w = 1.0
-            if rule == "online":
-                target = y_b
             if rule in ("dynamic", "flip") and y_b != y and c_b > c_a:
                 w = 0.0
                 if rule == "flip":
@@ -114,11 +107,10 @@ def test_invariants(problem):
     cases = found.agree.int() + found.negative.int() + found.surer.int()
     assert torch.equal(cases, found.valid.int()), "every valid element is in exactly one case"
     assert (found.weight[~found.valid] == 0).all()
-    if rule != "online":  # there the student agrees with itself
-        assert (found.prediction[found.agree] == label[found.agree]).all()
+    assert (found.prediction[found.agree] == label[found.agree]).all()
     if rule == "dynamic":
         assert (found.weight[found.surer] == 0).all()
-    if rule not in ("flip", "online"):
+    if rule != "flip":
         assert torch.equal(found.label, label)
     loss, stats = dynamic_cross_entropy(
         logits, label, confidence, gamma1=gamma1, gamma2=gamma2, rule=rule, trusted=trusted
@@ -207,21 +199,6 @@ def test_statistics_count_right_labels_in_each_case():
     assert [int(stats[f"right_{name}"]) for name in ("agree", "negative", "positive")] == [1, 1, 0]
 
 
-def test_online_ignores_what_the_student_is_not_sure_of():
-    """Unsure elements are not valid: they do not thin out the loss of the others, labeled ones among them."""
-    probability = torch.tensor([[0.96, 0.04], [0.6, 0.4], [0.6, 0.4]])
-    loss, stats = dynamic_cross_entropy(
-        probability.log(), torch.tensor([0, 0, 1]), torch.zeros(3), gamma1=1, gamma2=1, rule="online",
-        trusted=torch.tensor([False, False, True]), truth=torch.tensor([1, 0, 1]),
-    )  # fmt: skip
-    assert loss.item() == pytest.approx(-(math.log(0.96) + math.log(0.4)) / 2, rel=1e-5)
-    assert (int(stats["count"]), int(stats["agree"]), int(stats["right_agree"])) == (1, 1, 0)
-    found = dynamic_weights(
-        probability.log(), torch.zeros(3).long(), torch.zeros(3), gamma1=1, gamma2=1, rule="online", threshold=0.5
-    )
-    assert found.weight.tolist() == [1, 1, 1]
-
-
 @pytest.mark.parametrize("rule", RULES)
 def test_the_form_for_compilers_is_the_same_loss(monkeypatch, rule):
     torch.manual_seed(2)
@@ -247,7 +224,7 @@ def test_losses_of_shares_add_up_to_the_batchs():
     whole, _ = dynamic_cross_entropy(logits, label, confidence, **gammas)
     shares = [slice(0, None, 2), slice(1, None, 2)]
     parts = [
-        dynamic_cross_entropy(logits[s], label[s], confidence[s], **gammas, whole=lambda count: torch.tensor(6))[0]
+        dynamic_cross_entropy(logits[s], label[s], confidence[s], **gammas, total=lambda count: torch.tensor(6))[0]
         for s in shares
     ]
     torch.testing.assert_close(sum(parts), whole)

@@ -1,5 +1,7 @@
 """Labelling by one pass against plain inference image by image; both rules; padding; explanations of whole images."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,10 @@ from torch import nn
 
 from dmtkit.class_balance import ClassThresholds, class_thresholds
 from dmtkit.data.pictures import Part
-from dmtkit.dynamic import dynamic_weights
 from dmtkit.label_store import Kept, open_labels
 from dmtkit.labelling import Reader, confusion_matrices, explain_batch, label_images, look
+from dmtkit.losses.dynamic import dynamic_weights
+from dmtkit.methods import METHODS
 from dmtkit.models import build
 from dmtkit.pixels import confusion_matrix
 from dmtkit.pseudo import LEVELS, confidence_histogram
@@ -132,9 +135,10 @@ def test_explanations_are_the_dynamic_weights_of_every_kept_pixel(tmp_path, part
     torch.manual_seed(5)
     student = build("deeplab-tiny", 3, 4, (1, 2)).eval()
     seen = []
+    how = partial(METHODS["dmt"].weigh, gamma1=2, gamma2=3)
 
     def observe(images, logits):
-        seen.append(explain_batch(images, logits, part, kept, (2, 3), "dynamic", truth=True))
+        seen.append(explain_batch(images, logits, part, kept, how, truth=True))
 
     look(student, part, SIZES, Reader(CPU, FILL, 2, (20, 20)), observe)
     for explained in seen:

@@ -13,9 +13,9 @@ import nbformat
 import pytest
 
 from dmtkit import make_config, notebook
-from dmtkit.phases import Progress
 from dmtkit.plots.live import describe, plot_live
 from dmtkit.run_folder import RunFolder
+from dmtkit.training.resume import Progress
 from dmtkit.viewer import live
 from dmtkit.viewer.live import Live, make_setup, wanted
 from dmtkit.viewer.tail import Tail, points

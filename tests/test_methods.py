@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from dmtkit import classification, phases, segmentation
 from dmtkit.config import make_config
-from dmtkit.experiment import load, run_methods
-from dmtkit.methods import METHODS, phase_plans
+from dmtkit.methods import METHODS
+from dmtkit.runs import reported
+from dmtkit.tasks.classification import Classification
+from dmtkit.training import resume
+from dmtkit.training.experiment import load, run_methods
+from dmtkit.training.plan import plan_of
 from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
+from tests.test_segmentation import taught
 
 TASKS = {"classification": TINY, "segmentation": TINY_SEGMENTATION}
 
@@ -31,7 +35,7 @@ def test_the_table_is_the_papers():
     assert axes == {
         "supervised": ("nobody", "uniform"),
         "oracle": ("truth", "uniform"),
-        "online_st": ("online", "online"),
+        "online_st": ("online", "uniform"),
         "cl": ("itself", "uniform"),
         "cbst": ("itself", "uniform"),
         "dst": ("itself", "dynamic"),
@@ -86,14 +90,14 @@ def test_flip_never_alters_stored_labels(whole):
                 assert np.array_equal(flipped[key], plain[key]), key
 
 
-def test_students_of_dst_start_as_their_teacher_did(tmp_path):
+def test_students_of_dst_start_as_their_teacher_did():
     config = make_config({**TINY, "methods": ("dst", "cl")})
-    data = load(config)
-    session = phases.Session(config, data, phases.RunFolder(tmp_path, config), torch.device("cpu"), "fp32", print, 0)
+    task = Classification(config, load(config))
+    trainings = {call.key: call for call in plan_of(config.methods, task).trainings}
 
     def start(name, number):
-        plan = classification.SUPERVISED if not number else phase_plans(name, config)[number - 1]
-        return torch.cat([p.flatten() for p in classification.starting_model(session, plan).parameters()])
+        training = trainings["supervised" if not number else name, number, ""]
+        return torch.cat([p.flatten() for p in task.network(training, "model").parameters()])
 
     first = start("dst", 0)
     assert torch.equal(start("dst", 1), first)
@@ -102,37 +106,29 @@ def test_students_of_dst_start_as_their_teacher_did(tmp_path):
     assert not torch.equal(start("cl", 1), start("cl", 2))
 
 
-def test_dst_segmentation_labels_for_itself_with_the_dynamic_rule(tmp_path, monkeypatch):
-    taught = []
-    real = segmentation.train_phase
-
-    def train_phase(session, plan, kept=None, start=None):
-        if kept is not None:
-            taught.append((plan.number, plan.model, plan.rule, str(kept.store.folder.relative_to(tmp_path / "run"))))
-        return real(session, plan, kept, start)
-
-    monkeypatch.setattr(segmentation, "train_phase", train_phase)
-    run_methods(make_config({**TINY_SEGMENTATION, "methods": ("dst",)}), None, tmp_path / "run")
-    assert taught == [
-        (1, "A", "dynamic", "supervised/phase_0/A/labels"),
-        (2, "A", "dynamic", "dst/phase_1/A/labels"),
-    ]
+def test_dst_segmentation_labels_for_itself(tmp_path, monkeypatch):
+    config = make_config({**TINY_SEGMENTATION, "methods": ("dst",)})
+    told = taught(monkeypatch, config, None, tmp_path / "run")
+    assert told == {
+        ("dst", 1, "A"): "supervised/phase_0/A/labels",
+        ("dst", 2, "A"): "dst/phase_1/A/labels",
+    }
 
 
 def test_online_self_training_goes_on_from_the_supervised_model(tmp_path, monkeypatch):
     starts = {}
-    real = phases.train
+    real = resume.train
 
-    def train(model, batches, recipe, **more):
-        starts[recipe.rule] = {name: value.clone() for name, value in model.state_dict().items()}
-        return real(model, batches, recipe, **more)
+    def train(loop, batches, **more):
+        starts[loop.method.name] = {name: value.clone() for name, value in loop.current.state_dict().items()}
+        return real(loop, batches, **more)
 
-    monkeypatch.setattr(phases, "train", train)
+    monkeypatch.setattr(resume, "train", train)
     for task, values in TASKS.items():
         run = run_methods(make_config({**values, "methods": ("online_st",)}), None, tmp_path / task)
         place = run.path / "supervised" / "phase_0" / ("A" if task == "segmentation" else "")
         (path,) = place.glob("model-*.pt")
-        state = phases.reported(torch.load(path, weights_only=True))
-        assert all(torch.equal(value, state[name]) for name, value in starts["online"].items())
+        state = reported(torch.load(path, weights_only=True))
+        assert all(torch.equal(value, state[name]) for name, value in starts["online_st"].items())
         assert not list(run.path.glob("*/phase_*/**/labels")), "it stores no labels"
         assert not list(run.path.glob("*/phase_*/**/pseudo_labels.npz"))

@@ -10,10 +10,10 @@ import yaml
 
 from dmtkit.compat import torchvision_datasets
 from dmtkit.config import make_config
-from dmtkit.experiment import load, run_methods
 from dmtkit.launch import plan_job
 from dmtkit.methods import METHODS
 from dmtkit.params import load_params
+from dmtkit.training.experiment import load, run_methods
 from tests.helpers import make_tree
 from tests.trees import make_cifar10, make_cityscapes, make_voc2012, make_voc_style, write_list
 

@@ -9,8 +9,8 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion
 from sklearn.metrics import roc_auc_score
 
 import dmtkit.compat  # noqa: F401  before torchmetrics, which imports torchvision
-from dmtkit.dynamic import weigh
-from dmtkit.pixels import CaseSums, ErrorSearch, auroc, case_table, class_iou, confusion_matrix, mean_iou, roc
+from dmtkit.losses.dynamic import weigh
+from dmtkit.pixels import SCORES, auroc, case_sums, case_table, class_iou, confusion_matrix, error_levels, mean_iou, roc
 
 
 @settings(deadline=None, max_examples=30)
@@ -74,14 +74,13 @@ def example():
 
 def test_cases_by_hand():
     found, given, truth, _ = example()
-    sums = CaseSums.empty(2)
-    sums.add(found, given, truth)
-    assert sums.count.sum() == 5
-    assert sums.count[0].tolist() == [[1, 0, 0], [1, 0, 0]]  # agreement: label 0 truly 0, label 1 truly 0
-    assert sums.count[1].tolist() == [[0, 1, 0], [0, 0, 0]]
-    assert sums.count[2].tolist() == [[0, 0, 0], [1, 1, 0]]
-    np.testing.assert_allclose(sums.weight, [[0.8, 0.6], [0.09, 0], [0, 0]], rtol=1e-6)
-    rows = {(r["case"], r["class"]): r for r in case_table(sums, ("x", "y"))}
+    cases, weights = (values.numpy() for values in case_sums(found, given, truth, 2).values())
+    assert cases.sum() == 5
+    assert cases[0].tolist() == [[1, 0, 0], [1, 0, 0]]  # agreement: label 0 truly 0, label 1 truly 0
+    assert cases[1].tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert cases[2].tolist() == [[0, 0, 0], [1, 1, 0]]
+    np.testing.assert_allclose(weights, [[0.8, 0.6], [0.09, 0], [0, 0]], rtol=1e-6)
+    rows = {(r["case"], r["class"]): r for r in case_table(cases, weights, ("x", "y"))}
     assert rows["agree", "all"]["precision"] == 50
     assert rows["agree", "x"] == {"case": "agree", "class": "x", "count": 1, "share": 0.2, "mean_weight": pytest.approx(0.8),
                                   "precision": 100, "recall": pytest.approx(100 / 3)}  # fmt: skip
@@ -93,18 +92,16 @@ def test_cases_by_hand():
 
 def test_unknown_truth_gives_cases_without_precision():
     found, given, truth, _ = example()
-    sums = CaseSums.empty(2)
-    sums.add(found, given, torch.full_like(truth, 255))
-    rows = case_table(sums, ("x", "y"))
+    cases, weights = (values.numpy() for values in case_sums(found, given, torch.full_like(truth, 255), 2).values())
+    rows = case_table(cases, weights, ("x", "y"))
     assert not any("precision" in row or "recall" in row for row in rows)
-    assert sums.count[:, :, 2].sum() == 5
+    assert cases[:, :, 2].sum() == 5
 
 
 def test_the_search_for_errors_by_hand():
     found, given, truth, c_a = example()
-    search = ErrorSearch.empty()
-    search.add(found, c_a, given != truth, truth < 2)
+    levels = error_levels(found, c_a, given != truth, truth < 2).numpy()
     right, wrong = [0, 3], [1, 2, 4]
-    for name, score in {"w": found.weight, "p_B": found.p, "c_A": c_a, "p_B·c_A": found.p * c_a}.items():
+    for row, score in enumerate((found.weight, found.p, c_a, found.p * c_a)):
         expected = roc_auc_score([0] * 2 + [1] * 3, (-score[right + wrong]).numpy())
-        assert search.auroc[name] == pytest.approx(expected), name
+        assert auroc(levels[row]) == pytest.approx(expected), SCORES[row]

@@ -9,7 +9,7 @@ from dmtkit import plots, report
 from dmtkit.config import make_config
 from dmtkit.data import load
 from dmtkit.errors import ConfigError
-from dmtkit.experiment import run_methods
+from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY, make_tree
 
 

@@ -15,19 +15,20 @@ from benchmarks.reference.train import classification_step, segmentation_step, u
 from dmtkit.class_balance import class_thresholds
 from dmtkit.data import ops
 from dmtkit.data.augment import draw_mix
-from dmtkit.data.batches import Batch
 from dmtkit.data.digit_scenes import DigitScenes
 from dmtkit.data.pictures import Part
-from dmtkit.dynamic import dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy
 from dmtkit.label_store import Kept, open_labels
 from dmtkit.labelling import Reader, label_images
+from dmtkit.losses.dynamic import dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy
+from dmtkit.methods import METHODS
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
-from dmtkit.optim import update_average as ours_update_average
 from dmtkit.pseudo import LEVELS
 from dmtkit.seeds import generator
-from dmtkit.step import Recipe
-from dmtkit.trainer import advance, begin
+from dmtkit.training.loop import advance, begin
+from dmtkit.training.optim import update_average as ours_update_average
+from dmtkit.training.step import Recipe
+from tests.helpers import batch_of
 
 SHAPES = [(64,), (4, 9, 7)]
 
@@ -82,7 +83,7 @@ def test_mixed_loss_is_the_librarys():
 
 
 def recipe(**changes):
-    return Recipe(steps=10**9, seed=1, rule="dynamic", gamma1=4.0, gamma2=4.0, gamma_ramp=False, lr=0.05, **changes)
+    return Recipe(steps=10**9, seed=1, gamma1=4.0, gamma2=4.0, gamma_ramp=False, lr=0.05, **changes)
 
 
 def same_weights(one: nn.Module, other: nn.Module) -> None:
@@ -95,8 +96,8 @@ def same_weights(one: nn.Module, other: nn.Module) -> None:
 def test_classification_steps_lead_to_the_same_weights():
     model = build("wrn-10-1", 3, 4)
     plain, average = copy.deepcopy(model), copy.deepcopy(model)
-    how = recipe(mixup=0.75, keeps="average", ema_decay=0.999)
-    loop = begin(model.to(memory_format=torch.channels_last), how)
+    how = recipe(keeps="average", ema_decay=0.999)
+    loop = begin(METHODS["dmt"], {"model": model.to(memory_format=torch.channels_last)}, how)
     optimizer = torch.optim.SGD(plain.parameters(), 0.05, momentum=0.9, weight_decay=5e-4)
     trusted = torch.arange(24) < 8
     for step in range(3):
@@ -105,9 +106,9 @@ def test_classification_steps_lead_to_the_same_weights():
         loss, _ = classification_step(
             plain, average, optimizer, (images, label, confidence), trusted, 4.0, (mix.lam, mix.partner)
         )
-        advance(loop, Batch(images, label, confidence, trusted, None, ()), how)
-        assert float(loop.meter.losses[-1]) == pytest.approx(loss, rel=1e-4)
-    same_weights(loop.model, plain)
+        advance(loop, batch_of(images, label, confidence, 8, mix=mix))
+        assert float(loop.losses["model"][-1]) == pytest.approx(loss, rel=1e-4)
+    same_weights(loop.modules["model"], plain)
 
 
 def test_the_average_is_the_librarys():
@@ -134,7 +135,7 @@ def test_segmentation_steps_lead_to_the_same_weights():
     model = build("deeplab-tiny", 3, 4, (1, 2))
     plain = bare(model)
     how = recipe()
-    loop = begin(model.to(memory_format=torch.channels_last), how)
+    loop = begin(METHODS["dmt"], {"model": model.to(memory_format=torch.channels_last)}, how)
     optimizer = torch.optim.SGD(plain.parameters(), 0.05, momentum=0.9, weight_decay=5e-4)
     trusted = torch.arange(4) < 1
     for _ in range(3):
@@ -143,9 +144,9 @@ def test_segmentation_steps_lead_to_the_same_weights():
         confidence = torch.rand(label.shape)
         batch = (normalised(images), label, confidence)
         loss, _ = segmentation_step(plain, optimizer, batch, trusted, 4.0)
-        advance(loop, Batch(images, label.to(torch.uint8), confidence, trusted, None, ()), how)
-        assert float(loop.meter.losses[-1]) == pytest.approx(loss, rel=1e-4)
-    same_weights(loop.model, plain)
+        advance(loop, batch_of(images, label.to(torch.uint8), confidence, 1))
+        assert float(loop.losses["model"][-1]) == pytest.approx(loss, rel=1e-4)
+    same_weights(loop.modules["model"], plain)
 
 
 def test_thresholds_and_labels_are_the_librarys(tmp_path: Path):

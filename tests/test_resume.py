@@ -13,9 +13,9 @@ from dmtkit import files
 from dmtkit.config import make_config
 from dmtkit.data import load
 from dmtkit.errors import RunError, TrainingError
-from dmtkit.experiment import run_methods
 from dmtkit.run_folder import RunFolder
 from dmtkit.runs import load_run
+from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY, Stop, fingerprint, make_tree, stop_after
 
 CONFIG = make_config({**TINY, "checkpoint_seconds": 0})
@@ -65,7 +65,7 @@ def test_ctrl_c_outside_training_says_how_to_go_on(tmp_path, data, undisturbed, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("dmtkit.classification.measure", interrupted)
+        patch.setattr("dmtkit.tasks.classification.Classification.measure", interrupted)
         with pytest.raises(KeyboardInterrupt, match="run the same again and it goes on"):
             run_methods(CONFIG, data, tmp_path / "run")
     run_methods(CONFIG, data, tmp_path / "run")

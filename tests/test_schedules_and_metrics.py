@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import dmtkit.compat  # noqa: F401  before torchmetrics, which imports torchvision
+from dmtkit.losses.dynamic import gamma_ramp
 from dmtkit.metrics import accuracy, case_rows, from_sums, reliability
-from dmtkit.optim import gamma_ramp, sgd, update_average
-from dmtkit.optim import schedule as make_schedule
+from dmtkit.training.optim import schedule as make_schedule
+from dmtkit.training.optim import sgd, update_average
 
 
 def test_gamma_ramp_by_hand():
@@ -70,8 +71,13 @@ def test_reliability_takes_the_edges():
     assert found.count[0] == found.count[-1] == 1
 
 
+def test_what_a_method_counts_itself_is_logged_by_the_step_and_losses_of_several_networks_also_as_one():
+    record = from_sums({"loss_one": 3.0, "loss_critic": 1.0, "sure": 10, "right": 6}, steps=2)
+    assert record == {"loss_one": 1.5, "loss_critic": 0.5, "sure": 5, "right": 3, "loss": 2.0}
+
+
 def test_records_without_pseudo_labels_are_empty_and_unknown_truth_gives_no_accuracy():
-    assert from_sums({"loss": 3.0, "steps": 2.0, "count": 0}) == {}
+    assert from_sums({"loss": 3.0, "count": 0}, steps=2) == {"loss": 1.5}
     sums = {"count": 4, "weight": 2.0, "agree": 3, "negative": 1, "positive": 0}
     record = from_sums(sums)
     assert record["share_agree"] == 0.75

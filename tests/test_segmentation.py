@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from dmtkit import segmentation
 from dmtkit.config import make_config
 from dmtkit.data.segmentation import load
 from dmtkit.errors import RunError
-from dmtkit.experiment import run_methods, total_steps
 from dmtkit.runs import load_run
+from dmtkit.tasks import segmentation
+from dmtkit.training.experiment import run_methods, total_steps
 from tests.helpers import TINY_SEGMENTATION, Stop, fingerprint, stop_after
 
 CONFIG = make_config({**TINY_SEGMENTATION, "checkpoint_seconds": 0})
@@ -102,18 +102,23 @@ def test_labels_of_another_run_are_not_taken(tmp_path, data, whole):
     assert "labels of another model" in (tmp_path / "run" / "notes.log").read_text()
 
 
+def taught(monkeypatch, config, data, folder):
+    """From whose labels every model of every phase learned."""
+    told = {}
+    real = segmentation.Segmentation.batches
+
+    def batches(self, training):
+        if training.learns == "labels":
+            told[training.key] = self.kept(training).store.folder.relative_to(folder).as_posix()
+        return real(self, training)
+
+    monkeypatch.setattr(segmentation.Segmentation, "batches", batches)
+    run_methods(config, data, folder)
+    return told
+
+
 def test_each_model_learns_the_others_labels_as_the_phase_starts(tmp_path, data, monkeypatch):
-    taught = []
-    real = segmentation.train_phase
-
-    def train_phase(session, plan, kept=None, start=None):
-        if kept is not None:
-            taught.append((plan.method, plan.number, plan.model, kept.store.folder.relative_to(tmp_path / "run")))
-        return real(session, plan, kept, start)
-
-    monkeypatch.setattr(segmentation, "train_phase", train_phase)
-    run_methods(CONFIG, data, tmp_path / "run")
-    told = {(method, number, model): str(folder) for method, number, model, folder in taught}
+    told = taught(monkeypatch, CONFIG, data, tmp_path / "run")
     assert told["dmt", 1, "A"] == "supervised/phase_0/B/labels"
     assert told["dmt", 1, "B"] == "supervised/phase_0/A/labels"
     assert told["dmt", 2, "A"] == "dmt/phase_1/B/labels"

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from dmtkit import segmentation
 from dmtkit.config import make_config
 from dmtkit.data.segmentation import load
 from dmtkit.errors import ConfigError, TrainingError
-from dmtkit.experiment import check, run_methods
+from dmtkit.methods.lab import Training
+from dmtkit.tasks import segmentation
+from dmtkit.training.experiment import check, run_methods
 from tests.helpers import TINY_SEGMENTATION
 from tests.trees import make_voc_style
 
@@ -86,11 +87,10 @@ def test_sampling_shows_each_model_its_part_in_phase_0_alone(data, tmp_path):
     assert run.finished
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert set(split["left"]) != set(split["right"])
-    session = segmentation.Session(config, sampled, None, torch.device("cpu"), "fp32", None, 0)
-    plan = segmentation.Plan
-    assert segmentation.crops(session, plan("dmt", model="A"), None).labeled == sampled.left
-    assert segmentation.crops(session, plan("dmt", model="B"), None).labeled == sampled.right
-    assert segmentation.crops(session, plan("supervised", model="A"), None).labeled == sampled.labeled
+    task = segmentation.Segmentation(config, sampled)
+    assert task.seen_of_x(Training("dmt", "supervised", model="A")) == sampled.left
+    assert task.seen_of_x(Training("dmt", "supervised", model="B")) == sampled.right
+    assert task.seen_of_x(Training("supervised", "supervised", model="A")) == sampled.labeled
 
 
 def test_with_sampling_the_baseline_still_learns_from_all_of_x(data, tmp_path):

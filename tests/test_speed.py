@@ -6,30 +6,31 @@ import signal
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dmtkit import environment, step, trainer
+from dmtkit import environment
 from dmtkit.config import make_config
 from dmtkit.data.augment import Mix
-from dmtkit.data.batches import Batch
 from dmtkit.environment import pick_precision
-from dmtkit.experiment import run_methods
+from dmtkit.methods import METHODS
 from dmtkit.models import build, wide_resnet
-from dmtkit.step import Recipe
-from dmtkit.trainer import advance, begin
-from tests.helpers import TINY
+from dmtkit.training import step
+from dmtkit.training.experiment import run_methods
+from dmtkit.training.loop import advance, begin, train
+from dmtkit.training.step import Recipe
+from tests.helpers import TINY, batch_of
 
 CPU = torch.device("cpu")
-HOWS = {"mixup": {"mixup": 0.75, "keeps": "average"}, "pixels": {"mixup": 0.0}}
+HOWS = {"mixup": {"keeps": "average"}, "pixels": {}}
+METHOD = METHODS["dmt"]
 
 
 def recipe(**changes):
-    return Recipe(steps=100, seed=1, rule="dynamic", gamma1=4.0, gamma2=4.0, lr=0.05, **changes)
+    return Recipe(steps=100, seed=1, gamma1=4.0, gamma2=4.0, lr=0.05, **changes)
 
 
 def case(name, device=CPU):
@@ -40,17 +41,17 @@ def case(name, device=CPU):
     else:
         model, shape = build("deeplab-tiny", 3, 4, (1, 2)), (12, 16, 16)
     label = torch.randint(0, 4, shape)
-    images = torch.rand(12, 3, 16, 16) * 255
-    batch = Batch(images, label, torch.rand(shape), torch.arange(12) < 4, label, tuple("abcdefghijkl"))
-    there = {key: value.to(device) for key, value in vars(batch).items() if isinstance(value, torch.Tensor)}
-    return model.to(device).to(memory_format=torch.channels_last), replace(batch, **there)
+    images, confidence = torch.rand(12, 3, 16, 16) * 255, torch.rand(shape)
+    mix = Mix(0.7, torch.randperm(12)) if name == "mixup" else None
+    batch = batch_of(images, label, confidence, 4, truth=label, names=tuple("abcdefghijkl"), mix=mix)
+    return model.to(device).to(memory_format=torch.channels_last), batch.each(lambda values: values.to(device))
 
 
 def steps(name, how, count=3):
     model, batch = case(name)
-    loop = begin(model, how)
+    loop = begin(METHOD, {"model": model}, how)
     for _ in range(count):
-        advance(loop, batch, how)
+        advance(loop, batch)
     return loop
 
 
@@ -83,9 +84,9 @@ def test_logits_are_float32_and_close_whatever_the_rest_is(name):
 @pytest.mark.parametrize("name", HOWS)
 def test_steps_in_bf16_stay_close_to_those_in_fp32(name):
     exact, coarse = (steps(name, recipe(precision=p, **HOWS[name])) for p in ("fp32", "bf16"))
-    for a, b in zip(exact.meter.losses, coarse.meter.losses, strict=True):
+    for a, b in zip(exact.losses["model"], coarse.losses["model"], strict=True):
         assert float(a) == pytest.approx(float(b), rel=0.03, abs=0.01)
-    assert all(p.dtype == torch.float32 for p in coarse.model.parameters()), "weights themselves stay exact"
+    assert all(p.dtype == torch.float32 for p in coarse.current.parameters()), "weights themselves stay exact"
 
 
 def test_in_place_activations_change_no_bit(monkeypatch):
@@ -93,7 +94,7 @@ def test_in_place_activations_change_no_bit(monkeypatch):
     for relu in (F.relu, lambda x, inplace: torch.relu(x)):
         monkeypatch.setattr(wide_resnet.F, "relu", relu)
         loop = steps("mixup", recipe(**HOWS["mixup"]))
-        found.append(loop.model.state_dict())
+        found.append(loop.current.state_dict())
     for key, value in found[0].items():
         assert torch.equal(value, found[1][key]), key
 
@@ -104,11 +105,11 @@ def test_ctrl_c_while_a_step_is_compiled_saves(monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         return False
 
-    monkeypatch.setattr(trainer, "can_compile", interrupted)
+    monkeypatch.setattr("dmtkit.training.loop.can_compile", interrupted)
     model, batch = case("pixels")
-    saved = []
+    saved, loop = [], begin(METHOD, {"model": model}, recipe(compile=True))
     with pytest.raises(KeyboardInterrupt, match="everything is saved"):
-        trainer.train(model, lambda _: batch, recipe(compile=True), log=lambda _: None, save=saved.append)
+        train(loop, lambda _: batch, log=lambda _: None, save=saved.append)
     assert [state["step"] for state in saved] == [1]
 
 
@@ -157,16 +158,13 @@ def test_the_guard_against_waiting_works():
 
 
 @pytest.mark.parametrize("name", HOWS)
-@pytest.mark.parametrize("rule", ["uniform", "naive", "dynamic", "flip", "online"])
-def test_no_step_waits_for_the_device(monkeypatch, name, rule):
-    mix = Mix(0.7, torch.randperm(12))
-    monkeypatch.setattr(step, "draw_mix", lambda *words: mix)  # λ is drawn on the host, from host memory
-    how = replace(recipe(**HOWS[name]), rule=rule)
+@pytest.mark.parametrize("method", ["supervised", "cl", "dmt_naive", "dmt", "dmt_flip", "online_st"])
+def test_no_step_waits_for_the_device(name, method):
     model, batch = case(name)
-    loop = begin(model, how)
+    loop = begin(METHODS[method], {"model": model}, recipe(**HOWS[name]))
     with NoWaiting():
         for _ in range(2):
-            advance(loop, batch, how)
+            advance(loop, batch)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -175,12 +173,12 @@ def test_no_step_waits_for_the_device(monkeypatch, name, rule):
 def test_no_step_waits_for_the_gpu(name, precision):
     model, batch = case(name, torch.device("cuda"))
     how = recipe(precision=precision, **HOWS[name])
-    loop = begin(model, how)
-    advance(loop, batch, how)
+    loop = begin(METHOD, {"model": model}, how)
+    advance(loop, batch)
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
         for _ in range(3):
-            advance(loop, batch, how)
+            advance(loop, batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")

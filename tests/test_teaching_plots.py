@@ -19,8 +19,8 @@ from dmtkit.config import make_config
 from dmtkit.data.segmentation import load
 from dmtkit.data.splits import difference_maximised
 from dmtkit.errors import RunError
-from dmtkit.experiment import run_methods
 from dmtkit.pixel_labels import Labels
+from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY_SEGMENTATION
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,6 +101,7 @@ def test_with_difference_maximised_sampling_phase_0_is_the_methods_own(run, tmp_
     from dmtkit.runs import Run
 
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**run.config.model_dump(mode="json"), "sampling": "dms"}))
+    (tmp_path / "dmt" / "phase_0" / "A").mkdir(parents=True)
     assert labels_in.teacher_of(Run(tmp_path), "dmt", 1, "B").folder == tmp_path / "dmt" / "phase_0" / "A"
     assert labels_in.teacher_of(Run(tmp_path), "cbst", 1, "A").folder == tmp_path / "supervised" / "phase_0" / "A"
 

@@ -16,13 +16,13 @@ from torch import nn
 from dmtkit import notebook, together
 from dmtkit.config import make_config
 from dmtkit.errors import ConfigError, RunError, TrainingError
-from dmtkit.experiment import check_shares, load, run_methods
 from dmtkit.files import read_json
 from dmtkit.label_store import open_labels
 from dmtkit.processes import OUTCOME
 from dmtkit.runs import load_run, read_log
 from dmtkit.together import launcher
 from dmtkit.train import start_team
+from dmtkit.training.experiment import check_shares, load, run_methods
 from tests import teamwork
 from tests.helpers import TINY, fingerprint
 from tests.test_labelling import Mixed
@@ -216,13 +216,13 @@ def test_ctrl_c_saves_and_a_killed_process_ends_all_and_the_same_command_goes_on
 FAULTY = """
 import os, sys
 import dmtkit.train
-from dmtkit import team
+from dmtkit import distributed
 from dmtkit.errors import DataError
 
 def fail(*_, **__):
-    if team.rank() == 1:
+    if distributed.rank() == 1:
         raise DataError("picture.png: cannot be read any more")
-    team.wait()
+    distributed.barrier()
 
 dmtkit.train.run_methods = fail
 dmtkit.train.app(args=sys.argv[1:])

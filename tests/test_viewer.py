@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dmtkit
-from dmtkit.dynamic import weigh
 from dmtkit.errors import RunError
+from dmtkit.losses.dynamic import weigh
 from dmtkit.viewer.bundle import STATIC, bundle
 from dmtkit.viewer.catalogue import read_catalogue
 from dmtkit.viewer.packs import colours_of, levels

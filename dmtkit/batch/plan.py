@@ -8,14 +8,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from dmtkit.baselines import store_for
 from dmtkit.config import Config, config_type
 from dmtkit.errors import ConfigError, DmtkitError, listing
-from dmtkit.experiment import baselines, load, task_of
 from dmtkit.launch import Job, plan_job, with_data
-from dmtkit.methods import METHODS, Plan
+from dmtkit.methods import METHODS
+from dmtkit.methods.lab import Training
 from dmtkit.params import load_params, outputs_root
 from dmtkit.runs import Phase
+from dmtkit.training.baselines import store_for
+from dmtkit.training.experiment import baselines, load
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,18 @@ class Baseline:
 
     key: str
     config: Config
-    plan: Plan
+    training: Training
     folder: Path
-    steps: int
 
     @property
     def name(self) -> str:
         """What it is, for people."""
-        return f"{self.config.experiment}/{self.config.variant} {self.plan.method} {self.plan.model}".rstrip()
+        return f"{self.config.experiment}/{self.config.variant} {self.training.owner} {self.training.model}".rstrip()
+
+    @property
+    def steps(self) -> int:
+        """How long it is trained."""
+        return self.training.steps
 
     @property
     def finished(self) -> bool:
@@ -129,11 +134,10 @@ def _with_baselines(jobs: list[Job]) -> Batch:
         data = last[1]
         waiting.append(with_data(job, data))
         store = store_for(job.folder)
-        keys = {str(store / key): plan for key, plan in baselines(job.config, data).items()}
+        keys = {str(store / key): training for key, training in baselines(job.config, data).items()}
         needs[job_name(job)] = tuple(keys)
-        for key, plan in keys.items():
-            steps = task_of(job.config).phase_steps(job.config, data, plan)
-            found.setdefault(key, Baseline(key, job.config, plan, Path(key), steps))
+        for key, training in keys.items():
+            found.setdefault(key, Baseline(key, job.config, training, Path(key)))
     users = Counter(key for keys in needs.values() for key in keys)
     shared = {key: baseline for key, baseline in found.items() if users[key] > 1}  # a run trains what it alone needs
     needs = {name: tuple(key for key in keys if key in shared) for name, keys in needs.items()}

@@ -8,15 +8,14 @@ import yaml
 
 from dmtkit.config import make_config
 from dmtkit.errors import DmtkitError
-from dmtkit.experiment import run_baseline
-from dmtkit.methods import Plan
+from dmtkit.training.experiment import run_baseline
 
 
 def main(encoded: str) -> int:
     """Train what is described, or what is left of it; exit code 0 if it is trained, 1 with a message if not."""
     what = yaml.safe_load(base64.b64decode(encoded))
     try:
-        folder = run_baseline(make_config(what["config"]), Plan(**what["plan"]), Path(what["store"]))
+        folder = run_baseline(make_config(what["config"]), what["owner"], what["model"], Path(what["store"]))
     except DmtkitError as error:
         print(f"{type(error).__name__}: {error}")
         return 1

@@ -111,7 +111,8 @@ def _run_baseline(baseline: Baseline, slot: Slot) -> Outcome:
     log.parent.mkdir(parents=True, exist_ok=True)
     what = {
         "config": baseline.config.model_dump(mode="json"),
-        "plan": vars(baseline.plan),
+        "owner": baseline.training.owner,
+        "model": baseline.training.model,
         "store": str(baseline.folder.parent),
     }
     encoded = base64.b64encode(yaml.safe_dump(what).encode()).decode()

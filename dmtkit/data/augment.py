@@ -99,11 +99,11 @@ def _box(share: Float[Tensor, " n"], centre: Float[Tensor, "n 2"], width: int, h
 class Mix:
     """One mixup draw: sample i becomes λ · i + (1 − λ) · partner[i]."""
 
-    lam: float | Float[Tensor, ""]
+    lam: float
     partner: Int64[Tensor, " n"]
 
     def __call__(self, values: Float[Tensor, "n *s"], rows: slice = slice(None)) -> Float[Tensor, "m *s"]:
-        """Mix `values` (inputs or weights) of some rows with their partners'."""
+        """Mix `values` of some rows with their partners'."""
         return self.lam * values[rows] + (1 - self.lam) * values[self.partner[rows]]
 
 

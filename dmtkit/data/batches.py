@@ -1,21 +1,29 @@
-"""Training batches as a function of the step: the same step gives the same bits, resumed or not."""
+"""Training batches as a function of the step: the same step gives the same bits, resumed or not.
 
+Where several processes share a batch, this is where each takes its rows.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64, Integer, Shaped
 from torch import Tensor
 
-from dmtkit.data.augment import Augmentation
+from dmtkit import distributed
+from dmtkit.data.augment import Augmentation, draw_mix
 from dmtkit.data.images import Data, Images
+from dmtkit.data.pictures import VOID
 from dmtkit.seeds import derive, generator
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step trains on: labeled samples (`trusted`) and pseudo-labeled ones together.
+    """What a step trains on: labeled samples (`trusted`), the first `labeled` rows, and pseudo-labeled ones together.
 
-    `rows` are those of them that this process trains on, where several share a batch; `names` are always the whole batch's.
+    These are the `rows` of the whole batch that this process trains on; `names` are the whole batch's. With mixup, `mixed`
+    are these images mixed with their partners', of which `partner` gives the place of everyone's.
     """
 
     images: Shaped[Tensor, "n c *s"]
@@ -24,22 +32,45 @@ class Batch:
     trusted: Bool[Tensor, " n"]
     truth: Integer[Tensor, "n *t"] | None
     names: tuple[str, ...]
+    labeled: int
     rows: slice = field(default_factory=lambda: slice(None))
+    mixed: Float[Tensor, "n c *s"] | None = None
+    partner: Int64[Tensor, " m"] | None = None
+    lam: float = 1.0
 
     @property
-    def own(self) -> "Batch":
-        """The rows that this process trains on."""
-        if self.rows == slice(None):
-            return self
-        names = ("images", "label", "confidence", "trusted")
-        mine = {name: getattr(self, name)[self.rows] for name in names}
-        return replace(self, truth=None if self.truth is None else self.truth[self.rows], rows=slice(None), **mine)
+    def x(self) -> Shaped[Tensor, "m c *s"]:
+        """The labeled images."""
+        return self.images[: self.labeled]
+
+    @property
+    def y(self) -> Integer[Tensor, "m *t"]:
+        """Their labels."""
+        return self.label[: self.labeled]
+
+    @property
+    def u(self) -> Mapping[str, Shaped[Tensor, "m c *s"]]:
+        """The unlabeled images in each of their views."""
+        return {"strong": self.images[self.labeled :]}
+
+    @property
+    def valid(self) -> Bool[Tensor, "m *t"]:
+        """Which elements of the unlabeled images count: those inside the image, and, where labels are stored, kept."""
+        return self.label[self.labeled :] != VOID
+
+    def everyones(self, values: Shaped[Tensor, "n *t"]) -> Shaped[Tensor, "m *t"]:
+        """Values of all rows of the batch, from those of every process's own rows."""
+        return distributed.join_rows(values, len(self.names))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The same batch with a function applied to every tensor."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        changed: dict[str, Any] = {name: change(value) for name, value in tensors.items()}
+        return replace(self, **changed)
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, from which copies to the device need no waiting."""
-        truth = None if self.truth is None else self.truth.pin_memory()
-        pinned = {name: getattr(self, name).pin_memory() for name in ("images", "label", "confidence", "trusted")}
-        return replace(self, truth=truth, **pinned)
+        return self.each(Tensor.pin_memory)
 
 
 class Stream:
@@ -73,7 +104,7 @@ class Batches:
 
     `label` and `confidence` belong to `pseudo`, which is None for supervised training; `truth` is the
     hidden truth of the pseudo-labeled images, used for statistics alone, or None where it is unknown. Every process makes
-    the whole batch, which is cheap and which mixup needs, and trains on its `rows`.
+    the whole batch, which is cheap and which `mixup` (the α of its draws) needs, and trains on its rows.
     """
 
     def __init__(
@@ -88,9 +119,11 @@ class Batches:
         batch_pseudo: int,
         augment: Augmentation,
         seed: int,
-        rows: slice = slice(None),
+        mixup: float = 0.0,
+        mixup_seed: int = 0,
     ) -> None:
-        self.data, self.augment, self.seed, self.rows = data, augment, seed, rows
+        self.data, self.augment, self.seed, self.rows = data, augment, seed, distributed.rows()
+        self.mixup, self.mixup_seed = mixup, mixup_seed
         self.labeled, self.pseudo, self.label, self.confidence = labeled, pseudo, label, confidence
         self.truth_known = data.truth_known
         self.labeled_stream = Stream(len(labeled), batch_labeled, derive(seed, "labeled"))
@@ -115,5 +148,13 @@ class Batches:
             truth = torch.cat([truth, self.pseudo.labels[u]])
         trusted = torch.arange(len(pixels), device=device) < len(x)
         pixels = self.augment(pixels, generator(self.seed, "augment", step))
-        images = self.data.normalise(pixels)
-        return Batch(images, label, confidence, trusted, truth if self.truth_known else None, tuple(names), self.rows)
+        images = self.data.normalise(pixels).contiguous(memory_format=torch.channels_last)
+        rows, truths = self.rows, truth if self.truth_known else None
+        own = Batch(
+            images[rows], label[rows], confidence[rows], trusted[rows], None if truths is None else truths[rows],
+            tuple(names), len(range(len(x))[rows]), rows,
+        )  # fmt: skip
+        if not self.mixup:
+            return own
+        mix = draw_mix(len(images), self.mixup, generator(self.mixup_seed, "mixup", step), device)
+        return replace(own, mixed=mix(images, rows), partner=mix.partner, lam=mix.lam)

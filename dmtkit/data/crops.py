@@ -1,7 +1,7 @@
 """Training batches of crops as a function of the step, made ahead by worker processes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8, UInt16
 from torch.utils.data import DataLoader, Dataset
 
+from dmtkit import distributed
 from dmtkit.data.batches import Batch, Stream
 from dmtkit.data.joint import draw_view, show
 from dmtkit.data.pictures import VOID, Part
@@ -61,7 +62,7 @@ class Crops:
     flip: bool
     fill: tuple[int, int, int]
     seed: int
-    rows: slice = field(default_factory=lambda: slice(None))
+    rows: slice = field(default_factory=distributed.rows)
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step, on the host: images are bytes, labels uint8."""
@@ -84,6 +85,8 @@ class Crops:
             torch.tensor([row < trusted for row in made]),
             torch.from_numpy(truth) if self.truth else None,
             tuple(part.name(position) for part, position, _ in chosen),
+            sum(row < trusted for row in made),
+            self.rows,
         )
 
     @cached_property
@@ -159,12 +162,8 @@ class Ahead:
         )
 
     def _move(self, batch: Batch) -> Batch:
-        def there(values: torch.Tensor) -> torch.Tensor:
-            return values.to(self.device, non_blocking=True)
-
-        truth = None if batch.truth is None else there(batch.truth)
-        images = there(batch.images).float()
-        return Batch(images, there(batch.label), there(batch.confidence), there(batch.trusted), truth, batch.names)
+        there = batch.each(lambda values: values.to(self.device, non_blocking=True))
+        return replace(there, images=there.images.float())
 
 
 def image_groups(

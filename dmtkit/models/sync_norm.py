@@ -1,9 +1,10 @@
-"""A model whose training step several processes share: gradients averaged, batch normalisation over the whole batch.
+"""A model whose training step several processes share: gradients added up, batch normalisation over the whole batch.
 
 CUDA has torch's own SyncBatchNorm. It refuses the CPU, for which the same is written here, so that what several
 processes compute can be tested, and computed, without a GPU.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,27 +12,38 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.parallel import DistributedDataParallel
 
-from dmtkit import team
+from dmtkit import distributed
 
 
 def spread(model: nn.Module, sync: bool) -> nn.Module:
-    """What computes the logits of a step: the model itself, or, in a team, the model with gradients averaged over all.
+    """A network that several processes train: everyone's begins as that of rank 0; alone it stays as it is.
 
-    Parameters and the names of its state stay the model's own. With `sync` batch normalisation sees the whole batch, else
-    each process's share, and the leader's running statistics are what comes out.
+    With `sync` batch normalisation sees the whole batch, else each process's share, and the running statistics of rank 0 are
+    what comes out. The names of its state stay.
     """
-    if team.size() == 1:
-        return model
-    if sync:
-        synchronise(model)
-    return DistributedDataParallel(model, forward_sync_buffers=not sync, gradient_as_bucket_view=True)
+    if distributed.size() > 1:
+        for values in model.state_dict().values():
+            dist.broadcast(values, src=0)
+        if sync:
+            synchronise(model)
+    return model
+
+
+def add_gradients(parameters: Sequence[Tensor]) -> None:
+    """Sum every process's gradients, by one exchange: losses are parts of the batch's, and add up."""
+    moved = [parameter for parameter in parameters if parameter.grad is not None]
+    if distributed.size() == 1 or not moved:
+        return
+    flat = torch.cat([parameter.grad.reshape(-1) for parameter in moved])  # type: ignore[union-attr]
+    dist.all_reduce(flat)
+    for parameter, part in zip(moved, flat.split([parameter.numel() for parameter in moved]), strict=True):
+        parameter.grad.copy_(part.view_as(parameter))  # type: ignore[union-attr]
 
 
 def share_statistics(*models: nn.Module) -> None:
-    """Take over the leader's running statistics: where they are of shares, each process has its own."""
-    if team.size() > 1:
+    """Take over the running statistics of rank 0: where they are of shares, each process has its own."""
+    if distributed.size() > 1:
         for buffer in {id(buffer): buffer for model in models for buffer in model.buffers()}.values():
             dist.broadcast(buffer, src=0)
 
@@ -63,10 +75,15 @@ class SyncNorm(nn.BatchNorm2d):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Normalise this process's images."""
-        if not self.training or team.size() == 1:
+        if not self.training or distributed.size() == 1:
             return super().forward(x)
         mean, var, count = whole_statistics(x.detach())
-        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+        if (
+            self.track_running_stats
+            and self.running_mean is not None
+            and self.running_var is not None
+            and self.num_batches_tracked is not None
+        ):
             self.num_batches_tracked.add_(1)
             share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
             self.running_mean.lerp_(mean, share)
@@ -80,7 +97,7 @@ def whole_statistics(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, " c"], 
     mean = x.sum((0, 2, 3)) / here
     var = (x - mean.view(1, -1, 1, 1)).square_().sum((0, 2, 3)) / here  # torch.var_mean takes five times as long
     own = torch.cat([mean, var, mean.new_tensor([here])]).double()
-    every = [torch.empty_like(own) for _ in range(team.size())]
+    every = [torch.empty_like(own) for _ in range(distributed.size())]
     dist.all_gather(every, own)
     table, channels = torch.stack(every), x.shape[1]
     means, variances, counts = table[:, :channels], table[:, channels:-1], table[:, -1:]

@@ -165,7 +165,7 @@ def plot_normalisation(gamma: float = 3, classes: int = 3) -> Axes:
 
 def plot_gamma_ramp(gamma_max: float = 4, steps: int = 1000, p: Sequence[float] = (0.25, 0.5, 0.75)) -> Figure:
     """γ against the training step, γ_max·exp(−5(1 − t/T)²), and the weights that it gives labels of some p_B."""
-    from dmtkit.optim import gamma_ramp
+    from dmtkit.losses.dynamic import gamma_ramp
 
     t = np.linspace(0, steps, 201)
     gamma = gamma_max * np.array([gamma_ramp(step, steps) for step in t])

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from dmtkit.metrics import MEASURES
+from dmtkit.metrics import TASK_FACTS
 from dmtkit.plots.common import nothing
 from dmtkit.published import published
 from dmtkit.report.names import title
@@ -28,7 +28,7 @@ def plot_methods(collected: "Collected", experiment: str, ax: Axes | None = None
 
     runs, methods = collected.of(experiment), collected.methods(experiment)
     ax = ax or plt.subplots(figsize=(8, 1.6 + 0.5 * len(methods)))[1]
-    measure = MEASURES[runs["task"].iloc[0]].label
+    measure = TASK_FACTS[runs["task"].iloc[0]].label
     styles = {name: method_style(name, position) for position, name in enumerate(methods)}
     colours = {name: style["color"] for name, style in styles.items()}
     sns.stripplot(runs, x="value", y="method", hue="method", order=methods, hue_order=methods, palette=colours,
@@ -55,7 +55,7 @@ def plot_progress(collected: "Collected", experiment: str, ax: Axes | None = Non
     """
     ax = ax or plt.subplots(figsize=(8.5, 4.6))[1]
     steps = progress(collected, experiment)
-    measure = MEASURES[collected.of(experiment)["task"].iloc[0]].label
+    measure = TASK_FACTS[collected.of(experiment)["task"].iloc[0]].label
     methods, once = collected.methods(experiment), trained_once(steps)
     if steps.empty:
         return nothing(ax, "these runs tell of no phases")
@@ -91,7 +91,7 @@ def plot_paired(collected: "Collected", experiment: str, reference: str = "super
     ax = ax or plt.subplots(figsize=(8, 1.6 + 0.5 * max(len(pairs), 2)))[1]
     if not pairs:
         return nothing(ax, f"{experiment}: no other method was measured on the seeds and splits of {title(reference)}")
-    measure = MEASURES[runs["task"].iloc[0]].label
+    measure = TASK_FACTS[runs["task"].iloc[0]].label
     everywhere = collected.methods(experiment)
     for row, (name, values) in enumerate(pairs.items()):
         style = method_style(name, everywhere.index(name))

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from dmtkit.metrics import CASES, MEASURES
+from dmtkit.metrics import CASES
 from dmtkit.plots.common import broken, cumulative, nothing
 from dmtkit.runs import Phase, Run
 from dmtkit.style import CASE_COLOURS, CASE_HATCHES, METHOD_COLOURS, MODEL_LINES, case_title, method_style
@@ -15,7 +15,7 @@ def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
     Of two models A is drawn solid, B dashed and their mean dotted.
     """
     ax = ax or plt.subplots(figsize=(7.5, 4.2))[1]
-    measure = MEASURES[run.config.task]
+    measure = run.task
     start = scores(run.phases("supervised")[0]) if run.phases("supervised") else {}
     ax.set_xticks([])  # of levels alone, such as the oracle's
     if "supervised" not in run.methods and start:
@@ -52,7 +52,7 @@ def plot_curves(run: Run, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots(figsize=(10, 3.5))[1]
     for position, name in enumerate(run.methods):
         style = method_style(name, position)
-        table = cumulative(run, name, "A" if run.config.task == "segmentation" else "")
+        table = cumulative(run, name, run.task.first)
         broken(ax, table, table["loss"], label=name, color=style["color"])
         for edge in table.groupby("phase")["x"].max()[:-1]:
             ax.axvline(edge, ls=":", lw=1, color=style["color"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from yaml import YAMLError
 
 from dmtkit.errors import RunError, listing, unknown_name
-from dmtkit.metrics import MEASURES
+from dmtkit.metrics import TASK_FACTS
 from dmtkit.params import outputs_root, project_root
 from dmtkit.published import tables as published_tables
 from dmtkit.report.folders import Found, find, number, read_settings
@@ -181,7 +181,7 @@ def _tidy(root: Path, found: Found) -> Collected:
     counted: dict[tuple[Any, ...], dict[str, Any]] = {}
     twice: dict[tuple[str, str, str], list[str]] = {}
     for folder, (done, config) in sorted(found.finished.items()):
-        metric = MEASURES[done["task"]].name
+        metric = TASK_FACTS[done["task"]].metric
         table = str(config.get("published") or done["experiment"])
         run = {
             **{key: done[key] for key in ("dataset", "task", "seed", "split", "seconds")},

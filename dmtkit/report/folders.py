@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from dmtkit.metrics import MEASURES
+from dmtkit.metrics import TASK_FACTS
 
 MARK = ".dmtkit-report"  # lies in a folder of written reports, whose files are no foreign ones
 KEYS = ("experiment", "dataset", "task", "seed", "split", "seconds", "results")
@@ -91,8 +91,8 @@ def read_done(path: Path) -> dict[str, Any]:
     lacking = [key for key in KEYS if key not in done]
     if lacking:
         raise UnusableError(f"lacks {', '.join(lacking)}")
-    if done["task"] not in MEASURES:
-        raise UnusableError(f"has task {done['task']!r}, expected one of {', '.join(MEASURES)}")
+    if done["task"] not in TASK_FACTS:
+        raise UnusableError(f"has task {done['task']!r}, expected one of {', '.join(TASK_FACTS)}")
     results = done["results"]
     if not isinstance(results, dict) or not all(isinstance(result, dict) for result in results.values()):
         raise UnusableError("has results that are no mapping of methods to metrics")

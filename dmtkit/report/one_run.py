@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dmtkit.metrics import CASES, MEASURES
+from dmtkit.metrics import CASES
 from dmtkit.published import published
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ def results_table(run: "Run") -> "pd.DataFrame":
     import pandas as pd
 
     rows = []
-    measure = MEASURES[run.config.task]
+    measure = run.task
     known = published(run.config.published or "").dropna(subset="method").set_index("method")["value"]
-    base = run.results.get("supervised", {}).get(measure.name)
+    base = run.results.get("supervised", {}).get(measure.metric)
     for name, result in run.results.items():
-        row = {"method": name, f"test {measure.label} (%)": round(result[measure.name], 2)}
+        row = {"method": name, f"test {measure.label} (%)": round(result[measure.metric], 2)}
         if base is not None:
-            row["over supervised"] = round(result[measure.name] - base, 2)
+            row["over supervised"] = round(result[measure.metric] - base, 2)
         row |= {model: round(result[model], 2) for model in ("B", "A+B") if model in result}
         row["published (%)"] = known.get(name)
         rows.append(row)
@@ -40,7 +40,7 @@ def phase_table(run: "Run", method: str = "dmt", model: str = "") -> "pd.DataFra
     """
     import pandas as pd
 
-    row = _pixel_row if run.config.task == "segmentation" else _row
+    row = _pixel_row if run.task.pixels else _row
     return pd.DataFrame([row(phase, model) for phase in run.phases(method)]).set_index("phase")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dmtkit.metrics import MEASURES
+from dmtkit.metrics import TASK_FACTS
 from dmtkit.published import published
 from dmtkit.report import export
 from dmtkit.report.collect import FIRST, Collected
@@ -60,7 +60,7 @@ def methods_table(collected: Collected, experiment: str, reference: str = "super
 
     runs = collected.of(experiment)
     known = published(runs["published"].max()).dropna(subset="method").set_index("method")
-    measure = MEASURES[runs["task"].iloc[0]].label
+    measure = TASK_FACTS[runs["task"].iloc[0]].label
     over = f"over {title(reference)}"
     rows, tidy = [], []
     for method in collected.methods(experiment):
@@ -94,7 +94,7 @@ def phases_table(collected: Collected, experiment: str) -> Table:
     import pandas as pd
 
     steps = progress(collected, experiment)
-    measure = MEASURES[collected.of(experiment)["task"].iloc[0]].label
+    measure = TASK_FACTS[collected.of(experiment)["task"].iloc[0]].label
     tidy = [
         {"experiment": experiment, "method": method, "phase": phase, "metric": rows["metric"].iloc[0]}
         | spread(rows["value"])._asdict()

@@ -31,7 +31,7 @@ class Catalogue:
 def read_catalogue(run: Run) -> Catalogue:
     """List what a run holds; RunError if that is nothing. Files that are missing or damaged are named and left out."""
     found = Catalogue()
-    add = _add_maps if run.config.task == "segmentation" else _add_gallery
+    add = _add_maps if run.task.pixels else _add_gallery
     for method in (name for name in run.config.methods if METHODS[name].stores_labels):
         for phase in _phases(run, method):
             if phase.number > (count := len(run.config.label_ratios)):
@@ -91,10 +91,7 @@ def _phases(run: Run, method: str) -> list[Phase]:
 
 def _students(run: Run, method: str, phase: Phase) -> Iterator[tuple[str, Phase]]:
     """The models that learned in a phase and are done with it."""
-    if run.config.task == "classification":
-        students = {"": phase}
-    else:
-        students = {name: phase.model_folder(name) for name in ("A", "B")}
+    students = {name: phase.model_folder(name) for name in run.task.models}
     yield from ((name, place) for name, place in students.items() if place.done)
 
 
@@ -103,8 +100,7 @@ def _name(run: Run, place: Phase) -> str:
 
 
 def _view(run: Run, method: str, phase: Phase, student: str, time: str, samples: dict[str, Any]) -> dict[str, Any]:
-    other = {"A": "B", "B": "A"}.get(student, "")
-    teacher = other if METHODS[method].teacher == "other" else student
+    teacher = run.task.teacher(student, METHODS[method].teacher)
     ratio = run.config.label_ratios[phase.number - 1]
     return {"method": method, "phase": phase.number, "student": student, "teacher": teacher, "time": time,
             "ratio": ratio, "samples": samples}  # fmt: skip

@@ -64,7 +64,7 @@ class Explorer(anywidget.AnyWidget):
 
         chosen = check_choice(self.chosen, self.catalogue)
         method, student, time = (matching(self.catalogue, chosen)[0][name] for name in ("method", "student", "time"))
-        if self.run.config.task == "classification":
+        if not self.run.task.pixels:
             return plots.plot_extremes(self.run, method)
         views = matching(self.catalogue, {"method": method, "student": student, "time": time})
         samples = list(self.catalogue.samples)

@@ -14,7 +14,7 @@ import traitlets
 
 from dmtkit.config import Config
 from dmtkit.methods import METHODS
-from dmtkit.metrics import MEASURES
+from dmtkit.metrics import TASK_FACTS
 from dmtkit.style import CASE_COLOURS, CASE_HATCHES, CASE_TITLES, METHOD_COLOURS
 from dmtkit.viewer.bundle import STATIC, bundle
 from dmtkit.viewer.pace import Pace, Progress
@@ -140,9 +140,9 @@ class Live:
 def make_setup(config: Config, every: float = 1.0) -> dict[str, Any]:
     """What the browser must know beside the points: names, colours, and what the metric is called."""
     return {
-        "metric": MEASURES[config.task].label,
+        "metric": TASK_FACTS[config.task].label,
         "held_out": bool(getattr(config, "val", 0)),
-        "two_models": config.task == "segmentation",
+        "two_models": len(TASK_FACTS[config.task].models) > 1,
         "titles": {name: METHODS[name].title for name in METHODS},
         "colours": METHOD_COLOURS,
         "cases": [

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-Progress = Any  # what dmtkit.phases reports; naming it would load torch
+Progress = Any  # what dmtkit.training reports; naming it would load torch
 ENOUGH_STEPS, ENOUGH_SECONDS = 5, 2.0  # before that, no estimate is better than a wild one
 
 

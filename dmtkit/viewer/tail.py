@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dmtkit.files import read_json
-from dmtkit.metrics import MEASURES
+from dmtkit.metrics import TASK_FACTS
 from dmtkit.runs import Phase, records_of
 
 MEASURED = ("loss", "mean_weight", "share_agree", "share_negative", "share_positive")
@@ -78,7 +78,8 @@ def points(records: list[Record], offsets: dict[tuple[str, int, str], tuple[int,
         offset, _ = offsets.setdefault(key, (sum(steps for _, steps in offsets.values()), record.get("steps", 0)))
         point = {name: record[name] for name in ("method", "phase", "step", *MEASURED) if name in record}
         held_out = next(
-            (record[f"val_{measure.name}"] for measure in MEASURES.values() if f"val_{measure.name}" in record), None
+            (record[f"val_{measure.metric}"] for measure in TASK_FACTS.values() if f"val_{measure.metric}" in record),
+            None,
         )
         found.append(
             {**point, "model": model, "x": offset + record["step"]} | ({} if held_out is None else {"val": held_out})

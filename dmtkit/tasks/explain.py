@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from dmtkit.config import Config
-from dmtkit.dynamic import Rule, weigh
+from dmtkit.methods.method import Method
 from dmtkit.metrics import case_rows
 from dmtkit.pseudo import Predictions, PseudoLabels, confidence_of
 
@@ -28,12 +28,12 @@ def case_table(
     level_of_given: np.ndarray,
     truth: np.ndarray,
     truth_known: bool,
-    rule: Rule,
+    method: Method,
     config: Config,
 ) -> Explained:
     """Weigh every pseudo label by what the finished student says of the un-augmented image (γ at its maximum)."""
     c_a, c_b, p = pseudo.confidence, confidence_of(student.level), confidence_of(level_of_given)
-    found = weigh(
+    found = method.weigh(
         torch.from_numpy(pseudo.label),
         torch.from_numpy(c_a),
         torch.from_numpy(student.label),
@@ -41,7 +41,6 @@ def case_table(
         torch.from_numpy(p),
         gamma1=config.gamma1,
         gamma2=config.gamma2,
-        rule=rule,
     )
     case = np.where(found.agree.numpy(), 0, np.where(found.surer.numpy(), 2, 1)).astype(np.uint8)
     columns = {

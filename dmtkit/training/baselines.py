@@ -16,15 +16,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dmtkit import team
 from dmtkit.config import Config
 from dmtkit.environment import machine, versions
-from dmtkit.files import TEMPORARY, cannot_write, read_json, write_json
-from dmtkit.methods import METHODS, Plan
+from dmtkit.files import TEMPORARY, alone, cannot_write, read_json, write_json
+from dmtkit.methods.lab import Training
 from dmtkit.params import outputs_root, project_root
 from dmtkit.run_folder import NOT_COMPARED, lock_holder, writer
 from dmtkit.runs import Phase
-from dmtkit.step import Recipe
+from dmtkit.training.loop import processes
+from dmtkit.training.step import Recipe
 
 STORE = ".baselines"
 # Settings that phase 0 does not depend on; what of them it does (steps, learning rate) is in its recipe.
@@ -34,9 +34,11 @@ LATER = {
 }  # fmt: skip
 PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees a part (§5.3)
 DECIDING = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
-CODE = ("data/*.py", "models/*.py", "team.py", "step.py", "trainer.py", "optim.py", "softmax.py", "dynamic.py", "seeds.py", "phases.py", "classification.py",
-        "segmentation*.py")  # fmt: skip
-NOT_IN_RECIPE = {"rule", "gamma1", "gamma2", "gamma_ramp", "online_threshold", "checkpoint_seconds", "sync_batchnorm"}
+CODE = (
+    "data/*.py", "losses/*.py", "models/*.py", "tasks/*.py", "training/*.py", "methods/supervised.py", "methods/given.py",
+    "methods/lab.py", "methods/method.py", "distributed.py", "seeds.py", "sums.py",
+)  # fmt: skip
+NOT_IN_RECIPE = {"gamma1", "gamma2", "gamma_ramp", "online_threshold", "checkpoint_seconds", "sync_batchnorm"}
 
 
 def store_for(run: Path) -> Path:
@@ -45,19 +47,21 @@ def store_for(run: Path) -> Path:
     return (root if place.is_relative_to(root) else run) / STORE
 
 
-def identity(config: Config, plan: Plan, recipe: Recipe, data: dict[str, Any], device: str) -> dict[str, Any]:
+def identity(config: Config, training: Training, recipe: Recipe, data: dict[str, Any], device: str) -> dict[str, Any]:
     """Everything that decides the model of a phase 0, as JSON holds it; `data` describes the split."""
     settings = {
         name: value for name, value in config.model_dump(mode="json").items() if name not in LATER | NOT_COMPARED
     }
-    learns = {"truth": "every truth", "nobody": "X"}.get(METHODS[plan.method].teacher) or data[PARTS[plan.model]]
+    learns = "every truth" if training.learns == "truth" else "X"
+    if learns == "X" and training.owner != "supervised":
+        learns = data[PARTS[training.model]]
     installed = {name: text for name, text in versions().items() if name in DECIDING}
     found = {
         "settings": settings,
         "recipe": {name: value for name, value in asdict(recipe).items() if name not in NOT_IN_RECIPE},
-        "model": plan.model,
+        "model": training.model,
         "learns": learns,
-        "starts from": _weights(config, plan.model),
+        "starts from": _weights(config, training.model),
         "data_dir": config.data_dir and os.path.abspath(project_root() / config.data_dir),
         "data": {name: value for name, value in data.items() if name not in PARTS.values()},
         "device": device,
@@ -70,7 +74,7 @@ def identity(config: Config, plan: Plan, recipe: Recipe, data: dict[str, Any], d
 @cache
 def code() -> str:
     """A checksum of the code that trains: whoever changes it gets new baselines."""
-    root, digest = Path(__file__).parent, hashlib.sha256()
+    root, digest = Path(__file__).parent.parent, hashlib.sha256()
     for path in sorted(path for pattern in CODE for path in root.glob(pattern)):
         digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -89,10 +93,20 @@ def key_of(what: dict[str, Any]) -> str:
 def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
     """The baseline's place in the store, locked: a second run that needs it waits until the first has trained it."""
     place = Phase(store / key_of(what), asks.run)
-    if not team.leader():
-        team.wait()
+
+    def prepare() -> None:
+        write_json(place.folder / "baseline.json", what)
+        _note_machine(place, asks)
+        for torn in place.folder.glob(f"*{TEMPORARY}"):
+            torn.unlink(missing_ok=True)
+
+    with alone(_taken(place, asks), prepare):
         yield place
-        return
+
+
+@contextmanager
+def _taken(place: Phase, asks: Phase) -> Iterator[None]:
+    """Hold the place's lock, waiting for it while another run trains there."""
     try:
         place.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,12 +119,7 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
         lock.acquire()
     try:
         write_json(place.folder / ".writer.json", writer())
-        write_json(place.folder / "baseline.json", what)
-        _note_machine(place, asks)
-        for torn in place.folder.glob(f"*{TEMPORARY}"):
-            torn.unlink(missing_ok=True)
-        team.wait()  # the others come in when it is locked
-        yield place
+        yield
     finally:
         (place.folder / ".writer.json").unlink(missing_ok=True)
         lock.release()
@@ -118,9 +127,7 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
 
 def _note_machine(place: Phase, asks: Phase) -> None:
     """Keep where a baseline is trained; a run on another machine, or with more threads, says that it was."""
-    path, here = place.folder / "machine.json", machine()
-    if team.size() > 1:
-        here += f", {team.size()} processes"
+    path, here = place.folder / "machine.json", machine(processes())
     there = read_json(path) if path.is_file() else here
     if there != here:
         asks.remark(f"phase 0 was trained elsewhere ({there}; here: {here}): trained here its bits may differ")

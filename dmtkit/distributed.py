@@ -1,7 +1,7 @@
 """Several processes that train one model together, or one alone: then everything here is the identity and costs nothing.
 
 All processes run the same program. Each computes its share; whoever calls one of the functions that ask the others
-(`agree`, `total`, `gather`, `joined`, `wait`) must know that all of them do, in the same order.
+(`broadcast`, `total`, `gather`, `join_rows`, `barrier`) must know that all of them do, in the same order.
 """
 
 import time
@@ -18,7 +18,7 @@ T = TypeVar("T")
 def size() -> int:
     """How many processes there are.
 
-    >>> size(), rank(), leader()
+    >>> size(), rank(), rank_zero()
     (1, 0, True)
     """
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
@@ -29,7 +29,7 @@ def rank() -> int:
     return dist.get_rank() if size() > 1 else 0
 
 
-def leader() -> bool:
+def rank_zero() -> bool:
     """Whether this is the process that writes, decides and talks."""
     return rank() == 0
 
@@ -39,24 +39,24 @@ def rows() -> slice:
     return slice(rank(), None, size()) if size() > 1 else slice(None)
 
 
-def run_of(count: int) -> range:
+def share_of(count: int) -> range:
     """The part of `count` things in order that is this process's: consecutive ones.
 
-    >>> run_of(5)
+    >>> share_of(5)
     range(0, 5)
     """
     return range(count * rank() // size(), count * (rank() + 1) // size())
 
 
-def agree(question: Callable[[], T]) -> T:
-    """The leader's answer, for all; nobody else is asked.
+def broadcast(question: Callable[[], T]) -> T:
+    """The answer of rank 0, for all; the others are not asked.
 
-    >>> agree(lambda: 3)
+    >>> broadcast(lambda: 3)
     3
     """
     if size() == 1:
         return question()
-    answer: list[Any] = [question() if leader() else None]
+    answer: list[Any] = [question() if rank_zero() else None]
     dist.broadcast_object_list(answer, src=0)
     return answer[0]
 
@@ -87,7 +87,7 @@ def gather(value: T) -> list[T]:
     return found
 
 
-def joined(own: Tensor, count: int) -> Tensor:
+def join_rows(own: Tensor, count: int) -> Tensor:
     """Values of all `count` rows of a batch, from those of every process's own `rows`; on an accelerator without waiting."""
     if size() == 1:
         return own
@@ -97,32 +97,32 @@ def joined(own: Tensor, count: int) -> Tensor:
     return whole
 
 
-def wait() -> None:
-    """Go on when all are here, so that what the leader wrote can be read."""
+def barrier() -> None:
+    """Go on when all are here, so that what rank 0 wrote can be read."""
     if size() > 1:
         dist.all_reduce(torch.zeros(1))  # on the host: no accelerator is waited for
 
 
 def in_turn(work: Callable[[], T]) -> T:
-    """Do some work, the leader first: what it fetches or caches then lies there for the others.
+    """Do some work, rank 0 first: what it fetches or caches then lies there for the others.
 
     >>> in_turn(lambda: 3)
     3
     """
-    if leader():
+    if rank_zero():
         found = work()
-        wait()
+        barrier()
     else:
-        wait()
+        barrier()
         found = work()
-    wait()
+    barrier()
     return found
 
 
 class Rounds:
     """Decides in a loop of steps what every process must decide alike: a thing is done if one of them wants it.
 
-    Asking the others makes the host wait for them, so it is done about once a second; the leader, whose clock counts,
+    Asking the others makes the host wait for them, so it is done about once a second; rank 0, whose clock counts,
     names the step of the next round. Alone, whatever is wanted is done at once.
 
     >>> Rounds(0)(1, False, True)
@@ -139,7 +139,7 @@ class Rounds:
         if step < self._next and not now:
             return (False,) * len(wanted)
         passed = max(time.monotonic() - self._then, 1e-9)
-        steps = max(1, int((step - self._last) * self.seconds / passed)) if leader() else 0
+        steps = max(1, int((step - self._last) * self.seconds / passed)) if rank_zero() else 0
         *asked, ahead = total(torch.tensor([*map(int, wanted), steps])).tolist()
         self._last, self._next, self._then = step, step + ahead, time.monotonic()
         return tuple(count > 0 for count in asked)

@@ -13,20 +13,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dmtkit import team
 from dmtkit.data.pictures import Part
-from dmtkit.dynamic import weigh
+from dmtkit.data.segmentation import Scenes
+from dmtkit.files import once
 from dmtkit.label_store import Kept
 from dmtkit.labelling import Explanation, Images, Reader, explain_batch, look
-from dmtkit.methods import Plan
+from dmtkit.losses.dynamic import DynamicWeights, weigh
+from dmtkit.methods.method import Method
 from dmtkit.metrics import CASES
-from dmtkit.pixels import CaseSums, ErrorSearch, case_table, mean_iou
+from dmtkit.pixels import SCORES, auroc, case_sums, case_table, error_levels, mean_iou, roc
 from dmtkit.pseudo import quantise
 from dmtkit.runs import Phase
 from dmtkit.seeds import generator
+from dmtkit.sums import Sums, gather
 
 SAMPLES, PROBES = 6, 48  # images kept for looking at, and images that errors are searched in
 TIMES = ("start", "middle", "end")
+POINTS = 200  # of a curve
 
 
 def probed(seed: int, count: int) -> list[int]:
@@ -37,16 +40,26 @@ def probed(seed: int, count: int) -> list[int]:
 class Probe:
     """Watches one student of one phase; what it sees goes into the phase's folder."""
 
-    def __init__(self, session: Any, plan: Plan, phase: Phase, kept: Kept, reader: Reader) -> None:
-        self.session, self.plan, self.phase, self.kept, self.reader = session, plan, phase, kept, reader
-        self.chosen = probed(session.config.seed, len(self.part))
+    def __init__(
+        self,
+        data: Scenes,
+        phase: Phase,
+        kept: Kept,
+        reader: Reader,
+        method: Method,
+        gammas: tuple[float, float],
+        seed: int,
+    ) -> None:
+        self.data, self.phase, self.kept, self.reader, self.method = data, phase, kept, reader, method
+        self.gammas: dict[str, Any] = {"gamma1": gammas[0], "gamma2": gammas[1]}
+        self.chosen = probed(seed, len(data.unlabeled))
         self.samples = set(self.chosen[:SAMPLES])
-        self.cases = CaseSums.empty(len(session.data.classes))
+        self.cases = Sums()
 
     @property
     def part(self) -> Part:
         """The unlabeled images."""
-        return self.session.data.unlabeled
+        return self.data.unlabeled
 
     def visits(self, steps: int) -> Mapping[int, Callable[[nn.Module], None]]:
         """What training is to do at its start and its middle."""
@@ -61,41 +74,39 @@ class Probe:
 
     def visit(self, model: nn.Module, time: str) -> None:
         """Ask the student about the probe images and store what it says as probe_<time>."""
-        search, arrays = ErrorSearch.empty(), dict[str, np.ndarray]()
+        search, arrays = Sums(), dict[str, np.ndarray]()
         part = self.part.select(self.chosen)
 
         def observe(images: Images, logits: Tensor) -> None:
             place = Images([self.chosen[p] for p in images.positions], images.pixels, images.sizes)
             explained = self._explain(place, logits)
-            known = explained.truth < len(self.session.data.classes)
-            as_dmt = self._weights_of_dmt(explained)
-            search.add(as_dmt, explained.confidence, explained.given != explained.truth, known)
+            known = explained.truth < len(self.data.classes)
+            wrong = explained.given != explained.truth
+            search.add(levels=error_levels(self._weights_of_dmt(explained), explained.confidence, wrong, known))
             self._keep_samples(arrays, explained)
 
-        look(model, part, self.session.data.sizes(part), self.reader, observe)
-        search = search.total()
-        arrays = {name: values for found in team.gather(arrays) for name, values in found.items()}
-        arrays |= {f"roc/{name}": curve.astype(np.float32) for name, curve in search.curves().items()}
-        arrays["auroc"] = np.array(list(search.auroc.values()))
+        look(model, part, self.data.sizes(part), self.reader, observe)
+        levels = search.read()["levels"].numpy()
+        arrays = {name: values for found in gather(arrays) for name, values in found.items()}
+        arrays |= {f"roc/{name}": roc(levels[row], POINTS).astype(np.float32) for row, name in enumerate(SCORES)}
+        arrays["auroc"] = np.array([auroc(levels[row]) for row in range(len(SCORES))])
         self.phase.write_arrays(f"probe_{time}", **arrays)
 
     def observe(self, images: Images, logits: Tensor) -> None:
         """Take in a batch of U, seen by the finished student."""
         explained = self._explain(images, logits)
-        self.cases.add(explained.found, explained.given, explained.truth)
+        self.cases.add(**case_sums(explained.found, explained.given, explained.truth, len(self.data.classes)))
 
     def _explain(self, images: Images, logits: Tensor) -> Explanation:
-        gammas = self.session.config.gamma1, self.session.config.gamma2
-        truth = self.session.data.truth_known
-        return explain_batch(images, logits, self.part, self.kept, gammas, self.plan.rule, truth)
+        how = partial(self.method.weigh, **self.gammas)
+        return explain_batch(images, logits, self.part, self.kept, how, self.data.truth_known)
 
-    def _weights_of_dmt(self, explained: Explanation) -> Any:
-        """The dynamic weights, whatever rule trains: what is compared is how well they find errors."""
-        found, config = explained.found, self.session.config
+    def _weights_of_dmt(self, explained: Explanation) -> DynamicWeights:
+        """The dynamic weights, whatever method trains: what is compared is how well they find errors."""
+        seen = explained.found
         return weigh(
-            explained.given, explained.confidence, found.prediction, found.student_confidence, found.p,
-            gamma1=config.gamma1, gamma2=config.gamma2,
-        )  # fmt: skip
+            explained.given, explained.confidence, seen.prediction, seen.student_confidence, seen.p, **self.gammas
+        )
 
     def _keep_samples(self, arrays: dict[str, np.ndarray], explained: Explanation) -> None:
         """The student's class, confidence, probability of the label, and the weight, of the sample images."""
@@ -125,10 +136,9 @@ class Probe:
     def finish(self, model: nn.Module) -> dict[str, Any]:
         """Look a last time, and sum the phase up: what was kept of every class, the cases, the search for errors."""
         self.visit(model, "end")
-        self.write_samples()
-        team.wait()  # what was written is read below
-        cases = self.cases.total()
-        classes, count = self.session.data.classes, cases.count
+        once(self.write_samples)  # and what was written is there for all to read
+        read = self.cases.read()
+        count, weights = read["cases"].numpy(), read["weights"].numpy()
         predicted, kept = self.kept.store.predicted, count.sum((0, 2))
         known = count[:, :, :-1].sum(0).T  # rows true, columns labeled
         total = int(count.sum())
@@ -137,16 +147,16 @@ class Probe:
             "pixels": int(predicted.sum()),
             "threshold": [none_for_nan(value) for value in self.kept.thresholds.confidence.tolist()],
             "kept_share": [none_for_nan(k / p if p else math.nan) for k, p in zip(kept, predicted, strict=True)],
-            "mean_weight": float(cases.weight.sum() / max(total, 1)),
+            "mean_weight": float(weights.sum() / max(total, 1)),
             **{f"share_{case}": float(count[row].sum() / max(total, 1)) for row, case in enumerate(CASES)},
             "label_miou": none_for_nan(mean_iou(known)),
-            "cases": case_table(cases, classes),
+            "cases": case_table(count, weights, self.data.classes),
             "auroc": {time: self._auroc(time) for time in TIMES},
         }
 
     def _auroc(self, time: str) -> dict[str, float | None]:
         values = self.phase.arrays(f"probe_{time}")["auroc"].tolist()
-        return {name: none_for_nan(value) for name, value in zip(ErrorSearch.empty().auroc, values, strict=True)}
+        return {name: none_for_nan(value) for name, value in zip(SCORES, values, strict=True)}
 
 
 def none_for_nan(value: float) -> float | None:

@@ -1,21 +1,30 @@
-"""The dynamic loss of DMT: three cases, the weight of every pseudo label, the weighted cross-entropy.
+"""The dynamic loss of DMT: three cases, the weight of every pseudo label, the weighted cross-entropy (method.md §3).
 
-Pure functions of tensors. `*s` is empty for classification and `h w` for segmentation, so that one
-function serves both. Names are those of the paper (method.md §2): y_A `pseudo_label`, c_A `confidence`,
-y_B `prediction`, c_B `student_confidence`, p_B `p`, w `weight`.
+| case                  | when                     | weight w |
+|-----------------------|--------------------------|----------|
+| agreement             | y_B = y_A                | p_B^γ1   |
+| negative disagreement | y_B ≠ y_A and c_A ≥ c_B  | p_B^γ2   |
+| positive disagreement | y_B ≠ y_A and c_A < c_B  | 0        |
+
+    loss = Σ w · CE(student logits, y_A) / number of valid elements
+
+Pure functions of tensors. `*s` is empty for classification and `h w` for segmentation, so that one function serves both.
+Names are those of the paper (§2): y_A `pseudo_label`, c_A `confidence`, y_B `prediction`, c_B `student_confidence`,
+p_B `p`, w `weight`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
-from dmtkit.softmax import Softmax, read_softmax, weighted_cross_entropy
+from dmtkit.losses.softmax import Softmax, read_softmax, weighted_cross_entropy
 
-Rule = Literal["uniform", "naive", "dynamic", "flip", "online"]
+Rule = Literal["uniform", "naive", "dynamic", "flip"]
 Gamma = float | Float[Tensor, ""]
 
 
@@ -23,9 +32,9 @@ Gamma = float | Float[Tensor, ""]
 class DynamicWeights:
     """The weight of every element and why it has it; nothing here carries a gradient.
 
-    `agree`, `surer` (positive disagreement) and neither of them (negative disagreement) are the three
-    cases of §3; all three are False and the weight is 0 where an element is not `valid` (ignored).
-    `label` is the label to learn: y_A, except where the rule `flip` turns it into y_B and `online` takes y_B.
+    `agree`, `surer` (positive disagreement) and neither of them (negative disagreement) are the three cases; all three
+    are False and the weight is 0 where an element is not `valid` (ignored). `label` is the label to learn: y_A, except
+    where the rule `flip` turns it into y_B.
     """
 
     weight: Float[Tensor, "n *s"]
@@ -43,6 +52,46 @@ class DynamicWeights:
         return self.valid & ~self.agree & ~self.surer
 
 
+def weigh(
+    pseudo_label: Integer[Tensor, "n *s"],
+    confidence: Float[Tensor, "n *s"],
+    prediction: Integer[Tensor, "n *s"],
+    student_confidence: Float[Tensor, "n *s"],
+    p: Float[Tensor, "n *s"],
+    *,
+    gamma1: Gamma,
+    gamma2: Gamma,
+    rule: Rule = "dynamic",
+    ignore_index: int = 255,
+) -> DynamicWeights:
+    """The three cases and their weights from y_A, c_A, y_B, c_B and p_B alone, as a finished run stores them.
+
+    The ablations (§4) are other rules: `uniform` weighs 1, `naive` p_B^γ1 everywhere; `flip` learns y_B in positive
+    disagreement, with (1 − c_A)^γ2. Raises ValueError for an unknown rule.
+
+    >>> values = [torch.tensor([x]) for x in (3, 0.6, 4, 0.5, 0.25)]
+    >>> weigh(*values, gamma1=1, gamma2=2).weight.tolist()  # negative disagreement: ¼ squared
+    [0.0625]
+    """
+    valid = pseudo_label != ignore_index
+    agree = valid & (prediction == pseudo_label)
+    surer = valid & ~agree & (student_confidence > confidence)  # positive disagreement
+    label = pseudo_label
+    if rule == "uniform":
+        weight = torch.ones_like(p)
+    elif rule == "naive":
+        weight = p.pow(gamma1)
+    elif rule in ("dynamic", "flip"):
+        weight = p.pow(torch.where(agree, gamma1, gamma2)).masked_fill(surer, 0)
+        if rule == "flip":
+            weight = torch.where(surer, (1 - confidence).clamp(min=0).pow(gamma2), weight)
+            label = torch.where(surer, prediction, pseudo_label).to(pseudo_label.dtype)
+    else:
+        raise ValueError(f"rule: found {rule!r}, expected one of {', '.join(get_args(Rule))}")
+    return DynamicWeights(weight * valid, agree, surer, valid, label, prediction, student_confidence, p)
+
+
+@torch.no_grad()
 def dynamic_weights(
     logits: Float[Tensor, "n k *s"],
     pseudo_label: Integer[Tensor, "n *s"],
@@ -51,23 +100,24 @@ def dynamic_weights(
     gamma1: Gamma,
     gamma2: Gamma,
     rule: Rule = "dynamic",
-    threshold: float = 0.9,
     ignore_index: int = 255,
+    softmax: Softmax | None = None,
 ) -> DynamicWeights:
-    """Weigh every pseudo label by how far the student agrees with it (method.md §3).
+    """Weigh every pseudo label by how far the student, whose logits these are, agrees with it; see `weigh`.
 
-    agreement: p_B^γ1; negative disagreement: p_B^γ2; positive disagreement: 0. Other rules (§4):
-    `uniform` weighs 1, `naive` weighs p_B^γ1 everywhere, `flip` learns y_B with (1 − c_A)^γ2 in
-    positive disagreement, `online` learns y_B with weight 1 where c_B > `threshold` and ignores the rest (then y_A
-    only says what is ignored anyway). Raises ValueError for an unknown rule.
+    `softmax` is what `read_softmax` says of the logits, where it has been asked already.
 
     >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]]).log_softmax(1)
     >>> result = dynamic_weights(logits, torch.tensor([0, 0]), torch.tensor([0.9, 0.6]), gamma1=1, gamma2=1)
     >>> [round(w, 2) for w in result.weight.tolist()], result.agree.tolist(), result.surer.tolist()
     ([0.88, 0.0], [True, False], [False, True])
     """
-    with torch.no_grad():
-        return _weigh(read_softmax(logits), pseudo_label, confidence, gamma1, gamma2, rule, threshold, ignore_index)
+    seen = softmax or read_softmax(logits)
+    p = seen.of(pseudo_label.masked_fill(pseudo_label == ignore_index, 0))
+    return weigh(
+        pseudo_label, confidence, seen.prediction, seen.confidence, p,
+        gamma1=gamma1, gamma2=gamma2, rule=rule, ignore_index=ignore_index,
+    )  # fmt: skip
 
 
 def dynamic_cross_entropy(
@@ -80,16 +130,16 @@ def dynamic_cross_entropy(
     rule: Rule = "dynamic",
     trusted: Bool[Tensor, " n"] | None = None,
     truth: Integer[Tensor, "n *s"] | None = None,
-    threshold: float = 0.9,
     ignore_index: int = 255,
-    whole: Callable[[Tensor], Tensor] = lambda count: count,
+    softmax: Softmax | None = None,
+    total: Callable[[Tensor], Tensor] = lambda count: count,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-    """Σ w · CE(student logits, label) / number of valid elements, and detached statistics (§3).
+    """Σ w · CE(student logits, label) / number of valid elements, and detached statistics.
 
     `trusted` marks labeled samples: their weight is 1 and they count in no statistic. One softmax
     gives weights, loss and statistics (see `statistics`, also for `truth`); no gradient flows through w.
-    Of a batch of which several processes hold a share each, `whole` makes the number of all valid elements from that of
-    those here; the processes' losses then add up to the batch's.
+    `total` makes the number of all valid elements of a batch from that of those here, where several processes share it;
+    their losses then add up to the batch's.
 
     >>> loss, stats = dynamic_cross_entropy(
     ...     torch.zeros(1, 4), torch.tensor([0]), torch.tensor([0.9]), gamma1=1, gamma2=1
@@ -97,15 +147,18 @@ def dynamic_cross_entropy(
     >>> round(float(loss), 4), float(stats["weight"])  # ln 4 · ¼
     (0.3466, 0.25)
     """
-    softmax = read_softmax(logits)
+    seen = softmax or read_softmax(logits)
     if torch.compiler.is_compiling():  # masks as wide as the numbers: those of bytes take four times as long
         pseudo_label = pseudo_label.to(torch.int32)
     with torch.no_grad():
-        found = _weigh(softmax, pseudo_label, confidence, gamma1, gamma2, rule, threshold, ignore_index)
-        weight, label, valid = trust(found, pseudo_label, trusted, ignore_index)
-        scale = weight / whole(valid.sum()).clamp(min=1)
-    loss = weighted_cross_entropy(logits, softmax, label.masked_fill(~valid, 0), scale)
-    return loss, statistics(found, trusted, truth, ignore_index)
+        weighed = dynamic_weights(
+            logits, pseudo_label, confidence,
+            gamma1=gamma1, gamma2=gamma2, rule=rule, ignore_index=ignore_index, softmax=seen,
+        )  # fmt: skip
+        weight, label, valid = trust(weighed, pseudo_label, trusted, ignore_index)
+        scale = weight / total(valid.sum()).clamp(min=1)
+    loss = weighted_cross_entropy(logits, seen, label.masked_fill(~valid, 0), scale)
+    return loss, statistics(weighed, trusted, truth, ignore_index)
 
 
 def trust(
@@ -170,66 +223,12 @@ def mixed_cross_entropy(
     return -(weight * (lam * own + (1 - lam) * other)).sum() / len(label)
 
 
-def weigh(
-    pseudo_label: Integer[Tensor, "n *s"],
-    confidence: Float[Tensor, "n *s"],
-    prediction: Integer[Tensor, "n *s"],
-    student_confidence: Float[Tensor, "n *s"],
-    p: Float[Tensor, "n *s"],
-    *,
-    gamma1: Gamma,
-    gamma2: Gamma,
-    rule: Rule = "dynamic",
-    threshold: float = 0.9,
-    ignore_index: int = 255,
-) -> DynamicWeights:
-    """The three cases from y_A, c_A, y_B, c_B and p_B alone, as a finished run stores them (§3).
+def gamma_ramp(step: float, steps: float) -> float:
+    """The share of γ_max at `step` of `steps`: exp(−5 (1 − t/T)²), rising from e⁻⁵ to 1 (§5.1).
 
-    >>> values = [torch.tensor([x]) for x in (3, 0.6, 4, 0.5, 0.25)]
-    >>> weigh(*values, gamma1=1, gamma2=2).weight.tolist()  # negative disagreement: ¼ squared
-    [0.0625]
+    A student that starts from nothing has opinions worth little at first.
+
+    >>> round(gamma_ramp(0, 100), 4), gamma_ramp(100, 100)
+    (0.0067, 1.0)
     """
-    valid = pseudo_label != ignore_index
-    if rule == "online":  # the student is its own teacher, and agrees with itself
-        valid = valid & (student_confidence > threshold)
-        pseudo_label, confidence, p = prediction.to(pseudo_label.dtype), student_confidence, student_confidence
-    agree = valid & (prediction == pseudo_label)
-    surer = valid & ~agree & (student_confidence > confidence)  # positive disagreement
-    label = pseudo_label
-    if rule in ("uniform", "online"):
-        weight = torch.ones_like(p)
-    elif rule == "naive":
-        weight = p.pow(gamma1)
-    elif rule in ("dynamic", "flip"):
-        weight = p.pow(torch.where(agree, gamma1, gamma2)).masked_fill(surer, 0)
-        if rule == "flip":
-            weight = torch.where(surer, (1 - confidence).clamp(min=0).pow(gamma2), weight)
-            label = torch.where(surer, prediction, pseudo_label).to(pseudo_label.dtype)
-    else:
-        raise ValueError(f"rule: found {rule!r}, expected one of {', '.join(get_args(Rule))}")
-    return DynamicWeights(weight * valid, agree, surer, valid, label, prediction, student_confidence, p)
-
-
-def _weigh(
-    softmax: Softmax,
-    pseudo_label: Integer[Tensor, "n *s"],
-    confidence: Float[Tensor, "n *s"],
-    gamma1: Gamma,
-    gamma2: Gamma,
-    rule: Rule,
-    threshold: float,
-    ignore_index: int,
-) -> DynamicWeights:
-    p = softmax.of(pseudo_label.masked_fill(pseudo_label == ignore_index, 0))
-    gammas: Any = {"gamma1": gamma1, "gamma2": gamma2}
-    return weigh(
-        pseudo_label,
-        confidence,
-        softmax.prediction,
-        softmax.confidence,
-        p,
-        rule=rule,
-        threshold=threshold,
-        ignore_index=ignore_index,
-        **gammas,
-    )
+    return math.exp(-5 * (1 - step / steps) ** 2)

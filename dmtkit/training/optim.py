@@ -1,4 +1,4 @@
-"""Schedules and averages, thin over torch's own: SGD, cosine and poly, the γ ramp, EMA."""
+"""Schedules and averages, thin over torch's own: SGD, cosine and poly, EMA."""
 
 import math
 from collections.abc import Callable
@@ -6,17 +6,6 @@ from typing import Literal
 
 import torch
 from torch import nn
-
-
-def gamma_ramp(step: int, steps: int) -> float:
-    """The share of γ_max at `step` of `steps`: exp(−5 (1 − t/T)²), rising from e⁻⁵ to 1 (method.md §5.1).
-
-    A student that starts from nothing has opinions worth little at first.
-
-    >>> round(gamma_ramp(0, 100), 4), gamma_ramp(100, 100)
-    (0.0067, 1.0)
-    """
-    return math.exp(-5 * (1 - step / steps) ** 2)
 
 
 def sgd(model: nn.Module, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:

@@ -1,0 +1,1 @@
+"""The loss of the paper, and what it is made of: pure functions of tensors."""

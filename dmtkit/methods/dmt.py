@@ -1,0 +1,61 @@
+"""Dynamic Mutual Training (Feng et al., 2022, arXiv 2004.08514): models label for each other, in rounds.
+
+Each label weighs what the model that learns it makes of it. The ablations (§4) are the same class with other fixed values.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from dmtkit.losses.dynamic import Rule, dynamic_cross_entropy, dynamic_weights, statistics, trust
+from dmtkit.methods.given import Nets, Now
+from dmtkit.methods.lab import Lab, Score
+from dmtkit.methods.method import Method, Step, method
+
+if TYPE_CHECKING:
+    from dmtkit.data.batches import Batch
+
+
+@method("dmt", title="DMT")
+class DMT(Method):
+    """Who labels and how labels are weighed: two axes on which each method of the family is a point."""
+
+    teacher = "other"
+    rule: ClassVar[Rule] = "dynamic"
+    reseeds = True  # whether a student that starts anew starts from other weights than its teacher did
+
+    def phases(self, lab: Lab) -> Iterator[Score]:
+        """§5: as a phase starts, each model labels U; students learn X and the labels that their teacher is surest of."""
+        models = lab.supervised(lab.models(2 if self.teacher == "other" else 1))  # phase 0, shared by all methods
+        for k, alpha in enumerate(lab.label_ratios, start=1):
+            labels = {m: lab.label(models[lab.teacher(m, self.teacher)], alpha, k) for m in models}
+            starts = {m: lab.student(models[m], k if self.reseeds else 0) for m in models}
+            models = {m: lab.train(k, m, labels[m], starts[m]) for m in models}  # who label in the next phase
+            yield lab.score(k, models)
+
+    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+        """§3: Σ w · CE / number of valid elements; with mixup (§5.1) the weights are those of the un-mixed batch."""
+        if now.mix is None:
+            loss, sums = dynamic_cross_entropy(
+                nets("model", batch.images), batch.label, batch.confidence, gamma1=now.gamma1, gamma2=now.gamma2,
+                rule=self.rule, trusted=batch.trusted, truth=batch.truth, total=now.total,
+            )  # fmt: skip
+            return Step({"model": loss}, sums)
+        label, weight, sums = batch.label, torch.ones_like(batch.confidence), {}
+        if self.rule != "uniform":
+            logits = nets.label("model", batch.images, mode="train")
+            weighed = dynamic_weights(
+                logits, batch.label, batch.confidence, gamma1=now.gamma1, gamma2=now.gamma2, rule=self.rule
+            )
+            weight, label, _ = trust(weighed, batch.label, batch.trusted)
+            sums = statistics(weighed, batch.trusted, batch.truth)
+        loss = now.mix.cross_entropy(nets("model", now.mix.images), label, weight)
+        return Step({"model": loss}, sums)
+
+
+method("cl", "Curriculum labeling", tasks=("classification",), teacher="itself", rule="uniform")(DMT)
+method("cbst", "Class-balanced self-training", tasks=("segmentation",), teacher="itself", rule="uniform")(DMT)
+method("dst", "Dynamic self-training", teacher="itself", reseeds=False)(DMT)
+method("dmt_naive", "DMT-Naive", rule="naive")(DMT)
+method("dmt_flip", "DMT-Flip", rule="flip")(DMT)

@@ -1,0 +1,134 @@
+"""What a step gives to a method: its networks, run by name, and the moment, both without a word of processes or devices."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64, Integer, Shaped
+from torch import Tensor, nn
+
+from dmtkit.errors import TrainingError, unknown_name
+from dmtkit.losses.dynamic import Gamma, dynamic_cross_entropy, mixed_cross_entropy
+
+if TYPE_CHECKING:
+    from dmtkit.data.batches import Batch
+
+Mode = Literal["train", "quiet", "eval"]
+
+
+class Nets:
+    """Networks by name, in `precision`; what they say comes out in float32.
+
+    Modes: `train`; `quiet`, in which batch normalisation uses the batch's statistics and does not keep them; `eval`.
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module], precision: str = "fp32") -> None:
+        self.modules, self.bf16 = modules, precision == "bf16"
+
+    def __call__(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode = "train") -> Float[Tensor, "n *k"]:
+        """Run a network, with gradient; TrainingError for one that the method does not declare."""
+        if name not in self.modules:
+            raise TrainingError(
+                "nets: " + unknown_name(name, list(self.modules), "network") + "; a method declares them"
+            )
+        module = self.modules[name]
+        if x.dim() == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            if mode == "train":
+                return module(x).float()
+            with unchanged(module, mode):
+                return module(x).float()
+
+    def label(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode = "quiet") -> Float[Tensor, "n *k"]:
+        """Run a network without gradient."""
+        with torch.no_grad():
+            return self(name, x, mode)
+
+
+@contextmanager
+def unchanged(module: nn.Module, mode: Mode) -> Iterator[None]:
+    """Leave the statistics of batch normalisation as they are; with `eval` use them, too."""
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    training, tracked = [m.training for m in module.modules()], [norm.track_running_stats for norm in norms]
+    try:
+        if mode == "eval":
+            module.eval()
+        else:
+            for norm in norms:
+                norm.track_running_stats = norm.track_running_stats and not norm.training
+        yield
+    finally:
+        for m, value in zip(module.modules(), training, strict=True):
+            m.training = value
+        for norm, value in zip(norms, tracked, strict=True):
+            norm.track_running_stats = value
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Mixup (§5.1): own rows' `images`, each mixed with its partner's; targets and weights follow in the loss.
+
+    A partner may be anyone's, so `everyones` joins what was said of own rows to that of the whole batch.
+    """
+
+    images: Float[Tensor, "m c h w"]
+    lam: float | Float[Tensor, ""]
+    partner: Int64[Tensor, " n"]
+    rows: slice
+    everyones: Callable[[Tensor], Tensor]
+
+    def cross_entropy(
+        self, logits: Float[Tensor, "m k"], label: Integer[Tensor, " m"], weight: Float[Tensor, " m"]
+    ) -> Float[Tensor, ""]:
+        """Σ w · (λ CE(label) + (1 − λ) CE(partner's label)) / n: labels and weights of the un-mixed rows, logits of the mixed."""
+        weight, label = self.everyones(weight), self.everyones(label)
+        mixed = self.lam * weight[self.rows] + (1 - self.lam) * weight[self.partner[self.rows]]
+        return mixed_cross_entropy(logits, label, self.partner, self.lam, mixed, self.rows)
+
+
+@dataclass(frozen=True)
+class Now:
+    """The moment of a step: functions of the run's seed and the step alone (tensors where the step is compiled)."""
+
+    step: float | Tensor
+    steps: int
+    gamma1: Gamma = 0.0
+    gamma2: Gamma = 0.0
+    threshold: float = 0.9  # of online self-training
+    mix: Mixed | None = None
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
+    drawn: Mapping[str, Tensor] = field(default_factory=dict)
+    total: Callable[[Tensor], Tensor] = lambda values: values  # everyone's sum, from that over own rows
+
+    def ramp(self, share: float) -> float | Tensor:
+        """From e⁻⁵ to 1 over the first `share` of the steps, the curve of γ's ramp: exp(−5 (1 − t / (share · T))²).
+
+        >>> [round(Now(step, 100).ramp(0.5), 5) for step in (0, 25, 50, 75)]
+        [0.00674, 0.2865, 1.0, 1.0]
+        """
+        if isinstance(self.step, Tensor):
+            return (-5 * (1 - (self.step / (share * self.steps)).clamp(max=1)) ** 2).exp()
+        return math.exp(-5 * (1 - min(self.step / (share * self.steps), 1)) ** 2)
+
+    def mean(self, each: Float[Tensor, "*s"], valid: Bool[Tensor, "*s"]) -> Float[Tensor, ""]:
+        """The mean over everyone's valid elements; 0 where there are none. The own part of it, where several share a batch.
+
+        >>> float(Now(0, 1).mean(torch.tensor([1.0, 3.0, 99.0]), torch.tensor([True, True, False])))
+        2.0
+        """
+        return each.masked_fill(~valid, 0).sum() / self.total(valid.sum()).clamp(min=1)
+
+    def supervised(self, nets: Nets, batch: "Batch", net: str = "model") -> Float[Tensor, ""]:
+        """The cross-entropy that the supervised baseline minimises on this batch: mixed, where the run mixes."""
+        if self.mix is not None:
+            weight = torch.ones_like(batch.confidence)
+            return self.mix.cross_entropy(nets(net, self.mix.images), batch.label, weight)
+        loss, _ = dynamic_cross_entropy(
+            nets(net, batch.images), batch.label, batch.confidence, gamma1=0.0, gamma2=0.0, rule="uniform",
+            trusted=batch.trusted, total=self.total,
+        )  # fmt: skip
+        return loss

@@ -1,0 +1,183 @@
+"""The verbs of a method's outer loop. Each only describes what is wanted; whoever runs the loop is told, and does it once.
+
+So the same `phases` run with nobody listening gives the plan: steps in all, shared baselines, labels that nobody needs any more.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from dmtkit.errors import ConfigError
+
+
+class Opaque:
+    """What `phases` hands on and never looks at."""
+
+    def _looked_at(self, *words: object) -> Any:
+        raise ConfigError(
+            "phases() must not depend on results, since it is also run without any, to plan; let a verb of the lab decide"
+        )
+
+    __bool__ = __float__ = __int__ = __iter__ = __getitem__ = __len__ = __lt__ = __gt__ = __le__ = __ge__ = _looked_at
+
+
+@dataclass(frozen=True)
+class Training(Opaque):
+    """One model trained for one phase; `owner` is the method in whose folder it lies, `method` the one whose losses it has.
+
+    `model` is A or B where two are trained side by side, and empty where there is one. It starts from weights drawn with the
+    number `initialisation`, or, fine-tuned, `after` another training; beside X it learns `labels`.
+    """
+
+    owner: str
+    method: str
+    phase: int = 0
+    model: str = ""
+    labels: "Labels | None" = field(default=None, repr=False)
+    initialisation: int = 0
+    after: "Training | None" = field(default=None, repr=False)
+    steps: int = 0
+
+    @property
+    def learns(self) -> Literal["X", "truth", "unlabeled", "labels"]:
+        """What it learns: X alone; every truth; X and U as it is; or X and stored labels."""
+        return "X" if self.labels is None else self.labels.kind
+
+    @property
+    def ratio(self) -> float:
+        """The share α of labels that it learns."""
+        return 0.0 if self.labels is None else self.labels.ratio
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What tells it from the others of a run: owner, phase and model."""
+        return self.owner, self.phase, self.model
+
+    def __str__(self) -> str:
+        return f"{self.owner}, phase {self.phase}" + (f", model {self.model}" if self.model else "")
+
+
+@dataclass(frozen=True)
+class Labels(Opaque):
+    """What is learned beside X: every truth, U without labels, or of a `teacher`'s labels the share `ratio` it is surest of."""
+
+    kind: Literal["truth", "unlabeled", "labels"]
+    ratio: float = 0.0
+    phase: int = 0
+    teacher: Training | None = None
+
+
+@dataclass(frozen=True)
+class Score(Opaque):
+    """A test of the models of a phase."""
+
+    method: str
+    phase: int
+    models: tuple[tuple[str, Training], ...]
+
+
+Call = Training | Labels | Score
+
+
+class Terms(Protocol):
+    """What a task says of a run, for its loops."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that may be trained side by side."""
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether a student goes on from its own last weights; else it starts anew."""
+
+    @property
+    def label_ratios(self) -> tuple[float, ...]:
+        """The share α of each phase."""
+
+    @property
+    def samples_x(self) -> bool:
+        """Whether two models see different parts of X in phase 0 (§5.3)."""
+
+    def steps(self, training: Training) -> int:
+        """How long a training is, by what it learns."""
+
+
+class Lab:
+    """The verbs, for one method of a run. `perform` does what is described; without it, it is only written down in `calls`."""
+
+    unlabeled = Labels("unlabeled", 1.0)  # U without labels: the method makes them in every step
+    truth = Labels("truth")  # every label, for an oracle
+
+    def __init__(
+        self, method: str, terms: Terms, shared: Sequence[str] = (), perform: Callable[[Call], None] = lambda call: None
+    ) -> None:
+        self.method, self.terms, self.perform = method, terms, perform
+        self.calls: list[Call] = []
+        self._shared = tuple(shared) or terms.models[:1]
+
+    @property
+    def label_ratios(self) -> tuple[float, ...]:
+        """The share α of labels that each phase keeps."""
+        return self.terms.label_ratios
+
+    def models(self, count: int) -> tuple[str, ...]:
+        """The models trained side by side: in segmentation A, or A and B; in classification one, without a name."""
+        return self.terms.models[:count]
+
+    def shared(self) -> tuple[str, ...]:
+        """The models whose phase 0 the methods of the run share: one at least."""
+        return self._shared
+
+    def teacher(self, model: str, which: str) -> str:
+        """Who labels for `model`: `itself`, or the `other` one. Where there is one, it is that of the phase before."""
+        others = [other for other in self.terms.models if other != model]
+        return others[0] if which == "other" and others else model
+
+    def supervised(self, models: Sequence[str]) -> dict[str, Training]:
+        """Phase 0: models trained on X alone, once for all methods of a run, and for all runs that start from them.
+
+        Two models that see different parts of X are the method's own.
+        """
+        owner = self.method if self.terms.samples_x and len(models) > 1 else "supervised"
+        return {m: self._train(Training(owner, "supervised", model=m)) for m in models}
+
+    def label(self, model: Training, alpha: float, phase: int) -> Labels:
+        """A model's labels of U, of which the share `alpha` is kept that it is surest of, in segmentation of every class."""
+        return self._call(Labels("labels", alpha, phase, model))
+
+    def student(self, model: Training, initialisation: int) -> Training | int:
+        """What a student starts from: in segmentation `model` as it is, in classification anew, from weights of that number."""
+        return model if self.terms.fine_tunes else initialisation
+
+    def budget(self, baseline: bool = False) -> int:
+        """The steps of all phases of one model of a method that stores labels; with `baseline` those of phase 0 too."""
+        model = self.terms.models[0]
+        first = [Training("supervised", "supervised", model=model)] if baseline else []
+        kept = [Labels("labels", alpha, k) for k, alpha in enumerate(self.label_ratios, start=1)]
+        later = [Training(self.method, self.method, labels.phase, model, labels) for labels in kept]
+        return sum(self.terms.steps(training) for training in (*first, *later))
+
+    def train(
+        self, phase: int, model: str, labels: Labels, start: Training | int = 0, steps: int | None = None
+    ) -> Training:
+        """Train a model on X and `labels`, from what `student` or `train` gave or from numbered weights.
+
+        It takes as long as a phase of the task does, if `steps` says nothing else. Phase 0 belongs to `supervised`, and to
+        the truth.
+        """
+        if phase < 1 and labels.kind != "truth":
+            raise ConfigError(f"{self.method}: a phase of its own has a number from 1 on, found {phase}")
+        number, after = (0, start) if isinstance(start, Training) else (start, None)
+        return self._train(Training(self.method, self.method, phase, model, labels, number, after, steps or 0))
+
+    def score(self, phase: int, models: Mapping[str, Training]) -> Score:
+        """Test the models of a phase."""
+        return self._call(Score(self.method, phase, tuple(models.items())))
+
+    def _train(self, training: Training) -> Training:
+        return self._call(replace(training, steps=training.steps or self.terms.steps(training)))
+
+    def _call(self, call: Any) -> Any:
+        self.calls.append(call)
+        self.perform(call)
+        return call

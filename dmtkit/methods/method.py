@@ -1,0 +1,142 @@
+"""What a method may say: declared facts, and two questions — `phases`, the outer loop, and `losses`, the inner one.
+
+The rest is the engine's: all losses of a step come from the same weights and each moves only its own network; averages
+follow after the step; every verb of `lab` is done once, whatever stops a run; of several processes a method knows nothing.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+
+from dmtkit.errors import ConfigError
+from dmtkit.losses.dynamic import DynamicWeights, Gamma, Rule, weigh
+from dmtkit.methods.given import Nets, Now
+from dmtkit.methods.lab import Lab, Score
+from dmtkit.registry import Registry
+
+if TYPE_CHECKING:
+    from dmtkit.data.batches import Batch
+
+
+class Step(NamedTuple):
+    """What one step computes: a loss for every network that it trains, sums to log, and what is kept for the next step."""
+
+    losses: Mapping[str, Tensor]
+    statistics: Mapping[str, Tensor] = {}
+    memory: Mapping[str, Tensor] = {}
+
+
+@dataclass(frozen=True)
+class Helper:
+    """A further network, such as a critic: `build` makes it from the number of classes, `optimizer` moves its parameters.
+
+    Its learning rate follows the run's schedule.
+    """
+
+    build: Callable[[int], nn.Module]
+    optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]
+
+
+class Method:
+    """The base of all methods; `@method` registers one. What it declares is fixed before training."""
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "segmentation")
+    nets: ClassVar[tuple[str, ...]] = ("model",)  # trained networks: each its own initialisation, optimiser, schedule
+    averages: ClassVar[Mapping[str, tuple[str, float]]] = {}  # {"teacher": ("model", decay)}: an EMA that a loss uses
+    helpers: ClassVar[Mapping[str, Helper]] = {}
+    reports: ClassVar[str] = "model"  # the network or average that labels and is tested
+    teacher: ClassVar[str] = "online"  # who labels: nobody, truth, online (itself, in every step), itself, other
+    rule: ClassVar[Rule] = "uniform"  # how stored labels are weighed
+
+    @property
+    def stores_labels(self) -> bool:
+        """Whether its phases begin with labelling U, once and for the whole phase."""
+        return self.teacher in ("itself", "other")
+
+    def phases(self, lab: Lab) -> Iterator[Score]:
+        """The outer loop; by default one phase, as long as phase 0 and all phases of one model together, labeled online."""
+        steps = lab.budget(baseline=True)
+        yield lab.score(1, {m: lab.train(1, m, lab.unlabeled, steps=steps) for m in lab.models(1)})
+
+    def draws(self, now: Now, n: int) -> dict[str, Tensor]:
+        """What a step of `n` rows draws on the host beyond mixup: as `now.drawn` it is there in `losses`."""
+        return {}
+
+    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+        """The inner loop: a pure function of a step's networks, batch and moment."""
+        raise ConfigError(
+            f"methods: {self.name} has no losses; give its class a function losses(self, nets, batch, now)"
+        )
+
+    def memory(self, n: int, classes: int) -> dict[str, Tensor]:
+        """Tensors kept from step to step, as they are before the first; `n` images are unlabeled."""
+        return {}
+
+    def weigh(
+        self,
+        pseudo_label: Integer[Tensor, "n *s"],
+        confidence: Float[Tensor, "n *s"],
+        prediction: Integer[Tensor, "n *s"],
+        student_confidence: Float[Tensor, "n *s"],
+        p: Float[Tensor, "n *s"],
+        *,
+        gamma1: Gamma,
+        gamma2: Gamma,
+    ) -> DynamicWeights:
+        """The weights of stored labels that figures and tables show: those of `rule`."""
+        seen = pseudo_label, confidence, prediction, student_confidence, p
+        return weigh(*seen, gamma1=gamma1, gamma2=gamma2, rule=self.rule)
+
+
+METHODS: Registry[Method] = Registry(
+    "method",
+    {
+        "supervised": "dmtkit.methods.supervised",
+        "oracle": "dmtkit.methods.supervised",
+        "online_st": "dmtkit.methods.online",
+        **dict.fromkeys(("cl", "cbst", "dst", "dmt_naive", "dmt_flip", "dmt"), "dmtkit.methods.dmt"),
+    },
+    field="methods",
+)
+M = TypeVar("M", bound=type[Method])
+
+
+def method(name: str, title: str = "", **fixed: Any) -> Callable[[M], M]:
+    """Register a class as the method `name`; `fixed` values make it an ablation: the same class with other constants.
+
+    Raises ConfigError for a class whose declared networks cannot be told apart.
+    """
+
+    def put(base: M) -> M:
+        made: type[Method] = type(base.__name__, (base,), {"__doc__": base.__doc__, **fixed}) if fixed else base
+        made.name, made.title = name, title or name
+        _refuse(made)
+        METHODS.register(name)(made())
+        return base
+
+    return put
+
+
+def _refuse(kind: type[Method]) -> None:
+    """ConfigError for what is declared wrongly."""
+    names = [*kind.nets, *kind.averages, *kind.helpers]
+    if not kind.nets or len(set(names)) < len(names) or {"kept", "seconds"} & set(names):
+        raise ConfigError(
+            f"{kind.name}: expected at least one network, each name once, and none called 'kept' or 'seconds'; "
+            f"found {', '.join(names)}"
+        )
+    lost = [f"{average} of {source}" for average, (source, _) in kind.averages.items() if source not in kind.nets]
+    if lost or kind.reports not in (*kind.nets, *kind.averages):
+        raise ConfigError(
+            f"{kind.name}: averages and `reports` must name networks that it declares ({', '.join(kind.nets)}); "
+            f"found {', '.join([*lost, kind.reports])}"
+        )
+    if not inspect.isgeneratorfunction(kind.phases):
+        raise ConfigError(f"{kind.name}: phases(lab) must yield lab.score(…) after every phase")

@@ -1,0 +1,218 @@
+"""Classification (method.md §5.1, §6): images that lie in memory, students that start anew in each phase.
+
+Phase 0 trains a supervised model on X. In each phase k the previous model labels U, the share α that it is
+surest of is kept, and a newly initialised model is trained on X plus the kept labels.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from dmtkit.config import ClassificationConfig, Config
+from dmtkit.data.augment import Augment
+from dmtkit.data.batches import Batch, Batches
+from dmtkit.data.images import Data, Images, load
+from dmtkit.errors import ConfigError
+from dmtkit.methods.lab import Labels, Score, Training
+from dmtkit.metrics import TASK_FACTS, accuracy
+from dmtkit.models import build
+from dmtkit.pseudo import Predictions, PseudoLabels, keep_most_confident, predict_shared
+from dmtkit.seeds import derive, generator
+from dmtkit.tasks.explain import case_table, samples
+from dmtkit.tasks.task import TASKS, Task, method_of
+
+PREDICTED = 500  # images predicted at once
+
+
+@TASKS.register("classification")
+class Classification(Task):
+    """The task of one run."""
+
+    facts = TASK_FACTS["classification"]
+    fine_tunes = False
+    schedule = "cosine"
+    config: ClassificationConfig
+    data: Data
+
+    load = staticmethod(load)  # type: ignore[assignment]
+
+    def start(self, run: Any) -> None:
+        """All images go to the device."""
+        super().start(run)
+        parts = {name: getattr(self.data, name).to(self.device) for name in ("labeled", "unlabeled", "val", "test")}
+        self.data = Data(**parts, classes=self.data.classes, mean=self.data.mean, std=self.data.std)
+
+    @staticmethod
+    def check(config: Config) -> None:
+        """A network that can be built, and operations that exist."""
+        with torch.device("meta"):
+            build(config.model, channels=1, classes=2)
+        augmentation(config)
+
+    def check_data(self, models: set[str]) -> None:
+        """The oracle needs every truth."""
+        if "oracle" in self.config.methods and not self.data.truth_known:
+            raise ConfigError("methods: oracle needs the truth of every unlabeled image, which this data does not have")
+
+    def steps(self, training: Training) -> int:
+        """An epoch is one pass over the kept pseudo labels, or, without any, over X (§6)."""
+        config, x, u = self.config, len(self.data.labeled), len(self.data.unlabeled)
+        batch = config.batch_labeled + config.batch_pseudo
+        if training.learns == "X":
+            return config.baseline_epochs * math.ceil(x / batch)
+        if training.learns == "truth":
+            return config.epochs * math.ceil((x + u) / batch)
+        return config.epochs * math.ceil(max(1, round(training.ratio * u)) / config.batch_pseudo)
+
+    @property
+    def keeps(self) -> Literal["average"]:
+        """The EMA labels and is reported."""
+        return "average"
+
+    @property
+    def gamma_ramp(self) -> bool:
+        """A student that starts from nothing has opinions worth little at first."""
+        return self.config.gamma_ramp
+
+    def rate(self, training: Training) -> float:
+        """The same in all phases."""
+        return self.config.lr
+
+    def network(self, training: Training, name: str) -> nn.Module:
+        """Weights that follow from the run's seed and the number of the initialisation, or those of an earlier training."""
+        others = filter(None, [name.removeprefix("model")])  # a method's further networks
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(self.config.seed, "init", training.initialisation, *others))
+            channels = self.data.test.pixels.shape[1]
+            model = build(self.config.model, channels=channels, classes=len(self.data.classes))
+        if training.after is not None:
+            model.load_state_dict(self.weights(training.after))
+        return self.ready(model)
+
+    def batches(self, training: Training) -> Callable[[int], Batch]:
+        """Joint batches of X and the kept pseudo labels, or all of U; of X alone, or of every truth, where there are none."""
+        config, data = self.config, self.data
+        labeled, size = data.labeled, config.batch_labeled + config.batch_pseudo
+        kept, label, confidence = None, None, None
+        if training.learns == "truth":
+            both = (data.labeled, data.unlabeled)
+            labeled = Images(
+                torch.cat([part.pixels for part in both]),
+                torch.cat([part.labels for part in both]),
+                data.labeled.names + data.unlabeled.names,
+            )
+        elif training.learns != "X":
+            pseudo = self.pseudo(training.labels)
+            chosen = np.flatnonzero(pseudo.kept)
+            kept, size = data.unlabeled.select(chosen.tolist()), config.batch_labeled
+            label = torch.from_numpy(pseudo.label[chosen].astype(np.int64)).to(self.device)
+            confidence = torch.from_numpy(pseudo.confidence[chosen]).to(self.device)
+        return Batches(
+            data,
+            labeled,
+            kept,
+            label,
+            confidence,
+            batch_labeled=size,
+            batch_pseudo=config.batch_pseudo,
+            augment=augmentation(config),
+            seed=self.seed("batches", training),
+            mixup=config.mixup,
+            mixup_seed=self.seed("steps", training),
+        )
+
+    def pseudo(self, labels: Labels | None) -> PseudoLabels:
+        """Stored labels, the share that their teacher is surest of being kept; all of U, blank, where none are stored."""
+        if labels is None or labels.teacher is None:
+            blank = np.zeros(len(self.data.unlabeled), np.uint16)
+            return PseudoLabels(blank.astype(np.uint8), blank, np.ones(len(blank), bool))
+        arrays = self.phase(labels.teacher).arrays("predictions")
+        level = torch.from_numpy(arrays["level"].astype(np.int64))
+        ties = generator(derive(self.config.seed, "ties", labels.phase))
+        return PseudoLabels(arrays["label"], arrays["level"], keep_most_confident(level, labels.ratio, ties).numpy())
+
+    def predict(self, model: nn.Module, images: Images, given: np.ndarray | None = None) -> Predictions:
+        """One pass of `model`, in evaluation mode, over images as they are."""
+        model.eval()
+
+        def some(start: int, end: int) -> Iterator[Tensor]:
+            return image_batches(self.data.normalise, images.pixels[start:end])
+
+        with self.autocast():
+            return predict_shared(model, some, len(images), PREDICTED, given)
+
+    @property
+    def unlabeled(self) -> int:
+        """The size of U."""
+        return len(self.data.unlabeled)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether any images are."""
+        return len(self.data.val) > 0
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Accuracy, for the curves."""
+        predicted = self.predict(model, self.data.val)
+        return {"val_accuracy": accuracy(predicted.label, _numpy(self.data.val.labels))}
+
+    def measure(self, training: Training, model: nn.Module, labelled_for: tuple[float, ...]) -> dict[str, Any]:
+        """Test the phase's EMA, and ask it about U: its labels for the next phase, and each weight it would give."""
+        config, data, phase = self.config, self.data, self.phase(training)
+        pseudo = self.pseudo(training.labels) if training.learns == "labels" else None
+        test = self.predict(model, data.test)
+        on_u = self.predict(model, data.unlabeled, None if pseudo is None else pseudo.label)
+        truth = _numpy(data.test.labels)
+        phase.write_arrays("test", label=test.label, level=test.level, truth=truth)
+        phase.write_arrays("predictions", label=on_u.label, level=on_u.level)
+        summary: dict[str, Any] = {"accuracy": accuracy(test.label, truth), "kept": 0}
+        if pseudo is not None:
+            given = on_u.level_of_given
+            assert given is not None
+            phase.write_arrays("pseudo_labels", label=pseudo.label, level=pseudo.level, kept=pseudo.kept, p=given)
+            explained = case_table(
+                pseudo, on_u, given, _numpy(data.unlabeled.labels), data.truth_known, method_of(training), config
+            )
+            summary |= explained.summary
+            chosen = samples(explained, seed=derive(config.seed, "samples"))
+            pixels = _numpy(data.unlabeled.pixels[torch.from_numpy(chosen["index"])])
+            phase.write_arrays("samples", pixels=pixels, **chosen)
+        return summary
+
+    def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
+        """The accuracy, and the predictions on U."""
+        phase = self.phase(training)
+        _ = phase.summary["accuracy"], phase.arrays("predictions")["level"]
+
+    def test(self, score: Score) -> float:
+        """Nothing: the accuracy is measured with the rest of the phase."""
+        return 0.0
+
+    def headline(self, scores: list[Score]) -> dict[str, object]:
+        """The last phase's accuracy is the method's; and that after every phase, in percent."""
+        accuracies = [self.phase(training).summary["accuracy"] for score in scores for _, training in score.models]
+        return {"accuracy": accuracies[-1], "phases": accuracies}
+
+
+def augmentation(config: Config) -> Augment:
+    """The config's augmentation; outside and Cutout are black for digits and grey elsewhere (§6)."""
+    assert isinstance(config, ClassificationConfig)
+    fill = 0 if config.dataset == "digits" else 128
+    return Augment(config.crop_padding, config.flip, config.augment, fill)
+
+
+def image_batches(
+    normalise: Callable[[Tensor], Tensor], pixels: UInt8[Tensor, "n c h w"], size: int = PREDICTED
+) -> Iterator[Float[Tensor, "b c h w"]]:
+    """Un-augmented images in order, normalised, `size` at a time."""
+    for part in pixels.split(size):
+        yield normalise(part).contiguous(memory_format=torch.channels_last)
+
+
+def _numpy(values: Tensor) -> np.ndarray:
+    return values.cpu().numpy()

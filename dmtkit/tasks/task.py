@@ -1,0 +1,209 @@
+"""What a task must answer: all that images and pixels do differently, for a method's loops and for the engine.
+
+A task object belongs to one run: its settings, its data, its folder, and the device it computes on.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import nn
+
+from dmtkit.config import Config
+from dmtkit.data.batches import Batch
+from dmtkit.environment import pick_device, pick_precision
+from dmtkit.errors import ConfigError
+from dmtkit.methods import METHODS, Method
+from dmtkit.methods.lab import Score, Training
+from dmtkit.metrics import TaskFacts
+from dmtkit.registry import Registry
+from dmtkit.run_folder import RunFolder
+from dmtkit.runs import Phase, reported
+from dmtkit.seeds import derive
+
+Visit = Callable[[nn.Module], None]
+
+
+class DataSet(Protocol):
+    """What the data of every task can say."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names."""
+
+    def describe(self, dates: bool = False) -> dict[str, Any]:
+        """Who is in which part, and a checksum."""
+
+    def overview(self) -> list[str]:
+        """The data in a few lines."""
+
+
+class Task(ABC):
+    """A run as its task sees it; `start` gives it a folder."""
+
+    facts: ClassVar[TaskFacts]
+    fine_tunes: ClassVar[bool]  # whether students go on from their own last weights, or start anew
+    schedule: ClassVar[Literal["cosine", "poly"]]
+    config: Config
+    data: DataSet
+    run: RunFolder
+
+    def __init__(self, config: Config, data: DataSet) -> None:
+        self.config, self.data = config, data
+        self.device = pick_device(config.device)
+        self.precision = pick_precision(config.precision, self.device)
+
+    def start(self, run: RunFolder) -> None:
+        """From now on the run has a folder, and its data lie where training wants them."""
+        self.run = run
+
+    # ---- before anything starts
+
+    @staticmethod
+    @abstractmethod
+    def load(config: Config) -> DataSet:
+        """The data of a config; DataError names every offender at once."""
+
+    @staticmethod
+    @abstractmethod
+    def check(config: Config) -> None:
+        """Refuse what the config alone shows to be impossible."""
+
+    @abstractmethod
+    def check_data(self, models: set[str]) -> None:
+        """Refuse what this data cannot give; `models` are those that the run trains."""
+
+    # ---- terms of the loops (methods/lab.py)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that may be trained side by side."""
+        return self.facts.models
+
+    @property
+    def label_ratios(self) -> tuple[float, ...]:
+        """The share α of each phase."""
+        return self.config.label_ratios
+
+    @property
+    def samples_x(self) -> bool:
+        """Whether two models see different parts of X in phase 0."""
+        return False
+
+    @abstractmethod
+    def steps(self, training: Training) -> int:
+        """How many steps a training takes, by what it learns."""
+
+    # ---- one training
+
+    @property
+    @abstractmethod
+    def keeps(self) -> Literal["average", "last", "best"]:
+        """What comes out of a training."""
+
+    @property
+    def gamma_ramp(self) -> bool:
+        """Whether γ rises within a phase."""
+        return False
+
+    @abstractmethod
+    def rate(self, training: Training) -> float:
+        """The learning rate that a training begins with."""
+
+    @abstractmethod
+    def network(self, training: Training, name: str) -> nn.Module:
+        """A network on the device, newly initialised; `name` is that of one of the method's several."""
+
+    @abstractmethod
+    def batches(self, training: Training) -> Callable[[int], Batch]:
+        """What a training learns, as a function of the step."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """How a network does on the held-out images."""
+
+    @property
+    @abstractmethod
+    def unlabeled(self) -> int:
+        """How many images are unlabeled."""
+
+    @property
+    @abstractmethod
+    def held_out(self) -> bool:
+        """Whether there are any."""
+
+    def visits(self, training: Training) -> Mapping[int, Visit]:
+        """What is to be looked at while a network learns, after so many steps."""
+        return {}
+
+    @abstractmethod
+    def measure(self, training: Training, model: nn.Module, labelled_for: tuple[float, ...]) -> dict[str, Any]:
+        """Look at a finished model, let it label U where later phases learn the shares `labelled_for`; sum the phase up."""
+
+    @abstractmethod
+    def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
+        """RunError if anything that a complete training passes on is missing or damaged."""
+
+    # ---- results
+
+    @abstractmethod
+    def test(self, score: Score) -> float:
+        """Test the models of a phase, once; the seconds that it took."""
+
+    @abstractmethod
+    def headline(self, scores: list[Score]) -> dict[str, object]:
+        """What DONE.json says of a method."""
+
+    def drop_labels(self, training: Training) -> None:  # noqa: B027
+        """Remove stored labels that no later phase needs, where they take much room."""
+
+    # ---- what the tasks share
+
+    def phase(self, training: Training) -> Phase:
+        """The folder of a training."""
+        return self.run.phase(*training.key)
+
+    def seed(self, what: str, training: Training) -> int:
+        """The seed of some randomness of a training."""
+        return derive(self.config.seed, what, training.phase, *filter(None, [training.model]))
+
+    def weights(self, training: Training) -> dict[str, Any]:
+        """What came out of a training; RunError if it is missing or damaged."""
+        return reported(self.phase(training).weights())
+
+    def autocast(self) -> torch.autocast:
+        """The context in which networks compute."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def ready(self, model: nn.Module) -> nn.Module:
+        """A network on the device."""
+        return model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+TASKS: Registry[type[Task]] = Registry(
+    "task",
+    {"classification": "dmtkit.tasks.classification", "segmentation": "dmtkit.tasks.segmentation"},
+)
+
+
+def task_of(config: Config) -> type[Task]:
+    """The class that runs the config's task."""
+    return TASKS[config.task]
+
+
+def method_of(training: Training) -> Method:
+    """The method whose losses a training has."""
+    return METHODS[training.method]
+
+
+def check_methods(config: Config) -> None:
+    """ConfigError for a method that does not exist or is not defined for the task."""
+    for name in config.methods:
+        METHODS.check(name)
+    foreign = [name for name in config.methods if config.task not in METHODS[name].tasks]
+    if foreign:
+        possible = [name for name, method in METHODS.items() if config.task in method.tasks]
+        raise ConfigError(
+            f"methods: {', '.join(foreign)} is not defined for {config.task}; those that are: {', '.join(possible)}"
+        )

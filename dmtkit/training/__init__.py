@@ -1,0 +1,1 @@
+"""The engine: runs the phases of any method, each verb once, and its steps."""

@@ -1,0 +1,127 @@
+"""A whole run: every method of a config in one run folder, whatever the task and whatever the methods."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dmtkit.config import Config
+from dmtkit.environment import describe_environment, pick_device
+from dmtkit.files import ask, in_turn, once
+from dmtkit.methods import METHODS
+from dmtkit.methods.lab import Call, Lab, Score, Training
+from dmtkit.published import check_table
+from dmtkit.run_folder import RunFolder, default_folder, open_run, refuse_other_run
+from dmtkit.runs import Run, load_run
+from dmtkit.tasks.task import DataSet, Task, check_methods, task_of
+from dmtkit.training.baselines import key_of
+from dmtkit.training.loop import check_shares, processes
+from dmtkit.training.plan import Plan, plan_of
+from dmtkit.training.resume import Progress, Session, complete, train_baseline
+
+
+def load(config: Config) -> DataSet:
+    """The data of a run; DataError names every offender at once."""
+    return task_of(config).load(config)
+
+
+def run_methods(
+    config: Config,
+    data: DataSet | None = None,
+    output_dir: str | Path | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    """Run every method of `config` in its run folder, going on where an earlier start stopped.
+
+    A finished run is opened and returned as it is. `progress` is called after every step.
+    """
+    folder = Path(output_dir) if output_dir else default_folder(config)
+    refuse_other_run(config, folder)
+    if ask((folder / "DONE.json").is_file):
+        return load_run(folder)
+    check(config)
+    loaded = data or in_turn(lambda: load(config))
+    in_turn(lambda: check_data(config, loaded))
+    with open_run(config, folder, describe_environment(config, processes())) as run:
+        run.keep_split(loaded.describe())
+        session = start_session(config, loaded, progress)
+        session.task.start(run)
+        try:
+            results = {name: run_method(session, name) for name in config.methods}
+        except KeyboardInterrupt as stop:  # between two steps, or anywhere else: nothing complete is lost
+            where = f" ({stop})" if str(stop) else ""
+            raise KeyboardInterrupt(f"{folder}: stopped{where}; run the same again and it goes on from here") from None
+        done = {
+            **{name: getattr(config, name) for name in ("experiment", "dataset", "task", "seed")},
+            "split": getattr(config, "split", config.seed),
+            "seconds": session.seconds,
+            "results": results,
+        }
+        once(lambda: run.finish(done))
+    return load_run(folder)
+
+
+def run_method(session: Session, name: str) -> dict[str, object]:
+    """Run a method to its end: every verb of its phases is done once; what DONE.json says of it."""
+    task, plan = session.task, session.plan
+
+    def perform(call: Call) -> None:
+        session.position += 1
+        if isinstance(call, Training):
+            complete(session, call)
+        elif isinstance(call, Score):
+            session.testing[call.method, call.phase] = task.test(call)
+            for training in plan.done_with(session.position):
+                task.drop_labels(training)
+
+    lab = Lab(name, task, plan.shared, perform)
+    return task.headline(list(METHODS[name].phases(lab)))
+
+
+def start_session(
+    config: Config, data: DataSet, progress: Callable[[Progress], None] = lambda progress: None
+) -> Session:
+    """A run and its plan."""
+    task = task_of(config)(config, data)
+    return Session(task, plan_of(config.methods, task), progress)
+
+
+def plan(config: Config, data: DataSet) -> Plan:
+    """What a run will do."""
+    return plan_of(config.methods, task_of(config)(config, data))
+
+
+def baselines(config: Config, data: DataSet) -> dict[str, Training]:
+    """The models of phase 0 that a run needs, by their key in the store of baselines."""
+    session = start_session(config, data)
+    return {key_of(session.identity(training)): training for training in session.plan.baselines}
+
+
+def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
+    """Train one model of phase 0 into the store, or what is left of it; its folder there."""
+    check(config)
+    data = load(config)
+    check_data(config, data)
+    store.mkdir(parents=True, exist_ok=True)
+    session = start_session(config, data)
+    session.task.start(RunFolder(store, config))
+    (training,) = (found for found in session.plan.baselines if (found.owner, found.model) == (owner, model))
+    return train_baseline(session, training)
+
+
+def total_steps(config: Config, data: DataSet) -> int:
+    """Training steps of all phases of a run."""
+    return plan(config, data).total_steps
+
+
+def check(config: Config) -> None:
+    """Refuse, before anything starts, what the config alone shows to be impossible."""
+    check_methods(config)
+    check_table(config.published)
+    check_shares(config, max(config.processes, processes()))
+    pick_device(config.device)
+    task_of(config).check(config)
+
+
+def check_data(config: Config, data: DataSet) -> None:
+    """Refuse, before anything starts, what this data cannot give."""
+    task: Task = task_of(config)(config, data)
+    task.check_data({training.model for training in plan_of(config.methods, task).trainings})

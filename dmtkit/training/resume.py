@@ -1,0 +1,204 @@
+"""Done once, whatever happens: one training brought to its end from wherever an earlier start left it, or read if complete.
+
+A phase ends with its folder complete; kill-safety is a property of this file and not of any method.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dmtkit.errors import RunError, TrainingError
+from dmtkit.files import ask, once
+from dmtkit.methods.lab import Training
+from dmtkit.run_folder import RunFolder
+from dmtkit.runs import Phase, reported
+from dmtkit.seeds import derive
+from dmtkit.tasks.task import Task, method_of
+from dmtkit.training.baselines import baseline, identity, store_for
+from dmtkit.training.loop import Loop, arithmetic, begin, train
+from dmtkit.training.plan import Plan
+from dmtkit.training.step import Recipe
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: the phase under way, and training steps done of all that the run takes.
+
+    While a phase trains, `phase_step` of its `phase_steps` are done; both are 0 when it is complete.
+    """
+
+    method: str
+    phase: int
+    step: int
+    steps: int
+    model: str = ""
+    phase_step: int = 0
+    phase_steps: int = 0
+
+
+@dataclass
+class Session:
+    """A run under way: its task, its plan, how many of its calls are done, and the time it has taken."""
+
+    task: Task
+    plan: Plan
+    progress: Callable[[Progress], None]
+    position: int = 0
+    finished: dict[Training, dict[str, Any]] = field(default_factory=dict)
+    testing: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Computing time of all finished phases and their tests, whichever process computed them."""
+        return sum(summary["seconds"] for summary in self.finished.values()) + sum(self.testing.values())
+
+    def tell(self, training: Training, step: int = 0, of: int = 0) -> None:
+        """Report progress: all finished phases, and `step` steps `of` so many of the one under way."""
+        done = step + sum(summary["steps"] for summary in self.finished.values())
+        self.progress(Progress(training.owner, training.phase, done, self.plan.total_steps, training.model, step, of))
+
+    def recipe(self, training: Training) -> Recipe:
+        """The config's recipe for a training."""
+        task, config = self.task, self.task.config
+        shared = ("gamma1", "gamma2", "online_threshold", "momentum", "weight_decay", "compile", "sync_batchnorm",
+                  "log_points", "checkpoint_seconds")  # fmt: skip
+        own = {name: getattr(config, name) for name in ("ema_decay", "poly_power") if hasattr(config, name)}
+        return Recipe(
+            steps=training.steps,
+            seed=task.seed("steps", training),
+            gamma_ramp=task.gamma_ramp,
+            lr=task.rate(training),
+            schedule=task.schedule,
+            keeps=task.keeps,
+            score=f"val_{task.facts.metric}",
+            precision=task.precision,
+            **{name: getattr(config, name) for name in shared},
+            **own,
+        )
+
+    def identity(self, training: Training) -> dict[str, Any]:
+        """Everything that decides the model of a phase 0."""
+        task, recipe = self.task, self.recipe(training)
+        device = arithmetic(task.device, task.precision, recipe)
+        return identity(task.config, training, recipe, task.data.describe(dates=True), device)
+
+
+def complete(session: Session, training: Training) -> None:
+    """Bring a training to its end; its folder is complete afterwards.
+
+    Where something that it passes on is damaged, it is measured again.
+    """
+    task, uses = session.task, session.plan.labelled_for(training)
+    phase = task.phase(training)
+    if not ask(lambda: phase.done and intact(session, training)):
+        try:
+            model, trained = trained_model(session, training)
+        except TrainingError as error:
+            raise TrainingError(f"{training}: {error}") from None
+        started = time.monotonic()
+        summary = task.measure(training, model, uses)
+        seconds = trained + time.monotonic() - started
+        once(lambda: phase.finish({"steps": training.steps, "seconds": seconds, "ratio": training.ratio, **summary}))
+    session.finished[training] = phase.summary
+    session.tell(training)
+
+
+def intact(session: Session, training: Training) -> bool:
+    """Whether what a complete training passes on can be read; a warning says what cannot."""
+    phase = session.task.phase(training)
+    try:
+        session.task.read(training, session.plan.labelled_for(training))
+        return True
+    except (RunError, KeyError) as error:
+        phase.note(f"{phase.folder}: a damaged file, measuring this phase again ({error})")
+        return False
+
+
+def trained_model(session: Session, training: Training) -> tuple[nn.Module, float]:
+    """What came out of a training, from its file or trained, and the seconds that it took, whoever did it.
+
+    The models of phase 0 are trained in a place that all runs share, and taken over from there.
+    """
+    task, phase = session.task, session.task.phase(training)
+    if ask(lambda: phase.model() is None):
+        phase.drop_models()
+        if training.phase:
+            train_model(session, training, phase, [task.run])
+        else:
+            with baseline(store_for(task.run.path), session.identity(training), phase) as place:
+                task.run.take_log(place.folder, *training.key)
+                train_shared(session, training, place, [task.run])
+                phase.adopt(place)
+        once(lambda: None)  # from now on its file can be read by all
+    state = phase.weights()
+    model = task.network(training, method_of(training).reports)
+    model.load_state_dict(reported(state))
+    return model, state["seconds"]
+
+
+def train_baseline(session: Session, training: Training) -> Path:
+    """Train a model of phase 0 before any run needs it; its place in the store that the run's folder is."""
+    store = session.task.run.path
+    with baseline(store, session.identity(training), Phase(store, store)) as place:
+        train_shared(session, training, place, [])
+    return place.folder
+
+
+def train_shared(session: Session, training: Training, place: Phase, logs: list[RunFolder]) -> None:
+    """Train a model in a place that runs share, unless it is there; the place keeps a log of its own."""
+    if ask(lambda: place.model() is None):
+        place.drop_models()
+        train_model(session, training, place, [RunFolder(place.folder, session.task.config), *logs])
+        place.drop_checkpoints()
+
+
+def train_model(session: Session, training: Training, place: Phase, logs: Sequence[RunFolder]) -> None:
+    """Train a model, from its newest checkpoint in `place` on, and keep it there."""
+    task, loop = session.task, start_loop(session, training)
+    batches, visits = task.batches(training), task.visits(training)
+    torch.manual_seed(task.seed("training", training))
+    state = place.checkpoint()
+    if state:
+        loop.load_state_dict(state)
+    before, started = state["seconds"] if state else 0.0, time.monotonic()
+    where: dict[str, Any] = {"method": training.owner, "phase": training.phase}
+    where |= {"model": training.model} if training.model else {}
+    for log in logs:
+        log.rewind_log(*training.key, loop.step)
+
+    def write(record: dict[str, Any]) -> None:
+        for log in logs:
+            log.log({**where, **record})
+
+    def seconds() -> float:
+        return before + time.monotonic() - started
+
+    train(
+        loop,
+        batches,
+        log=write,
+        save=lambda state: place.save(state | {"seconds": seconds()}),
+        evaluate=task.evaluate if task.held_out else None,
+        visits=visits,
+        tick=lambda step: session.tell(training, step, training.steps),
+        note=place.note,
+    )
+    place.save_model({**loop.networks(), "seconds": seconds()}, training.steps)
+
+
+def start_loop(session: Session, training: Training) -> Loop:
+    """A training before its first step: every network that its method declares."""
+    task, method = session.task, method_of(training)
+    classes = len(task.data.classes)
+    networks = {name: task.network(training, name) for name in method.nets}
+    for name, helper in method.helpers.items():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(task.config.seed, "helper", name, training.phase, training.model))
+            networks[name] = task.ready(helper.build(classes))
+    memory = {name: value.to(task.device) for name, value in method.memory(task.unlabeled, classes).items()}
+    return begin(method, networks, session.recipe(training), memory)

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from dmtkit.config import ClassificationConfig, Config, SegmentationConfig, make_config
     from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError, TrainingError
     from dmtkit.losses.dynamic import dynamic_cross_entropy, dynamic_weights
-    from dmtkit.methods import METHODS
+    from dmtkit.methods.method import METHODS, Method, Step, method
     from dmtkit.notebook import methods_table, newest_run, run_all, train
     from dmtkit.params import check_parameters, load_params, notebook_config
+    from dmtkit.registry import dataset, model
     from dmtkit.runs import Run, load_run
     from dmtkit.training.experiment import load as load_data
     from dmtkit.training.experiment import run_methods
@@ -34,7 +35,12 @@ _PLACES = {
     "DmtkitError": "errors",
     "RunError": "errors",
     "TrainingError": "errors",
-    "METHODS": "methods",
+    "METHODS": "methods.method",
+    "Method": "methods.method",
+    "Step": "methods.method",
+    "dataset": "registry",
+    "method": "methods.method",
+    "model": "registry",
     "newest_run": "notebook",
     "run_methods": "training.experiment",
     "explore": "viewer.explorer",
@@ -52,11 +58,14 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DmtkitError",
+    "Method",
     "Run",
     "RunError",
     "SegmentationConfig",
+    "Step",
     "TrainingError",
     "check_parameters",
+    "dataset",
     "dynamic_cross_entropy",
     "dynamic_weights",
     "explore",
@@ -64,7 +73,9 @@ __all__ = [
     "load_params",
     "load_run",
     "make_config",
+    "method",
     "methods_table",
+    "model",
     "newest_run",
     "notebook_config",
     "run_all",

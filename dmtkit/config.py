@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dmtkit.errors import ConfigError, unknown_name
+from dmtkit.registry import DATASETS
 
 Positive = Annotated[int, Field(gt=0)]
 Size = tuple[Positive, Positive]  # height, width
@@ -99,6 +100,13 @@ class Config(BaseModel):
             raise ValueError("expected shares rising within (0, 1], such as [0.2, 0.4, 0.6, 0.8, 1.0]")
         return value
 
+    @field_validator("dataset")
+    @classmethod
+    def _registered(cls, value: str) -> str:
+        if problem := DATASETS[cls.model_fields["task"].default].problem(value):
+            raise ValueError(f"expected a data set: {problem}")
+        return value
+
     @model_validator(mode="after")
     def _located(self) -> Self:
         if self.dataset == "folder" and not self.data_dir:
@@ -117,7 +125,7 @@ class ClassificationConfig(Config):
     task: Literal["classification"] = "classification"
     experiment: str = "digits"
     methods: tuple[str, ...] = ("supervised", "cl", "dmt")
-    dataset: Literal["digits", "cifar10", "cifar100", "folder"] = "digits"
+    dataset: str = "digits"
     labels: Positive | None = 2
     val: Annotated[int, Field(ge=0)] = 5
     model: str = "wrn-10-1"
@@ -150,7 +158,7 @@ class SegmentationConfig(Config):
     experiment: str = "scenes"
     methods: tuple[str, ...] = ("supervised", "cbst", "dmt")
     # data
-    dataset: Literal["scenes", "voc", "cityscapes", "folder"] = "scenes"
+    dataset: str = "scenes"
     classes: tuple[str, ...] | None = None
     train_list: str = "train"
     test_list: str = "val"

@@ -131,7 +131,7 @@ def label_images(
         seen: list[tuple[Images, tuple[int, ...]]] = []
         for images in reader(part, sizes):
             with reader.autocast():
-                coarse = model.coarse(images.pixels)  # type: ignore[operator]
+                coarse = getattr(model, "coarse", model)(images.pixels)
             coarse = coarse.float()
             logits = enlarge(coarse, images.padded)
             label, level, _ = read_logits(logits)

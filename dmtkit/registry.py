@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dmtkit.errors import ConfigError, unknown_name
 
@@ -12,7 +12,8 @@ T = TypeVar("T")
 class Registry(Mapping[str, T], Generic[T]):
     """A mapping from names to things of one kind; a thing of ours is imported when it is first asked for.
 
-    `ours` says which module registers a name. An unknown name is answered with the nearest known one.
+    `ours` says which module registers a name, `field` where a config gives one. An unknown name is answered with the nearest
+    known one.
 
     >>> shapes = Registry[type]("shape", {})
     >>> @shapes.register("round")
@@ -35,13 +36,13 @@ class Registry(Mapping[str, T], Generic[T]):
 
         return put
 
-    def check(self, name: str) -> None:
-        """ConfigError for a name that is not known; imports nothing."""
-        if name not in self:
-            raise ConfigError(f"{self.field}: {unknown_name(name, list(self), self.kind)}")
+    def problem(self, name: str) -> str:
+        """What is wrong with a name; empty if it is known. Imports nothing."""
+        return "" if name in self else unknown_name(name, list(self), self.kind)
 
     def __getitem__(self, name: str) -> T:
-        self.check(name)
+        if name not in self:
+            raise ConfigError(f"{self.field}: {self.problem(name)}")
         if name not in self._found:
             import_module(self._ours[name])
         return self._found[name]
@@ -54,3 +55,48 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+Build = Callable[..., Any]
+
+
+def _registries(kind: str, field: str, ours: Mapping[str, Mapping[str, str]]) -> dict[str, Registry[Build]]:
+    return {task: Registry(kind, names, field) for task, names in ours.items()}
+
+
+IMAGES, SCENES = "dmtkit.data.images", "dmtkit.data.segmentation"
+DATASETS = _registries(
+    "data set",
+    "dataset",
+    {
+        "classification": dict.fromkeys(("digits", "cifar10", "cifar100", "folder"), IMAGES),
+        "segmentation": dict.fromkeys(("scenes", "voc", "cityscapes", "folder"), SCENES),
+    },
+)
+MODELS = _registries(
+    "model",
+    "model",
+    {
+        "classification": {"wrn": "dmtkit.models.wide_resnet"},
+        "segmentation": {"deeplab": "dmtkit.models.deeplab"},
+    },
+)
+
+
+def dataset(name: str, task: str) -> Callable[[Build], Build]:
+    """Register a function of a config that gives a task's data: for images `dmtkit.data.Data`, for pixels `Scenes`."""
+    return _of(DATASETS, task).register(name)
+
+
+def model(name: str, task: str) -> Callable[[Build], Build]:
+    """Register a function that builds a task's network; it is called with those of `channels classes name aspp_rates` it names.
+
+    A registered name is also that of a family: `wrn` stands for every `wrn-…`.
+    """
+    return _of(MODELS, task).register(name)
+
+
+def _of(registries: Mapping[str, Registry[Build]], task: str) -> Registry[Build]:
+    if task not in registries:
+        raise ConfigError(f"task: found {task!r}, expected one of {', '.join(registries)}")
+    return registries[task]

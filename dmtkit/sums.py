@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dmtkit import distributed
 
-gather, total = distributed.gather, distributed.total
+gather, join_rows, total = distributed.gather, distributed.join_rows, distributed.total
 
 
 class Sums:

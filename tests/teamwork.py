@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+import tests.own_method  # noqa: F401  registers it
 from dmtkit import distributed
 from dmtkit.config import make_config
 from dmtkit.data.pictures import Part
@@ -34,6 +35,14 @@ PLAIN = make_config(
 SEGMENTATION = make_config(
     {**TINY_SEGMENTATION, "methods": ("dmt",), "label_ratios": (0.5,), "val": 1, "snapshot": "best", "batch_pseudo": 4}
 )
+
+
+OWN = {
+    "own": make_config({**TINY, "methods": ("own",), "batch_labeled": 7, "log_points": 8, "lr": 0.01}),
+    "own_segmentation": make_config(
+        {**TINY_SEGMENTATION, "methods": ("own",), "batch_labeled": 3, "batch_pseudo": 4, "log_points": 8}
+    ),
+}  # X is no multiple of the processes
 
 
 def member(rank, folder, size=2):
@@ -102,7 +111,8 @@ def labels(folder):
 
 def runs(folder):
     """Whole runs of both tasks."""
-    for name, config in (("classification", CLASSIFICATION), ("plain", PLAIN), ("segmentation", SEGMENTATION)):
+    known = {"classification": CLASSIFICATION, "plain": PLAIN, "segmentation": SEGMENTATION}
+    for name, config in (known | OWN).items():
         assert run_methods(config, None, folder / name).finished
 
 

@@ -14,16 +14,16 @@ from torch import Tensor
 from dmtkit import distributed
 from dmtkit.data.augment import Augmentation, draw_mix
 from dmtkit.data.images import Data, Images
-from dmtkit.data.pictures import VOID
 from dmtkit.seeds import derive, generator
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step trains on: labeled samples (`trusted`), the first `labeled` rows, and pseudo-labeled ones together.
+    """What a step trains on: the rows of the whole batch that this process has, labeled samples (`trusted`) first.
 
-    These are the `rows` of the whole batch that this process trains on; `names` are the whole batch's. With mixup, `mixed`
-    are these images mixed with their partners', of which `partner` gives the place of everyone's.
+    In a phase with labels X and U stand together in `images`; where a method labels U itself, they hold X alone, and U lies
+    beside it, in `u[view]`, with its places in U (`index`) and which of its elements lie inside an image (`valid`). `names` are
+    the whole batch's. With mixup `mixed` are the images mixed with their partners', whose places `partner` gives, for all rows.
     """
 
     images: Shaped[Tensor, "n c *s"]
@@ -37,6 +37,10 @@ class Batch:
     mixed: Float[Tensor, "n c *s"] | None = None
     partner: Int64[Tensor, " m"] | None = None
     lam: float = 1.0
+    u: Mapping[str, Shaped[Tensor, "p c *s"]] = field(default_factory=dict)
+    valid: Bool[Tensor, "p *t"] | None = None
+    index: Int64[Tensor, " p"] | None = None
+    unlabeled: int = 0  # how many rows of U the whole batch has
 
     @property
     def x(self) -> Shaped[Tensor, "m c *s"]:
@@ -48,25 +52,15 @@ class Batch:
         """Their labels."""
         return self.label[: self.labeled]
 
-    @property
-    def u(self) -> Mapping[str, Shaped[Tensor, "m c *s"]]:
-        """The unlabeled images in each of their views."""
-        return {"strong": self.images[self.labeled :]}
-
-    @property
-    def valid(self) -> Bool[Tensor, "m *t"]:
-        """Which elements of the unlabeled images count: those inside the image, and, where labels are stored, kept."""
-        return self.label[self.labeled :] != VOID
-
-    def everyones(self, values: Shaped[Tensor, "n *t"]) -> Shaped[Tensor, "m *t"]:
-        """Values of all rows of the batch, from those of every process's own rows."""
-        return distributed.join_rows(values, len(self.names))
+    def everyones(self, values: Shaped[Tensor, "p *t"]) -> Shaped[Tensor, "q *t"]:
+        """Values of all of U's rows of the batch, from those of every process's own rows."""
+        return distributed.join_rows(values, self.unlabeled)
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """The same batch with a function applied to every tensor."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         changed: dict[str, Any] = {name: change(value) for name, value in tensors.items()}
-        return replace(self, **changed)
+        return replace(self, u={view: change(images) for view, images in self.u.items()}, **changed)
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, from which copies to the device need no waiting."""
@@ -100,18 +94,18 @@ class Stream:
 
 
 class Batches:
-    """Joint batches of X and of kept pseudo labels, augmented and normalised on the images' device.
+    """Batches of X and of U, augmented and normalised on the images' device.
 
-    `label` and `confidence` belong to `pseudo`, which is None for supervised training; `truth` is the
-    hidden truth of the pseudo-labeled images, used for statistics alone, or None where it is unknown. Every process makes
-    the whole batch, which is cheap and which `mixup` (the α of its draws) needs, and trains on its rows.
+    U stands with X where it has labels to learn; with `apart` beside it; without `unlabeled` not at all. `label` and
+    `confidence` belong to it; `truth` is its hidden truth, used for statistics alone, or None where it is unknown. Every
+    process makes the whole batch, which is cheap and which `mixup` (the α of its draws) needs, and trains on its rows.
     """
 
     def __init__(
         self,
         data: Data,
         labeled: Images,
-        pseudo: Images | None,
+        unlabeled: Images | None,
         label: Int64[Tensor, " m"] | None,
         confidence: Float[Tensor, " m"] | None,
         *,
@@ -121,40 +115,53 @@ class Batches:
         seed: int,
         mixup: float = 0.0,
         mixup_seed: int = 0,
+        apart: bool = False,
     ) -> None:
         self.data, self.augment, self.seed, self.rows = data, augment, seed, distributed.rows()
-        self.mixup, self.mixup_seed = mixup, mixup_seed
-        self.labeled, self.pseudo, self.label, self.confidence = labeled, pseudo, label, confidence
+        self.mixup, self.mixup_seed, self.apart = mixup, mixup_seed, apart
+        self.labeled, self.unlabeled, self.label, self.confidence = labeled, unlabeled, label, confidence
         self.truth_known = data.truth_known
         self.labeled_stream = Stream(len(labeled), batch_labeled, derive(seed, "labeled"))
-        if pseudo is not None:
-            self.pseudo_stream = Stream(len(pseudo), batch_pseudo, derive(seed, "pseudo"))
+        if unlabeled is not None:
+            self.unlabeled_stream = Stream(len(unlabeled), batch_pseudo, derive(seed, "pseudo"))
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step."""
-        device = self.labeled.pixels.device
+        device, rows = self.labeled.pixels.device, self.rows
         x = self.labeled_stream(step)
         names = [self.labeled.names[i] for i in x.tolist()]
-        x = x.to(device, non_blocking=True)
+        labeled, x = len(x), x.to(device, non_blocking=True)
         pixels, label = self.labeled.pixels[x], self.labeled.labels[x]
-        truth, confidence = label, torch.ones(len(x), device=device)
-        if self.pseudo is not None and self.label is not None and self.confidence is not None:
-            u = self.pseudo_stream(step)
-            names += [self.pseudo.names[i] for i in u.tolist()]
+        truth, confidence = label, torch.ones(labeled, device=device)
+        beside: dict[str, Any] = {}
+        if self.unlabeled is not None:
+            u = self.unlabeled_stream(step)
+            names += [self.unlabeled.names[i] for i in u.tolist()]
             u = u.to(device, non_blocking=True)
-            pixels = torch.cat([pixels, self.pseudo.pixels[u]])
-            label = torch.cat([label, self.label[u]])
-            confidence = torch.cat([confidence, self.confidence[u]])
-            truth = torch.cat([truth, self.pseudo.labels[u]])
-        trusted = torch.arange(len(pixels), device=device) < len(x)
-        pixels = self.augment(pixels, generator(self.seed, "augment", step))
-        images = self.data.normalise(pixels).contiguous(memory_format=torch.channels_last)
-        rows, truths = self.rows, truth if self.truth_known else None
-        own = Batch(
-            images[rows], label[rows], confidence[rows], trusted[rows], None if truths is None else truths[rows],
-            tuple(names), len(range(len(x))[rows]), rows,
-        )  # fmt: skip
-        if not self.mixup:
-            return own
-        mix = draw_mix(len(images), self.mixup, generator(self.mixup_seed, "mixup", step), device)
-        return replace(own, mixed=mix(images, rows), partner=mix.partner, lam=mix.lam)
+            if self.apart:
+                beside = self._beside(u, step)
+            elif self.label is not None and self.confidence is not None:
+                pixels = torch.cat([pixels, self.unlabeled.pixels[u]])
+                label = torch.cat([label, self.label[u]])
+                confidence = torch.cat([confidence, self.confidence[u]])
+                truth = torch.cat([truth, self.unlabeled.labels[u]])
+        trusted = torch.arange(len(pixels), device=device) < labeled
+        images = self._shown(pixels, generator(self.seed, "augment", step))
+        if self.mixup:
+            mix = draw_mix(len(images), self.mixup, generator(self.mixup_seed, "mixup", step), device)
+            beside |= {"mixed": mix(images, rows), "partner": mix.partner, "lam": mix.lam}
+        truths = truth[rows] if self.truth_known else None
+        own = images[rows], label[rows], confidence[rows], trusted[rows], truths
+        return Batch(*own, tuple(names), len(range(labeled)[rows]), rows, **beside)
+
+    def _beside(self, u: Int64[Tensor, " p"], step: int) -> dict[str, Any]:
+        """Images of U in a view of their own, drawn apart from X's."""
+        assert self.unlabeled is not None
+        images = self._shown(self.unlabeled.pixels[u], generator(self.seed, "augment", "strong", step))
+        own = u[self.rows]
+        valid = torch.ones(len(own), dtype=torch.bool, device=own.device)
+        return {"u": {"strong": images[self.rows]}, "valid": valid, "index": own, "unlabeled": len(u)}
+
+    def _shown(self, pixels: Shaped[Tensor, "n c h w"], draws: torch.Generator) -> Float[Tensor, "n c h w"]:
+        """Augmented, and as a network reads them."""
+        return self.data.normalise(self.augment(pixels, draws)).contiguous(memory_format=torch.channels_last)

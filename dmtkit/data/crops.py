@@ -46,7 +46,7 @@ Chosen = tuple[Part, int, KeptLabels | None]
 class Crops:
     """Augmented crops of X and of U, drawn anew for every step: a pure function of the step, row by row.
 
-    `pseudo` is None for supervised training; then a batch holds `batch_labeled` images of X alone.
+    `pseudo` is None for supervised training; then a batch holds `batch_labeled` images of X alone. With `apart` U stands beside X.
     `truth` says whether U's masks are read too, for statistics alone. Only some `rows` of a batch are made, where several
     processes share it: what is read and drawn for a row depends on no other.
     """
@@ -63,6 +63,7 @@ class Crops:
     fill: tuple[int, int, int]
     seed: int
     rows: slice = field(default_factory=distributed.rows)
+    apart: bool = False
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step, on the host: images are bytes, labels uint8."""
@@ -70,7 +71,9 @@ class Crops:
         trusted = len(chosen)
         if self.pseudo is not None:
             chosen += [(self.unlabeled, i, self.pseudo) for i in self._pseudo_stream(step).tolist()]
-        made = range(len(chosen))[self.rows]
+        made = list(range(len(chosen))[self.rows])
+        if self.apart:  # X and U shared out each by itself
+            made = [*range(trusted)[self.rows], *range(trusted, len(chosen))[self.rows]]
         n = len(made)
         images = np.empty((n, *self.crop, 3), np.uint8)
         label, truth = (np.empty((n, *self.crop), np.uint8) for _ in range(2))
@@ -78,7 +81,7 @@ class Crops:
         for place, row in enumerate(made):
             rng = np.random.default_rng(derive(self.seed, "views", step, row))
             self._fill_row(*chosen[row], rng, images[place], label[place], level[place], truth[place])
-        return Batch(
+        batch = Batch(
             torch.from_numpy(images).permute(0, 3, 1, 2),  # channels last, as it lies in memory
             torch.from_numpy(label),
             torch.from_numpy(level.astype(np.float32) / np.float32(SURE)),
@@ -88,6 +91,10 @@ class Crops:
             sum(row < trusted for row in made),
             self.rows,
         )
+        if not self.apart:
+            return batch
+        index = torch.tensor([chosen[row][1] for row in made if row >= trusted], dtype=torch.int64)
+        return take_apart(batch, index, len(chosen) - trusted)
 
     @cached_property
     def _labeled_stream(self) -> Stream:
@@ -114,6 +121,12 @@ class Crops:
         label[:], level[:] = seen[:2]
         if self.truth:
             truth[:] = seen[2]
+
+
+def take_apart(batch: Batch, index: torch.Tensor, unlabeled: int) -> Batch:
+    """A batch of X alone with U beside it, from one in which they stand together."""
+    x, u = batch.each(lambda values: values[: batch.labeled]), batch.each(lambda values: values[batch.labeled :])
+    return replace(x, u={"strong": u.images}, valid=u.label != VOID, index=index, unlabeled=unlabeled)
 
 
 class _Steps(Dataset):
@@ -163,7 +176,7 @@ class Ahead:
 
     def _move(self, batch: Batch) -> Batch:
         there = batch.each(lambda values: values.to(self.device, non_blocking=True))
-        return replace(there, images=there.images.float())
+        return replace(there, images=there.images.float(), u={view: values.float() for view, values in there.u.items()})
 
 
 def image_groups(

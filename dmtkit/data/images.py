@@ -17,6 +17,7 @@ from dmtkit.data.folder import read_tree
 from dmtkit.data.splits import Split, class_split, list_split
 from dmtkit.errors import DataError
 from dmtkit.params import project_root
+from dmtkit.registry import DATASETS, dataset
 
 UNKNOWN = -1  # the truth of an image that nobody labeled
 IGNORED = 255  # never a class: pseudo labels are stored as uint8
@@ -98,18 +99,50 @@ def _on_device(mean: tuple[float, ...], std: tuple[float, ...], device: torch.de
 
 
 def load(config: ClassificationConfig) -> Data:
-    """Load the data set that `config` names and split it; DataError names every offender at once.
+    """Load the data set that `config` names, split; DataError names every offender at once.
 
     >>> data = load(ClassificationConfig())
     >>> len(data.labeled), tuple(data.test.pixels.shape[1:])
     (20, (1, 8, 8))
     """
-    if config.dataset == "digits":
-        train, test, classes = _digits()
-    elif config.dataset == "folder":
-        train, test, classes = _folder(data_dir(config))
-    else:
-        train, test, classes = _cifar(config.dataset, data_dir(config))
+    return DATASETS["classification"][config.dataset](config)
+
+
+@dataset("digits", task="classification")
+def digits(config: ClassificationConfig) -> Data:
+    """scikit-learn's 1 797 handwritten digits."""
+    return split_images(config, *_digits())
+
+
+@dataset("cifar10", task="classification")
+def cifar10(config: ClassificationConfig) -> Data:
+    """CIFAR-10, standardised as the paper has it."""
+    return split_images(config, *_cifar("cifar10", data_dir(config)), CIFAR_STATISTICS)
+
+
+@dataset("cifar100", task="classification")
+def cifar100(config: ClassificationConfig) -> Data:
+    """CIFAR-100."""
+    return split_images(config, *_cifar("cifar100", data_dir(config)))
+
+
+@dataset("folder", task="classification")
+def folder(config: ClassificationConfig) -> Data:
+    """Folders of images."""
+    return split_images(config, *_folder(data_dir(config)))
+
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def split_images(
+    config: ClassificationConfig,
+    train: Images,
+    test: Images,
+    classes: tuple[str, ...],
+    statistics: Statistics | None = None,
+) -> Data:
+    """Training images split as the config says; mean and deviation of the channels are measured where they are not given."""
     split = _split(config, train, classes)
     labeled, unlabeled, val = (train.select(part) for part in (split.labeled, split.unlabeled, split.val))
     if not len(test):  # own data without a test folder: the held-out slice is all there is to measure on
@@ -118,7 +151,7 @@ def load(config: ClassificationConfig) -> Data:
         raise DataError("nothing to measure on: there is no test/ folder and `val` is 0; set `val` to 5 or more")
     if not len(unlabeled):
         raise DataError("no unlabeled images are left; lower `labels`, or add an unlabeled/ folder")
-    mean, std = CIFAR_STATISTICS if config.dataset == "cifar10" else _statistics(train)
+    mean, std = statistics or _statistics(train)
     return Data(labeled, unlabeled, val, test, classes, mean, std)
 
 
@@ -180,14 +213,14 @@ def _cifar(name: str, folder: Path) -> tuple[Images, Images, tuple[str, ...]]:
     """CIFAR-10 or CIFAR-100 in the archives' own format, read by torchvision."""
     from dmtkit.compat import torchvision_datasets
 
-    dataset = getattr(torchvision_datasets(), name.upper())
+    archive = getattr(torchvision_datasets(), name.upper())
     try:
-        sets = [dataset(str(folder), train=train) for train in (True, False)]
+        sets = [archive(str(folder), train=train) for train in (True, False)]
     except (RuntimeError, OSError) as error:
         raise DataError(
             f"data_dir: {folder} does not hold {name} ({error}); fetch it once with "
             f'`python -c "import dmtkit.compat, torchvision; '
-            f"torchvision.datasets.{dataset.__name__}('{folder}', download=True)\"`"
+            f"torchvision.datasets.{archive.__name__}('{folder}', download=True)\"`"
         ) from None
     parts = []
     for kind, source in zip(("train", "test"), sets, strict=True):

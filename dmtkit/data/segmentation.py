@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
@@ -25,6 +26,7 @@ from dmtkit.data.splits import (
 from dmtkit.data.survey import Survey, survey
 from dmtkit.errors import DataError, listing
 from dmtkit.params import outputs_root, project_root
+from dmtkit.registry import DATASETS, dataset
 from dmtkit.seeds import derive
 
 TEST_SCENES = 160
@@ -134,13 +136,56 @@ class Joined:
 
 
 def load(config: SegmentationConfig) -> Scenes:
-    """Load and survey the data set that `config` names and split it; DataError names every offender at once.
+    """Load and survey the data set that `config` names, split; DataError names every offender at once.
 
     >>> data = load(SegmentationConfig(scenes=40, scene_size=32))
     >>> len(data.labeled), len(data.unlabeled), data.classes[0]
     (6, 34, 'background')
     """
-    pictures, trained, classes = _pictures(config)
+    return DATASETS["segmentation"][config.dataset](config)
+
+
+@dataset("scenes", task="segmentation")
+def scenes(config: SegmentationConfig) -> Scenes:
+    """Scenes composed of handwritten digits."""
+    size, difficulty = config.scene_size, config.scene_difficulty
+    train = DigitScenes(config.scenes, size, difficulty, "train", TRAIN_DIGITS, config.split)
+    test = DigitScenes(TEST_SCENES, size, difficulty, "test", TEST_DIGITS, config.split)
+    small = config.scenes * size * size < IN_MEMORY  # more are composed whenever they are looked at
+    both = Joined(train.in_memory(), test.in_memory()) if small else Joined(train, test)
+    return split_scenes(config, both, config.scenes, digit_scenes.CLASSES)
+
+
+@dataset("voc", task="segmentation")
+def voc2012(config: SegmentationConfig) -> Scenes:
+    """PASCAL VOC 2012 with its augmented masks."""
+    return split_scenes(config, *voc.voc2012(data_dir(config), config.resize), voc.CLASSES, surveys())
+
+
+@dataset("cityscapes", task="segmentation")
+def streets(config: SegmentationConfig) -> Scenes:
+    """Cityscapes."""
+    pictures = cityscapes.cityscapes(data_dir(config), config.resize)
+    return split_scenes(config, *pictures, cityscapes.CLASSES, surveys())
+
+
+@dataset("folder", task="segmentation")
+def folder(config: SegmentationConfig) -> Scenes:
+    """Own images and masks, laid out as VOC's."""
+    assert config.classes is not None
+    pictures = voc.voc_folder(data_dir(config), config.train_list, config.test_list, config.resize)
+    return split_scenes(config, *pictures, config.classes, surveys())
+
+
+def surveys() -> Path:
+    """Where surveys of files are kept from run to run."""
+    return outputs_root() / ".surveys"
+
+
+def split_scenes(
+    config: SegmentationConfig, pictures: Pictures, trained: int, classes: tuple[str, ...], cache: Path | None = None
+) -> Scenes:
+    """Pictures, of which the first `trained` are for training and the rest for testing, split as the config says."""
     names = pictures.names
     if len(set(names)) < len(names):
         raise DataError("two images have the same name")
@@ -153,30 +198,10 @@ def load(config: SegmentationConfig) -> Scenes:
     sampling = _listed_sampling(config, split) or _sampling(config, names[:trained], split)
     test = part(names[trained:])
     labeled = part(split.labeled)
-    needed = (*labeled.indices, *test.indices, *part(val).indices)
-    cache = None if config.dataset == "scenes" else outputs_root() / ".surveys"
-    found = survey(pictures, len(classes), needed, cache)
+    found = survey(pictures, len(classes), (*labeled.indices, *test.indices, *part(val).indices), cache)
     return Scenes(
         labeled, part(split.unlabeled), part(val), test, part(sampling.left), part(sampling.right), classes, found
     )
-
-
-def _pictures(config: SegmentationConfig) -> tuple[Pictures, int, tuple[str, ...]]:
-    """Training and test images as one set, how many of them train, and the class names."""
-    if config.dataset == "scenes":
-        size, difficulty = config.scene_size, config.scene_difficulty
-        train = DigitScenes(config.scenes, size, difficulty, "train", TRAIN_DIGITS, config.split)
-        test = DigitScenes(TEST_SCENES, size, difficulty, "test", TEST_DIGITS, config.split)
-        if config.scenes * size * size < IN_MEMORY:  # more are composed whenever they are looked at
-            return Joined(train.in_memory(), test.in_memory()), config.scenes, digit_scenes.CLASSES
-        return Joined(train, test), config.scenes, digit_scenes.CLASSES
-    folder = data_dir(config)
-    if config.dataset == "voc":
-        return *voc.voc2012(folder, config.resize), voc.CLASSES
-    if config.dataset == "cityscapes":
-        return *cityscapes.cityscapes(folder, config.resize), cityscapes.CLASSES
-    assert config.classes is not None
-    return *voc.voc_folder(folder, config.train_list, config.test_list, config.resize), config.classes
 
 
 def _split(config: SegmentationConfig, train: tuple[str, ...]) -> tuple[NamedSplit, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dmtkit.errors import TrainingError, unknown_name
 from dmtkit.losses.dynamic import Gamma, dynamic_cross_entropy, mixed_cross_entropy
+from dmtkit.seeds import generator
 
 if TYPE_CHECKING:
     from dmtkit.data.batches import Batch
@@ -103,6 +104,11 @@ class Now:
     memory: Mapping[str, Tensor] = field(default_factory=dict)
     drawn: Mapping[str, Tensor] = field(default_factory=dict)
     total: Callable[[Tensor], Tensor] = lambda values: values  # everyone's sum, from that over own rows
+    seed: int = 0
+
+    def generator(self, name: str) -> torch.Generator:
+        """A host generator for this step's draws of one kind."""
+        return generator(self.seed, name)
 
     def ramp(self, share: float) -> float | Tensor:
         """From e⁻⁵ to 1 over the first `share` of the steps, the curve of γ's ramp: exp(−5 (1 − t / (share · T))²).
@@ -123,12 +129,12 @@ class Now:
         return each.masked_fill(~valid, 0).sum() / self.total(valid.sum()).clamp(min=1)
 
     def supervised(self, nets: Nets, batch: "Batch", net: str = "model") -> Float[Tensor, ""]:
-        """The cross-entropy that the supervised baseline minimises on this batch: mixed, where the run mixes."""
+        """The cross-entropy that the supervised baseline minimises, of a batch whose images are X: mixed, where the run mixes."""
+        weight = torch.ones_like(batch.confidence)
         if self.mix is not None:
-            weight = torch.ones_like(batch.confidence)
             return self.mix.cross_entropy(nets(net, self.mix.images), batch.label, weight)
         loss, _ = dynamic_cross_entropy(
-            nets(net, batch.images), batch.label, batch.confidence, gamma1=0.0, gamma2=0.0, rule="uniform",
+            nets(net, batch.images), batch.label, weight, gamma1=0.0, gamma2=0.0, rule="uniform",
             trusted=batch.trusted, total=self.total,
         )  # fmt: skip
         return loss

@@ -39,8 +39,8 @@ class Training(Opaque):
     steps: int = 0
 
     @property
-    def learns(self) -> Literal["X", "truth", "unlabeled", "labels"]:
-        """What it learns: X alone; every truth; X and U as it is; or X and stored labels."""
+    def learns(self) -> Literal["X", "truth", "views", "unlabeled", "labels"]:
+        """What it learns: X alone; every truth; X and U as it is, beside it or with it; or X and stored labels."""
         return "X" if self.labels is None else self.labels.kind
 
     @property
@@ -61,7 +61,7 @@ class Training(Opaque):
 class Labels(Opaque):
     """What is learned beside X: every truth, U without labels, or of a `teacher`'s labels the share `ratio` it is surest of."""
 
-    kind: Literal["truth", "unlabeled", "labels"]
+    kind: Literal["truth", "views", "unlabeled", "labels"]
     ratio: float = 0.0
     phase: int = 0
     teacher: Training | None = None
@@ -105,7 +105,8 @@ class Terms(Protocol):
 class Lab:
     """The verbs, for one method of a run. `perform` does what is described; without it, it is only written down in `calls`."""
 
-    unlabeled = Labels("unlabeled", 1.0)  # U without labels: the method makes them in every step
+    views = Labels("views", 1.0)  # U beside X, in the views that a method declares: it makes its labels in every step
+    unlabeled = Labels("unlabeled", 1.0)  # U with X in one batch, not labeled yet
     truth = Labels("truth")  # every label, for an oracle
 
     def __init__(

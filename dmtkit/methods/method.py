@@ -63,10 +63,10 @@ class Method:
     def phases(self, lab: Lab) -> Iterator[Score]:
         """The outer loop; by default one phase, as long as phase 0 and all phases of one model together, labeled online."""
         steps = lab.budget(baseline=True)
-        yield lab.score(1, {m: lab.train(1, m, lab.unlabeled, steps=steps) for m in lab.models(1)})
+        yield lab.score(1, {m: lab.train(1, m, lab.views, steps=steps) for m in lab.models(1)})
 
     def draws(self, now: Now, n: int) -> dict[str, Tensor]:
-        """What a step of `n` rows draws on the host beyond mixup: as `now.drawn` it is there in `losses`."""
+        """What a step draws beyond mixup, a row each of the `n` of U, by `now.generator(name)`; `now.drawn` has own rows."""
         return {}
 
     def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:

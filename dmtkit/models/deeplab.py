@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dmtkit.models.backbones import build_backbone
+from dmtkit.registry import model
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # RGB, of pixels 0–255
 COCO_CAFFE = ((104.008, 116.669, 122.675), (1.0, 1.0, 1.0))  # BGR (method.md §6)
@@ -91,3 +92,9 @@ class DeepLab(nn.Module):
 def enlarge(coarse: Float[Tensor, "n k i j"], size: tuple[int, int]) -> Float[Tensor, "n k h w"]:
     """Bilinear, corner on corner, as sizes of 8n + 1 want it."""
     return F.interpolate(coarse, size=size, mode="bilinear", align_corners=True)
+
+
+@model("deeplab", task="segmentation")
+def deeplab(name: str, classes: int, aspp_rates: Sequence[int]) -> DeepLab:
+    """`deeplab-<backbone>`."""
+    return DeepLab(name.removeprefix("deeplab-"), classes, aspp_rates)

@@ -1,9 +1,15 @@
 """Wide residual networks, WRN-d-w (Zagoruyko & Komodakis, 2016, arXiv 1605.07146)."""
 
+import re
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from dmtkit.errors import ConfigError
+from dmtkit.models import EXPECTED
+from dmtkit.registry import model
 
 
 class Block(nn.Module):
@@ -54,3 +60,12 @@ class WideResNet(nn.Module):
         features = F.relu(self.norm(self.blocks(self.stem(x))), inplace=True)
         with torch.autocast(x.device.type, enabled=False):
             return self.head(features.mean((2, 3), dtype=torch.float32))
+
+
+@model("wrn", task="classification")
+def wide_resnet(name: str, channels: int, classes: int) -> WideResNet:
+    """`wrn-<depth>-<width>`; ConfigError unless the depth is 6n + 4."""
+    match = re.fullmatch(r"wrn-(\d+)-(\d+)", name)
+    if not match or int(match[1]) % 6 != 4 or not 10 <= int(match[1]) <= 202 or not 1 <= int(match[2]) <= 32:
+        raise ConfigError(f"model: found {name!r}, expected {EXPECTED['classification']}")
+    return WideResNet(int(match[1]), int(match[2]), channels, classes)

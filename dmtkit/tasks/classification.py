@@ -20,7 +20,7 @@ from dmtkit.data.images import Data, Images, load
 from dmtkit.errors import ConfigError
 from dmtkit.methods.lab import Labels, Score, Training
 from dmtkit.metrics import TASK_FACTS, accuracy
-from dmtkit.models import build
+from dmtkit.models import build, find
 from dmtkit.pseudo import Predictions, PseudoLabels, keep_most_confident, predict_shared
 from dmtkit.seeds import derive, generator
 from dmtkit.tasks.explain import case_table, samples
@@ -50,8 +50,9 @@ class Classification(Task):
     @staticmethod
     def check(config: Config) -> None:
         """A network that can be built, and operations that exist."""
+        find(config.model, config.task)
         with torch.device("meta"):
-            build(config.model, channels=1, classes=2)
+            build(config.model, channels=3, classes=2)
         augmentation(config)
 
     def check_data(self, models: set[str]) -> None:
@@ -124,6 +125,7 @@ class Classification(Task):
             seed=self.seed("batches", training),
             mixup=config.mixup,
             mixup_seed=self.seed("steps", training),
+            apart=training.learns == "views",
         )
 
     def pseudo(self, labels: Labels | None) -> PseudoLabels:

@@ -27,7 +27,7 @@ from dmtkit.label_store import Kept, open_labels
 from dmtkit.labelling import Reader, confusion_matrices, label_images, look
 from dmtkit.methods.lab import Score, Training
 from dmtkit.metrics import TASK_FACTS
-from dmtkit.models import build
+from dmtkit.models import build, find
 from dmtkit.models.weights import load_weights
 from dmtkit.params import project_root
 from dmtkit.pixels import class_iou, mean_iou
@@ -54,10 +54,7 @@ class Segmentation(Task):
     def check(config: Config) -> None:
         """A network that can be built."""
         assert isinstance(config, SegmentationConfig)
-        if not config.model.startswith("deeplab-"):
-            raise ConfigError(
-                f"model: found {config.model!r}, expected deeplab-resnet101, -resnet50, -resnet18 or -tiny"
-            )
+        find(config.model, config.task)
         with torch.device("meta"):
             build(config.model, 3, 2, config.aspp_rates)
 
@@ -135,7 +132,7 @@ class Segmentation(Task):
         crops = Crops(
             labeled, data.unlabeled, kept, data.truth_known and kept is not None,
             batch_labeled=size, batch_pseudo=config.batch_pseudo, crop=config.crop, scale=config.scale,
-            flip=config.flip, fill=data.fill, seed=self.seed("batches", training),
+            flip=config.flip, fill=data.fill, seed=self.seed("batches", training), apart=training.learns == "views",
         )  # fmt: skip
         return Ahead(crops, training.steps, config.workers, self.device)
 

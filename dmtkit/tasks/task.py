@@ -199,8 +199,9 @@ def method_of(training: Training) -> Method:
 
 def check_methods(config: Config) -> None:
     """ConfigError for a method that does not exist or is not defined for the task."""
-    for name in config.methods:
-        METHODS.check(name)
+    unknown = [problem for name in config.methods if (problem := METHODS.problem(name))]
+    if unknown:
+        raise ConfigError("methods: " + "; ".join(unknown))
     foreign = [name for name in config.methods if config.task not in METHODS[name].tasks]
     if foreign:
         possible = [name for name, method in METHODS.items() if config.task in method.tasks]

@@ -124,4 +124,7 @@ def check(config: Config) -> None:
 def check_data(config: Config, data: DataSet) -> None:
     """Refuse, before anything starts, what this data cannot give."""
     task: Task = task_of(config)(config, data)
-    task.check_data({training.model for training in plan_of(config.methods, task).trainings})
+    trainings = plan_of(config.methods, task).trainings
+    apart = any(training.learns == "views" for training in trainings)
+    check_shares(config, max(config.processes, processes()), apart)
+    task.check_data({training.model for training in trainings})

@@ -44,7 +44,7 @@ class Loop:
     schedules: dict[str, torch.optim.lr_scheduler.LRScheduler]
     memory: dict[str, Tensor]
     sums: Sums = field(default_factory=Sums)
-    losses: dict[str, list[Tensor]] = field(default_factory=dict)  # since they were last looked at
+    losses: list[dict[str, Tensor]] = field(default_factory=list)  # of the steps since they were last looked at
     step: int = 0
     logged: int = 0
     best: float = -1.0
@@ -143,12 +143,12 @@ def arithmetic(device: torch.device, precision: str, recipe: Recipe) -> str:
     return f"{device.type}, {precision}" + (f", batch statistics of {distributed.size()} shares" if of_shares else "")
 
 
-def check_shares(config: Config, processes: int) -> None:
-    """Refuse a batch that cannot be shared among so many processes."""
-    batch = config.batch_labeled + config.batch_pseudo
-    if batch < processes:
+def check_shares(config: Config, processes: int, apart: bool = False) -> None:
+    """Refuse a batch that cannot be shared among so many processes; `apart` where X and U are forwarded each by itself."""
+    sizes = [config.batch_labeled, config.batch_pseudo]
+    if (least := min(sizes) if apart else sum(sizes)) < processes:
         raise ConfigError(
-            f"batch_labeled, batch_pseudo: a batch of {batch} cannot be shared by {processes} processes; "
+            f"batch_labeled, batch_pseudo: a batch of {least} cannot be shared by {processes} processes; "
             "start fewer, or make it larger"
         )
 
@@ -218,19 +218,18 @@ def advance(loop: Loop, batch: Batch) -> None:
     for module in loop.modules.values():
         module.train()
     step = compute(method, loop.modules, batch, recipe, loop.step, loop.memory)
+    for optimizer in loop.optimizers.values():
+        optimizer.zero_grad(set_to_none=True)
     for name, loss in step.losses.items():
         if name not in loop.optimizers:
             hint = unknown_name(name, list(loop.optimizers), "network")
             raise TrainingError(f"{method.name}: a loss for a network that it does not train: {hint}")
-        optimizer = loop.optimizers[name]
-        parameters = moved_by(optimizer)
-        optimizer.zero_grad(set_to_none=True)
+        parameters = moved_by(loop.optimizers[name])
         loss.backward(inputs=parameters)
         add_gradients(parameters)
-    for name in step.losses:
-        loop.optimizers[name].step()
-    for each in loop.schedules.values():
-        each.step()
+    for name, optimizer in loop.optimizers.items():
+        optimizer.step()
+        loop.schedules[name].step()
     for name, (source, decay) in method.averages.items():
         update_average(loop.modules[name], loop.modules[source], min(1 - 1 / (loop.step + 1), decay))
     if recipe.keeps == "average":  # it starts as the first step's network
@@ -239,8 +238,7 @@ def advance(loop: Loop, batch: Batch) -> None:
     loop.memory = {name: value.detach() for name, value in {**loop.memory, **step.memory}.items()}
     named = {f"loss_{name}" if len(step.losses) > 1 else "loss": loss for name, loss in step.losses.items()}
     loop.sums.add(**named, **step.statistics)
-    for name, loss in step.losses.items():
-        loop.losses.setdefault(name, []).append(loss.detach())
+    loop.losses.append({name: loss.detach() for name, loss in step.losses.items()})
     loop.step += 1
 
 
@@ -265,13 +263,14 @@ def log_record(loop: Loop, evaluate: Callable[[nn.Module], dict[str, float]] | N
 
 def refuse_bad_loss(loop: Loop, batches: Callable[[int], Batch], start: int) -> None:
     """Raise TrainingError, naming network, step and samples, if a loss since step `start` was not finite."""
-    for name, losses in loop.losses.items():
-        bad = (~total(torch.stack(losses)).isfinite()).nonzero() if losses else torch.empty(0)
-        if len(bad):
-            step = start + int(bad[0])
-            of = f" of the network {name!r}" if len(loop.optimizers) > 1 else ""
-            raise TrainingError(
-                f"the loss{of} became NaN or infinite at step {step + 1}; lower `lr`, or look at the images of "
-                f"that batch. The last checkpoint is kept. The batch's samples: {', '.join(batches(step).names)}"
-            )
-    loop.losses = {}
+    named = [(step, name) for step, losses in enumerate(loop.losses, start) for name in losses]
+    every = [loss for losses in loop.losses for loss in losses.values()]
+    bad = (~total(torch.stack(every)).isfinite()).nonzero() if every else torch.empty(0)
+    loop.losses = []
+    if len(bad):
+        step, name = named[int(bad[0])]
+        of = f" of the network {name!r}" if len(loop.optimizers) > 1 else ""
+        raise TrainingError(
+            f"the loss{of} became NaN or infinite at step {step + 1}; lower `lr`, or look at the images of "
+            f"that batch. The last checkpoint is kept. The batch's samples: {', '.join(batches(step).names)}"
+        )

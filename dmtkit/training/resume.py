@@ -164,7 +164,10 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
     torch.manual_seed(task.seed("training", training))
     state = place.checkpoint()
     if state:
-        loop.load_state_dict(state)
+        try:
+            loop.load_state_dict(state)
+        except RunError as error:
+            raise RunError(f"{place.folder}: {error}") from None
     before, started = state["seconds"] if state else 0.0, time.monotonic()
     where: dict[str, Any] = {"method": training.owner, "phase": training.phase}
     where |= {"model": training.model} if training.model else {}

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,8 @@ from dmtkit.data.batches import Batch
 from dmtkit.losses.dynamic import gamma_ramp
 from dmtkit.methods.given import Mixed, Nets, Now
 from dmtkit.methods.method import Method, Step
-from dmtkit.sums import total
+from dmtkit.seeds import derive
+from dmtkit.sums import join_rows, total
 
 
 @dataclass(frozen=True)
@@ -60,22 +61,21 @@ def compute(
 ) -> Step:
     """What a method makes of a batch at a step; nothing here waits for the device."""
     compiles = recipe.compile and len(method.nets) == 1  # several networks in one graph would be differentiated as one
-    number: Callable[[float], float | Tensor] = float
+    device, number = batch.images.device, cast(Callable[[float], float | Tensor], float)
     if compiles:  # what changes from step to step and is no tensor would be compiled in, anew every time
-        number = partial(torch.full, (), device=batch.images.device, dtype=torch.float32)
+        number = partial(torch.full, (), device=device, dtype=torch.float32)
     mix = None
     if batch.mixed is not None and batch.partner is not None:
-        mix = Mixed(batch.mixed, number(batch.lam), batch.partner, batch.rows, batch.everyones)
+        everyones = partial(join_rows, count=len(batch.partner))
+        mix = Mixed(batch.mixed, number(batch.lam), batch.partner, batch.rows, everyones)
     gamma1, gamma2 = recipe.gammas(step)
-    now = Now(
-        number(step), recipe.steps, number(gamma1), number(gamma2), recipe.online_threshold, mix, memory, total=total
-    )
-    now = replace(now, drawn=method.draws(now, len(batch.images)))
+    gammas = number(gamma1), number(gamma2)
+    now = Now(number(step), recipe.steps, *gammas, recipe.online_threshold, mix, memory, total=total)
+    drawn = method.draws(replace(now, seed=derive(recipe.seed, "draws", step)), batch.unlabeled)
+    now = replace(now, drawn={name: value[batch.rows].to(device, non_blocking=True) for name, value in drawn.items()})
     nets = Nets(modules, recipe.precision)
     if compiles:
-        plain = replace(batch, names=(), lam=math.nan)
-        mix = mix and replace(mix, everyones=plain.everyones)
-        return compiled(method)(nets, plain, replace(now, mix=mix))
+        return compiled(method)(nets, replace(batch, names=(), lam=math.nan), now)
     return method.losses(nets, batch, now)
 
 

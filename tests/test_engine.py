@@ -1,0 +1,339 @@
+"""What the engine promises to every method, shown on one that declares all that can be declared."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from dmtkit.config import make_config
+from dmtkit.errors import ConfigError, RunError, TrainingError
+from dmtkit.methods import METHODS, Helper, Method, Step, method
+from dmtkit.methods.given import Nets, Now
+from dmtkit.models import build
+from dmtkit.training.experiment import check_data, load, plan, run_methods
+from dmtkit.training.loop import advance, begin
+from dmtkit.training.step import Recipe
+from tests import own_method
+from tests.helpers import TINY, TINY_SEGMENTATION, Stop, batch_of, fingerprint, stop_after
+
+TASKS = {"classification": TINY, "segmentation": TINY_SEGMENTATION}
+HOW = {"methods": ("supervised", "own"), "checkpoint_seconds": 0}
+
+
+@pytest.fixture(scope="module", params=list(TASKS))
+def undisturbed(request, tmp_path_factory):
+    """A whole run of the method."""
+    config = make_config({**TASKS[request.param], **HOW})
+    data = load(config)
+    return config, data, run_methods(config, data, tmp_path_factory.mktemp("own") / "run")
+
+
+def test_a_method_of_ones_own_trains_and_reports(undisturbed):
+    config, data, run = undisturbed
+    assert set(run.results) == {"supervised", "own"}
+    assert len(run.results["own"]["phases"]) == 1
+    trainings = {training.key: training for training in plan(config, data).trainings}
+    model = run.task.first
+    steps = trainings["own", 1, model].steps
+    labels = make_config({**config.model_dump(), "methods": ("cl" if not model else "cbst",)})
+    assert steps == sum(t.steps for t in plan(labels, data).trainings), "phase 0 and all phases of one model together"
+    logged = run.metrics[run.metrics["method"] == "own"]
+    assert {"loss", "loss_model", "loss_second", "loss_critic", "sure"} <= set(logged.dropna(axis=1).columns)
+    assert (logged["loss"] - logged[["loss_model", "loss_second", "loss_critic"]].sum(axis=1)).abs().max() < 1e-6
+    (path,) = (run.path / "own" / "phase_1" / model).glob("model-*.pt")
+    state = torch.load(path, weights_only=True)
+    assert {"model", "second", "teacher", "kept"} <= set(state), "critics are no result"
+    reported = state["kept"]
+    assert all(torch.equal(value, state["teacher"][name]) for name, value in reported.items())
+
+
+def test_stopped_after_every_few_steps_it_ends_in_the_same_bits(undisturbed, tmp_path):
+    config, data, run = undisturbed
+    for _ in range(40):
+        try:
+            run_methods(config, data, tmp_path / "run", progress=stop_after(5))
+            break
+        except Stop:
+            continue
+    assert fingerprint(tmp_path / "run") == fingerprint(run.path)
+
+
+class Two(Method):
+    """Two networks; what each loss is comes from outside."""
+
+    nets = ("one", "two")
+    helpers = {"critic": Helper(nn.Linear, lambda parameters: torch.optim.SGD(parameters, 0.1))}
+    averages = {"teacher": ("one", 0.5)}
+    reports = "one"
+    name = "two"
+
+    def __init__(self, losses):
+        self._losses = losses
+
+    def losses(self, nets, batch, now):
+        return Step(self._losses(nets, batch, now))
+
+
+class Small(nn.Module):
+    """A network with all kinds of state."""
+
+    def __init__(self, classes=3):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(2, classes, 3), nn.BatchNorm2d(classes), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def loop_of(losses, **how):
+    torch.manual_seed(1)
+    networks = {"one": Small(), "two": Small(), "critic": nn.Linear(3, 1)}
+    return begin(Two(losses), networks, Recipe(steps=8, seed=1, lr=0.1, **how))
+
+
+def batch():
+    torch.manual_seed(2)
+    return batch_of(torch.randn(6, 2, 5, 5), torch.randint(0, 3, (6,)), torch.ones(6), 6, names=tuple("abcdef"))
+
+
+def weights(loop, name):
+    return {key: value.clone() for key, value in loop.modules[name].named_parameters()}
+
+
+def same(one, other):
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_all_losses_come_from_the_same_weights_and_each_moves_only_its_own_network():
+    def losses(nets, batch, now):
+        one, two = nets("one", batch.images), nets("two", batch.images)
+        return {"one": (one * two.detach()).sum() + two.sum() + nets("critic", nets("one", batch.images)).sum(),
+                "two": (nets("two", batch.images) * nets.label("one", batch.images)).sum()}  # fmt: skip
+
+    def expected(name, other):  # the gradient of its own loss alone, at the weights before the step
+        loop = loop_of(losses)
+        found = losses(Nets(loop.modules), batch(), Now(0, 8))[name]
+        return torch.autograd.grad(found, list(loop.modules[name].parameters()))
+
+    loop = loop_of(losses)
+    critic, before = weights(loop, "critic"), {name: weights(loop, name) for name in ("one", "two")}
+    advance(loop, batch())
+    assert same(critic, weights(loop, "critic")), "it has no loss: none reaches it through another network"
+    assert all(parameter.grad is None for parameter in loop.modules["critic"].parameters())
+    for name, other in (("one", "two"), ("two", "one")):
+        after = weights(loop, name)
+        for (key, value), gradient in zip(before[name].items(), expected(name, other), strict=True):
+            torch.testing.assert_close(after[key], value - 0.1 * (gradient + 5e-4 * value), msg=f"{name}.{key}")
+
+
+def test_averages_follow_after_the_step():
+    loop = loop_of(lambda nets, batch, now: {"one": nets("one", batch.images).square().sum()})
+    start = weights(loop, "one")
+    advance(loop, batch())
+    first = weights(loop, "one")
+    assert same(weights(loop, "teacher"), first), "the first step copies: 1 − 1/(t + 1) is 0"
+    assert not same(start, first)
+    advance(loop, batch())
+    for key, value in weights(loop, "teacher").items():
+        torch.testing.assert_close(value, 0.5 * first[key] + 0.5 * weights(loop, "one")[key])
+
+
+def test_memory_and_statistics_carry_no_graph():
+    def losses(nets, batch, now):
+        return {"one": nets("one", batch.images).sum()}
+
+    loop = loop_of(losses)
+    loop.method.losses = lambda nets, batch, now: Step(
+        losses(nets, batch, now), {"s": nets("one", batch.images).sum()}, {"m": nets("one", batch.images)}
+    )
+    advance(loop, batch())
+    assert loop.memory["m"].grad_fn is None
+    assert loop.sums.values["s"].grad_fn is None
+
+
+def test_modes_of_a_network():
+    torch.manual_seed(3)
+    module = build("wrn-10-1", 3, 4).train()
+    x = torch.randn(5, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    plain = copy.deepcopy(module)
+    buffers = {name: value.clone() for name, value in module.named_buffers()}
+    nets = Nets({"model": module})
+    quiet = nets("model", x, mode="quiet")
+    assert all(torch.equal(value, buffers[name]) for name, value in module.named_buffers()), "statistics stay"
+    assert torch.equal(quiet, plain(x)), "and the answer is the training mode's, bit for bit"
+    assert torch.equal(nets("model", x, mode="eval"), copy.deepcopy(module).eval()(x))
+    assert all(m.training for m in module.modules())
+    assert not nets.label("model", x).requires_grad
+    assert quiet.requires_grad
+    nets("model", x)
+    assert not torch.equal(module.norm.running_mean, buffers["norm.running_mean"])
+    with pytest.raises(RuntimeError):
+        nets("model", x[:, :2], mode="quiet")
+    assert all(m.track_running_stats for m in module.modules() if isinstance(m, nn.BatchNorm2d)), "also after an error"
+
+
+def test_a_mean_counts_what_is_valid_and_nothing_is_no_nan():
+    each, valid = torch.tensor([1.0, float("nan"), 3.0], requires_grad=True), torch.tensor([True, False, True])
+    mean = Now(0, 1).mean(each, valid)
+    mean.backward()
+    assert (mean.item(), each.grad.tolist()) == (2.0, [0.5, 0.0, 0.5])
+    assert Now(0, 1).mean(each, torch.zeros(3, dtype=torch.bool)).item() == 0
+
+
+@pytest.mark.parametrize(
+    ("losses", "message"),
+    [
+        (lambda nets, batch, now: {"one": nets("too", batch.images).sum()}, "too: unknown network; did you mean 'two'"),
+        (lambda nets, batch, now: {"on": nets("one", batch.images).sum()}, "does not train: on: unknown.*mean 'one'"),
+        (lambda nets, batch, now: {"teacher": nets("teacher", batch.images).sum()}, "a network that it does not train"),
+    ],
+)
+def test_a_network_that_does_not_exist_is_named(losses, message):
+    with pytest.raises(TrainingError, match=message):
+        advance(loop_of(losses), batch())
+
+
+@pytest.mark.parametrize(("task", "model", "samples"), [("classification", "", 32), ("segmentation", "A", 6)])
+def test_a_loss_that_is_not_finite_names_network_phase_step_and_samples(tmp_path, monkeypatch, task, model, samples):
+    real = own_method.Own.losses
+
+    def losses(self, nets, batch, now):
+        step = real(self, nets, batch, now)
+        bad = {"second": step.losses["second"] * float("nan")} if now.step == 3 else {}
+        return Step({**step.losses, **bad}, step.statistics, step.memory)
+
+    monkeypatch.setattr(own_method.Own, "losses", losses)
+    with pytest.raises(TrainingError) as error:
+        run_methods(make_config({**TASKS[task], "methods": ("own",)}), None, tmp_path / "run")
+    said = str(error.value)
+    assert said.startswith(f"own, phase 1{', model A' if model else ''}: the loss of the network 'second' became NaN")
+    assert "at step 4;" in said
+    assert len(said.split("samples: ")[1].split(", ")) == samples
+
+
+def test_a_checkpoint_of_another_method_is_refused(undisturbed, tmp_path):
+    config, data, _ = undisturbed
+    with pytest.raises(Stop):  # in the middle of its own phase
+        run_methods(config, data, tmp_path / "run", progress=stop_after(12))
+    config_file = tmp_path / "run" / "config.yaml"
+    other = make_config({**config.model_dump(), "methods": ("supervised", "online_st")})
+    with pytest.raises(RunError, match=r"methods: .*own.* there, .*online_st.* now"):
+        run_methods(other, data, tmp_path / "run")
+    config_file.write_text(config_file.read_text().replace("- own", "- online_st"))
+    (tmp_path / "run" / "own").rename(tmp_path / "run" / "online_st")
+    with pytest.raises(
+        RunError, match=r"online_st.*phase_1.*checkpoint of another method \(own, with the networks model, second"
+    ):
+        run_methods(other, data, tmp_path / "run")
+
+
+@pytest.mark.filterwarnings("ignore:.*earlier version")
+def test_a_checkpoint_of_an_earlier_version_is_said_to_be_and_trained_anew(undisturbed, tmp_path):
+    config, data, run = undisturbed
+    with pytest.raises(Stop):
+        run_methods(config, data, tmp_path / "run", progress=stop_after(12))
+    (place,) = {path.parent for path in (tmp_path / "run").glob("own/phase_1/**/checkpoint-*.pt")}
+    for path in place.glob("checkpoint-*.pt"):
+        path.unlink()
+    from dmtkit.files import save_state
+
+    save_state(place, "checkpoint", 3, {"model": {}, "optimizer": {}, "step": 3, "seconds": 1.0})
+    run_methods(config, data, tmp_path / "run")
+    assert "earlier version of dmtkit" in (tmp_path / "run" / "notes.log").read_text()
+    assert fingerprint(tmp_path / "run") == fingerprint(run.path)
+
+
+# ---- phases, run dry
+
+
+def planned(phases, **changes):
+    kind = type("Planned", (Method,), {"phases": phases})
+    method("planned")(kind)
+    config = make_config({**TINY, **changes, "methods": ("planned",)})
+    try:
+        return plan(config, load(config))
+    finally:
+        METHODS._found.pop("planned")
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda models: bool(models[""]),
+        lambda models: models[""] > 3,
+        lambda models: float(models[""]),
+        lambda models: list(models[""]),
+    ],
+)
+def test_phases_that_look_at_a_result_are_refused(look):
+    def phases(self, lab):
+        models = lab.supervised(lab.models(1))
+        look(models)
+        yield lab.score(1, models)
+
+    with pytest.raises(ConfigError, match="let a verb of the lab decide"):
+        planned(phases)
+
+
+def test_phases_that_test_nothing_or_say_phase_0_are_refused():
+    def nothing(self, lab):
+        yield from ()
+
+    def no_score(self, lab):
+        yield lab.supervised(lab.models(1))
+
+    def phase_0(self, lab):
+        yield lab.score(0, {"": lab.train(0, "", lab.views)})
+
+    for phases, message in ((nothing, "at least once"), (no_score, "nothing else"), (phase_0, "from 1 on, found 0")):
+        with pytest.raises(ConfigError, match=message):
+            planned(phases)
+
+
+def test_labels_that_two_phases_learn_are_needed_until_the_last():
+    def phases(self, lab):
+        models = lab.supervised(lab.models(1))
+        for k, alpha in ((1, 0.5), (2, 0.7)):
+            yield lab.score(k, {m: lab.train(k, m, lab.label(models[m], alpha, k)) for m in models})
+
+    found = planned(phases)
+    first = found.trainings[0]
+    assert found.labelled_for(first) == (0.5, 0.7)
+    assert [first in found.done_with(position) for position in range(8)] == [False] * 5 + [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"nets": ()}, "at least one network"),
+        ({"nets": ("a", "a"), "reports": "a"}, "each name once"),
+        ({"nets": ("kept",), "reports": "kept"}, "none called 'kept'"),
+        ({"reports": "other"}, "must name networks that it declares"),
+        ({"averages": {"teacher": ("other", 0.9)}}, "teacher of other"),
+        ({"phases": lambda self, lab: []}, "must yield"),
+    ],
+)
+def test_what_is_declared_wrongly_is_refused(declared, message):
+    with pytest.raises(ConfigError, match=message):
+        method("wrong")(type("Wrong", (Method,), declared))
+    assert "wrong" not in METHODS
+
+
+def test_a_method_without_losses_says_so(tmp_path):
+    method("empty")(type("Empty", (Method,), {}))
+    try:
+        with pytest.raises(ConfigError, match="empty has no losses; give its class a function losses"):
+            run_methods(make_config({**TINY, "methods": ("empty",)}), None, tmp_path / "run")
+    finally:
+        METHODS._found.pop("empty")
+
+
+def test_more_processes_than_a_batch_has_labeled_rows_are_refused(undisturbed):
+    config, data, _ = undisturbed
+    few = make_config({**config.model_dump(), "batch_labeled": 3, "processes": 4})
+    with pytest.raises(ConfigError, match="a batch of 3 cannot be shared by 4 processes"):
+        check_data(few, data)
+    check_data(make_config({**few.model_dump(), "methods": ("supervised",)}), data)

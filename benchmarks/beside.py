@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import ROOT, write_result
+from benchmarks.common import ROOT, commit_of, write_result
 
 STEPS = """
 import inspect, json, sys, time, torch
@@ -26,7 +26,7 @@ for case in json.loads(sys.argv[1]):
     torch.manual_seed(0)
     one = steps.CASES[case]
     model, _, batches = one.make(0, device)
-    for precision in ("fp32", "bf16"):
+    for precision in (sys.argv[3],):
         words = (precision, False, one.mixup) if "mixup" not in inspect.signature(steps.recipe).parameters else (
             precision, False, 0.75 if one.mixup else 0.0, one.mixup)
         step = steps.library(model, batches, steps.recipe(*words))
@@ -65,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
     seconds: dict[str, dict[str, list[float]]] = {}
     for turn in range(arguments.turns):
         for side, checkout in sides.items():
-            found = run(checkout, STEPS, json.dumps(CASES), str(arguments.steps))
+            found = run(checkout, STEPS, json.dumps(CASES), str(arguments.steps), arguments.precision)
             if arguments.demos:
                 for params in ("digits", "scenes"):
                     with tempfile.TemporaryDirectory() as place:
@@ -83,8 +83,7 @@ def main(arguments: argparse.Namespace) -> None:
     for case, row in results.items():
         print(case, row)
     if arguments.name:
-        commit = subprocess.check_output(["git", "rev-parse", "--short=12", "HEAD"], cwd=sides["before"], text=True)
-        write_result(arguments.name, {"before": commit.strip(), "turns": arguments.turns, "cases": results})
+        write_result(arguments.name, {"before": commit_of(sides["before"]), "turns": arguments.turns, "cases": results})
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -94,6 +93,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--demos", action="store_true")
     parser.add_argument("--name", default="beside", help="name of the result; empty for none")
     return parser.parse_args(words)

@@ -3,6 +3,7 @@
 import datetime
 import json
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -34,6 +35,12 @@ def write_result(name: str, results: Any) -> Path:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
     print(f"wrote {path.relative_to(ROOT)}")
     return path
+
+
+def commit_of(checkout: Path) -> str:
+    """The commit that a checkout stands at."""
+    words = ["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"]
+    return subprocess.check_output(words, text=True).strip()
 
 
 def _module() -> list[str]:

@@ -1,15 +1,16 @@
-"""What every method leaves behind, as checksums: run before and after a change that must not change a bit.
+"""What every method leaves behind, in this checkout and in another one: for a change that must not change a bit.
 
-`python -m benchmarks.same_bits OUT.json` trains all methods of both tasks, tiny, in fp32, on one thread, in one process and in
-two, and writes checksums of models, labels, maps and results; with `--against BEFORE.json` it says what differs. The bits are
-those of one machine and one version of torch. A model is hashed by its tensors, whatever the layout of its file.
+Usage: python -m benchmarks.same_bits OTHER_CHECKOUT [--only CASE] [--name same_bits]
+
+Trains all methods of both tasks, tiny, in fp32, on one thread, in one process and in two, and compares checksums of models,
+labels, maps, logs and results. A model is hashed by its tensors, whatever the layout of its file.
 """
 
 import argparse
 import hashlib
 import io
 import json
-import shutil
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.common import ROOT, commit_of, write_result
 from tests.helpers import TINY, TINY_SEGMENTATION
 
 CLASSIFICATION = {**TINY, "methods": ("supervised", "oracle", "online_st", "cl", "dst", "dmt_naive", "dmt_flip", "dmt")}
@@ -86,40 +88,44 @@ def checksums(run: Path) -> dict[str, str]:
     return {name: hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16] for name, value in bits.items()}
 
 
-def train(case: dict[str, Any], processes: int) -> dict[str, str]:
+def train(checkout: Path, case: dict[str, Any], processes: int) -> dict[str, str]:
     """Train in a fresh process, or two; the checksums."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        program = folder / "started.py"
+    with tempfile.TemporaryDirectory() as place:
+        program = Path(place) / "started.py"
         program.write_text(STARTED)
-        arguments = [json.dumps(case), str(folder / "run"), str(processes)]
-        subprocess.run([sys.executable, str(program), *arguments], check=True, capture_output=True)
-        return checksums(folder / "run")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        arguments = [json.dumps(case), f"{place}/run", str(processes)]
+        environment = {**os.environ, "PYTHONPATH": str(checkout)}
+        command = [sys.executable, str(program), *arguments]
+        subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True)
+        return checksums(Path(place) / "run")
 
 
-def main() -> None:
-    """Train, write, compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--against", type=Path)
-    parser.add_argument("--only", default="")
-    options = parser.parse_args()
-    found: dict[str, dict[str, str]] = {}
+def main(arguments: argparse.Namespace) -> None:
+    """Train, compare, write."""
+    other = Path(arguments.other).resolve()
+    results: dict[str, Any] = {"before": commit_of(other), "cases": {}}
     for name, case in CASES.items():
         for processes in (1, 2) if name in TEAMS else (1,):
             label = f"{name}, {processes} processes" if processes > 1 else name
-            if options.only in label:
-                found[label] = train(case, processes)
-                print(f"{label}: {len(found[label])} checksums", flush=True)
-    options.out.write_text(json.dumps(found, indent=1) + "\n")
-    if options.against:
-        before = json.loads(options.against.read_text())
-        for label, bits in found.items():
-            differ = [name for name in bits | before[label] if bits.get(name) != before[label].get(name)]
-            print(f"{label}: {len(bits) - len(differ)} of {len(before[label])} equal", *differ, sep="\n  ")
+            if arguments.only in label:
+                before, after = (train(checkout, case, processes) for checkout in (other, ROOT))
+                differing = sorted(file for file in before | after if before.get(file) != after.get(file))
+                row = {"checksums": len(before), "equal": len(before) - len(differing), "differing": differing}
+                results["cases"][label] = row
+                print(label, row, flush=True)
+    if arguments.name:
+        write_result(arguments.name, results)
+
+
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "other", help="the folder of another checkout, such as `git worktree add ../before HEAD~1` makes"
+    )
+    parser.add_argument("--only", default="", help="what a case's name holds; all by default")
+    parser.add_argument("--name", default="same_bits", help="name of the result; empty for none")
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
-    main()
+    main(parse())

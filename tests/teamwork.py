@@ -11,7 +11,6 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-import tests.own_method  # noqa: F401  registers it
 from dmtkit import distributed
 from dmtkit.config import make_config
 from dmtkit.data.pictures import Part
@@ -23,6 +22,7 @@ from dmtkit.models.sync_norm import SyncNorm
 from dmtkit.training.experiment import load, run_methods
 from dmtkit.training.loop import begin, train
 from dmtkit.training.step import Recipe
+from tests import own_method
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, batch_of, stop_after
 from tests.test_labelling import FILL, SIZES, Mixed
 
@@ -50,8 +50,9 @@ def member(rank, folder, size=2):
     torch.set_num_threads(1)
     minutes = datetime.timedelta(minutes=2)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size, timeout=minutes)
-    for work in WORK:
-        work(Path(folder))
+    with own_method.registered():
+        for work in WORK:
+            work(Path(folder))
     dist.destroy_process_group()
     os._exit(0)  # an orderly end may abort: threads of torch's that are still there when the interpreter goes
 

@@ -21,6 +21,12 @@ TASKS = {"classification": TINY, "segmentation": TINY_SEGMENTATION}
 HOW = {"methods": ("supervised", "own"), "checkpoint_seconds": 0}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _own():
+    with own_method.registered():
+        yield
+
+
 @pytest.fixture(scope="module", params=list(TASKS))
 def undisturbed(request, tmp_path_factory):
     """A whole run of the method."""

@@ -133,8 +133,20 @@ def test_a_row_is_the_same_whoever_makes_it(crops):
         assert part.names == whole.names, "errors name the whole batch"
         same(part, whole.each(lambda values, rows=rows: values[rows]))
         assert part.labeled == int(part.trusted.sum())
-        assert torch.equal(torch.cat([part.x, part.u["strong"]]), part.images)
-        assert torch.equal(torch.cat([part.y != 255, part.valid]), part.label != 255)
+        assert torch.equal(part.x, whole.x[rows]), "X comes first"
+
+
+def test_u_beside_x_is_what_it_is_with_x(crops):
+    whole = crops(7)
+    for rows in (slice(None), slice(0, None, 2), slice(1, None, 2)):
+        part = replace(crops, rows=rows, apart=True)(7)
+        assert torch.equal(part.images, whole.x[rows])
+        assert torch.equal(part.label, whole.y[rows])
+        assert torch.equal(part.u["strong"], whole.images[whole.labeled :][rows])
+        assert torch.equal(part.valid, (whole.label[whole.labeled :] != 255)[rows])
+        assert part.unlabeled == len(whole.images) - whole.labeled
+        names = [crops.unlabeled.name(int(position)) for position in part.index]
+        assert names == list(whole.names[whole.labeled :][rows])
 
 
 @pytest.mark.parametrize("workers", [1, 2])

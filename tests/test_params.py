@@ -247,6 +247,16 @@ def promised(config, name):
     return {f"phase_{k}{model}": steps for k, steps in numbers.items() for model in models}
 
 
+def test_it_is_the_config_that_it_was():
+    """What the files of 0.1.0 said then, they say now; settings that came later have their defaults."""
+    then = json.loads((ROOT / "tests" / "configs_0_1_0.json").read_text())
+    for stem, own in then["files"].items():
+        config = make_config(load_params(ROOT / "params" / f"{stem}.yaml")).model_dump(mode="json")
+        expected = then["defaults"][own["task"]] | own
+        assert {name: config[name] for name in expected} == expected, stem
+    assert len(then["files"]) == 25
+
+
 @each_file
 def test_it_trains_for_two_steps_on_stand_in_data(path, stand_ins, tmp_path, monkeypatch):
     cifar = torchvision_datasets().cifar  # which knows the checksums of the real archive alone

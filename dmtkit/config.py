@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dmtkit.errors import ConfigError, unknown_name
-from dmtkit.registry import DATASETS
 
 Positive = Annotated[int, Field(gt=0)]
 Size = tuple[Positive, Positive]  # height, width
@@ -98,13 +97,6 @@ class Config(BaseModel):
         rising = all(a < b for a, b in pairwise(value))
         if not value or not rising or not (value[0] > 0 and value[-1] <= 1):
             raise ValueError("expected shares rising within (0, 1], such as [0.2, 0.4, 0.6, 0.8, 1.0]")
-        return value
-
-    @field_validator("dataset")
-    @classmethod
-    def _registered(cls, value: str) -> str:
-        if problem := DATASETS[cls.model_fields["task"].default].problem(value):
-            raise ValueError(f"expected a data set: {problem}")
         return value
 
     @model_validator(mode="after")

@@ -63,7 +63,7 @@ def from_sums(sums: Mapping[str, float], steps: int = 1) -> dict[str, float]:
     if "loss" not in record and losses:
         record["loss"] = sum(losses)
     count = sums.get("count", 0)
-    if count:
+    if count and {"weight", *CASES} <= sums.keys():
         record |= {"count": count, "mean_weight": sums["weight"] / count}
         record |= {f"share_{case}": sums[case] / count for case in CASES}
     for case in CASES:

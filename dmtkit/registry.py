@@ -36,13 +36,14 @@ class Registry(Mapping[str, T], Generic[T]):
 
         return put
 
-    def problem(self, name: str) -> str:
-        """What is wrong with a name; empty if it is known. Imports nothing."""
-        return "" if name in self else unknown_name(name, list(self), self.kind)
+    def check(self, *names: str) -> None:
+        """ConfigError, naming them all, for names that are not known; imports nothing."""
+        unknown = [unknown_name(name, list(self), self.kind) for name in names if name not in self]
+        if unknown:
+            raise ConfigError(f"{self.field}: {'; '.join(unknown)}")
 
     def __getitem__(self, name: str) -> T:
-        if name not in self:
-            raise ConfigError(f"{self.field}: {self.problem(name)}")
+        self.check(name)
         if name not in self._found:
             import_module(self._ours[name])
         return self._found[name]

@@ -79,6 +79,7 @@ class Phase:
         state = load_newest_state(self.folder, "checkpoint", self.note)
         if state and "networks" not in state:
             self.note(f"{self.folder}: its checkpoint is of an earlier version of dmtkit; this phase is trained anew")
+            self.drop_checkpoints()  # else they would count as newer than all that follow
             return None
         return state
 

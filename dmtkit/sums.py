@@ -26,7 +26,7 @@ class Sums:
     def add(self, **values: Tensor) -> None:
         """Take a batch's measurements; those that were not met before begin here."""
         for name, value in values.items():
-            value = value.detach()
+            value = value.detach().long() if value.dtype == torch.bool else value.detach()
             self.values[name] = self.values[name] + value if name in self.values else value.clone()
 
     def read(self) -> dict[str, Tensor]:

@@ -54,9 +54,8 @@ def fingerprint(folder: Path) -> dict[str, str]:
         elif path.suffix == ".pt":
             name = name.rsplit("-", 1)[0]  # the checksum in its name covers the seconds too
             state = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
-            tensors = {
-                f"{part}.{key}": value for part in ("model", "kept") for key, value in state.get(part, {}).items()
-            }
+            parts = {part: value for part, value in state.items() if isinstance(value, dict)}
+            tensors = {f"{part}.{key}": value for part, values in parts.items() for key, value in values.items()}
             content = b"".join(key.encode() + value.numpy().tobytes() for key, value in sorted(tensors.items()))
         elif path.suffix == ".json":
             summary = json.loads(path.read_text())

@@ -43,6 +43,7 @@ OWN = {
         {**TINY_SEGMENTATION, "methods": ("own",), "batch_labeled": 3, "batch_pseudo": 4, "log_points": 8}
     ),
 }  # X is no multiple of the processes
+FEW = make_config({**TINY_SEGMENTATION, "methods": ("cbst",), "label_ratios": (0.5,), "batch_pseudo": 20})
 
 
 def member(rank, folder, size=2):
@@ -113,7 +114,7 @@ def labels(folder):
 def runs(folder):
     """Whole runs of both tasks."""
     known = {"classification": CLASSIFICATION, "plain": PLAIN, "segmentation": SEGMENTATION}
-    for name, config in (known | OWN).items():
+    for name, config in (known | OWN | {"few": FEW}).items():
         assert run_methods(config, None, folder / name).finished
 
 

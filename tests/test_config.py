@@ -29,7 +29,6 @@ from dmtkit.training.experiment import check
         ({"experiment": "a/b"}, "names a folder"),
         ({"experiment": "..", "seed": -1}, "2 bad parameters"),
         ({"experiment": False}, "experiment(.*)YAML reads"),
-        ({"dataset": "imagenet"}, "dataset: found 'imagenet'"),
         ({"dataset": "folder"}, "data_dir: missing"),
         ({"methods": []}, "at least one"),
         ({"methods": ["dmt", "dmt"]}, "each once"),

@@ -10,6 +10,7 @@ from dmtkit.config import make_config
 from dmtkit.errors import ConfigError, RunError, TrainingError
 from dmtkit.methods import METHODS, Helper, Method, Step, method
 from dmtkit.methods.given import Nets, Now
+from dmtkit.methods.lab import Score
 from dmtkit.models import build
 from dmtkit.training.experiment import check_data, load, plan, run_methods
 from dmtkit.training.loop import advance, begin
@@ -246,7 +247,11 @@ def test_a_checkpoint_of_an_earlier_version_is_said_to_be_and_trained_anew(undis
         path.unlink()
     from dmtkit.files import save_state
 
-    save_state(place, "checkpoint", 3, {"model": {}, "optimizer": {}, "step": 3, "seconds": 1.0})
+    for step in (300, 400):  # further than this version ever comes
+        save_state(place, "checkpoint", step, {"model": {}, "optimizer": {}, "step": step, "seconds": 1.0})
+    with pytest.raises(Stop):
+        run_methods(config, data, tmp_path / "run", progress=stop_after(5))
+    assert max(int(path.name.split("-")[1]) for path in place.glob("checkpoint-*.pt")) < 300
     run_methods(config, data, tmp_path / "run")
     assert "earlier version of dmtkit" in (tmp_path / "run" / "notes.log").read_text()
     assert fingerprint(tmp_path / "run") == fingerprint(run.path)
@@ -256,7 +261,7 @@ def test_a_checkpoint_of_an_earlier_version_is_said_to_be_and_trained_anew(undis
 
 
 def planned(phases, **changes):
-    kind = type("Planned", (Method,), {"phases": phases})
+    kind = type("Planned", (Method,), {"phases": phases, "losses": own_method.Own.losses})
     method("planned")(kind)
     config = make_config({**TINY, **changes, "methods": ("planned",)})
     try:
@@ -308,7 +313,8 @@ def test_labels_that_two_phases_learn_are_needed_until_the_last():
     found = planned(phases)
     first = found.trainings[0]
     assert found.labelled_for(first) == (0.5, 0.7)
-    assert [first in found.done_with(position) for position in range(8)] == [False] * 5 + [True] * 3
+    places = [place for place, call in enumerate(found.calls) if isinstance(call, Score)]
+    assert [found.done_with(place) for place in places] == [[], [first]]
 
 
 @pytest.mark.parametrize(
@@ -320,21 +326,77 @@ def test_labels_that_two_phases_learn_are_needed_until_the_last():
         ({"reports": "other"}, "must name networks that it declares"),
         ({"averages": {"teacher": ("other", 0.9)}}, "teacher of other"),
         ({"phases": lambda self, lab: []}, "must yield"),
+        ({"losses": Method.losses}, r"has no losses; give its class a function losses\(self, nets, batch, now\)"),
     ],
 )
 def test_what_is_declared_wrongly_is_refused(declared, message):
     with pytest.raises(ConfigError, match=message):
-        method("wrong")(type("Wrong", (Method,), declared))
+        method("wrong")(type("Wrong", (Method,), {"losses": own_method.Own.losses, **declared}))
     assert "wrong" not in METHODS
 
 
-def test_a_method_without_losses_says_so(tmp_path):
-    method("empty")(type("Empty", (Method,), {}))
+def test_one_model_of_one_phase_is_trained_in_one_way_and_tested_once():
+    def twice(self, lab):
+        first = lab.train(1, "", lab.views)
+        yield lab.score(1, {"": lab.train(1, "", lab.unlabeled, first)})
+
+    def tested_twice(self, lab):
+        models = {"": lab.train(1, "", lab.views)}
+        yield lab.score(1, models)
+        yield lab.score(1, models)
+
+    def foreign(self, lab):
+        yield lab.score(1, {"C": lab.train(1, "C", lab.views)})
+
+    for phases, message in ((twice, "planned, phase 1: is trained twice"), (tested_twice, "phase 1: is tested twice"),
+                            (foreign, r"found the model 'C', expected one of ''")):  # fmt: skip
+        with pytest.raises(ConfigError, match=message):
+            planned(phases)
+
+
+def test_phases_that_ask_for_something_else_than_they_planned_are_refused(tmp_path):
+    calls = iter((0.5, 0.7))
+
+    def phases(self, lab):
+        models = lab.supervised(lab.models(1))
+        yield lab.score(1, {m: lab.train(1, m, lab.label(models[m], next(calls), 1)) for m in models})
+
+    kind = type("Fickle", (Method,), {"phases": phases, "losses": METHODS["supervised"].losses.__func__})
+    method("fickle")(kind)
+    config = make_config({**TINY, "methods": ("fickle",)})
     try:
-        with pytest.raises(ConfigError, match="empty has no losses; give its class a function losses"):
-            run_methods(make_config({**TINY, "methods": ("empty",)}), None, tmp_path / "run")
+        calls = iter((0.5, 0.5, 0.7))
+        with pytest.raises(ConfigError, match="asked for something else than when it was planned"):
+            run_methods(config, load(config), tmp_path / "run")
     finally:
-        METHODS._found.pop("empty")
+        METHODS._found.pop("fickle")
+
+
+def test_labels_of_several_shares_are_refused_where_the_rule_labels_for_one():
+    values = {**TINY_SEGMENTATION, "methods": ("twofold",), "label_rule": "normalized"}
+
+    class Twofold(Method):
+        losses = METHODS["supervised"].losses.__func__
+
+        def phases(self, lab):
+            models = lab.supervised(lab.models(1))
+            for k, alpha in ((1, 0.5), (2, 0.7)):
+                yield lab.score(k, {m: lab.train(k, m, lab.label(models[m], alpha, k), models[m]) for m in models})
+
+    method("twofold")(Twofold)
+    try:
+        config = make_config(values)
+        with pytest.raises(ConfigError, match=r"of supervised, phase 0, model A several are learned \(0.5, 0.7\)"):
+            check_data(config, load(config))
+    finally:
+        METHODS._found.pop("twofold")
+
+
+def test_a_statistic_that_is_no_number_is_refused():
+    loop = loop_of(lambda nets, batch, now: {"one": nets("one", batch.images).sum()})
+    loop.method.losses = lambda nets, batch, now: Step({"one": nets("one", batch.images).sum()}, {"s": torch.ones(3)})
+    with pytest.raises(TrainingError, match="the statistic 's' is no single number"):
+        advance(loop, batch())
 
 
 def test_more_processes_than_a_batch_has_labeled_rows_are_refused(undisturbed):

@@ -6,11 +6,11 @@ import torch
 
 from dmtkit.config import make_config
 from dmtkit.methods import METHODS
+from dmtkit.methods.plan import plan_of
 from dmtkit.runs import reported
 from dmtkit.tasks.classification import Classification
 from dmtkit.training import resume
 from dmtkit.training.experiment import load, run_methods
-from dmtkit.training.plan import plan_of
 from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
 from tests.test_segmentation import taught
 

@@ -100,7 +100,7 @@ def test_a_run_of_two_processes_measures_what_one_measures(places, name):
                 ), (key, alone)
 
 
-@pytest.mark.parametrize("name", ["classification", "plain", "segmentation", *teamwork.OWN])
+@pytest.mark.parametrize("name", ["classification", "plain", "segmentation", "few", *teamwork.OWN])
 def test_a_run_of_two_processes_leaves_the_same_files(places, name):
     found = []
     for place in places:

@@ -5,7 +5,7 @@ So the same `phases` run with nobody listening gives the plan: steps in all, sha
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from dmtkit.errors import ConfigError
 
@@ -21,7 +21,7 @@ class Opaque:
     __bool__ = __float__ = __int__ = __iter__ = __getitem__ = __len__ = __lt__ = __gt__ = __le__ = __ge__ = _looked_at
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Training(Opaque):
     """One model trained for one phase; `owner` is the method in whose folder it lies, `method` the one whose losses it has.
 
@@ -53,6 +53,17 @@ class Training(Opaque):
         """What tells it from the others of a run: owner, phase and model."""
         return self.owner, self.phase, self.model
 
+    @property
+    def content(self) -> tuple[object, ...]:
+        """All the rest: what two trainings of one key must agree in."""
+        return self.method, self.labels, self.initialisation, self.after, self.steps
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Training) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
     def __str__(self) -> str:
         return f"{self.owner}, phase {self.phase}" + (f", model {self.model}" if self.model else "")
 
@@ -77,6 +88,7 @@ class Score(Opaque):
 
 
 Call = Training | Labels | Score
+C = TypeVar("C", Training, Labels, Score)
 
 
 class Terms(Protocol):
@@ -168,6 +180,9 @@ class Lab:
         """
         if phase < 1 and labels.kind != "truth":
             raise ConfigError(f"{self.method}: a phase of its own has a number from 1 on, found {phase}")
+        if model not in self.terms.models:
+            known = ", ".join(map(repr, self.terms.models))
+            raise ConfigError(f"{self.method}: found the model {model!r}, expected one of {known}: take lab.models(…)")
         number, after = (0, start) if isinstance(start, Training) else (start, None)
         return self._train(Training(self.method, self.method, phase, model, labels, number, after, steps or 0))
 
@@ -178,7 +193,7 @@ class Lab:
     def _train(self, training: Training) -> Training:
         return self._call(replace(training, steps=training.steps or self.terms.steps(training)))
 
-    def _call(self, call: Any) -> Any:
+    def _call(self, call: C) -> C:
         self.calls.append(call)
         self.perform(call)
         return call

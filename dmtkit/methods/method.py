@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import torch
-from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from dmtkit.errors import ConfigError
@@ -71,27 +70,14 @@ class Method:
 
     def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
         """The inner loop: a pure function of a step's networks, batch and moment."""
-        raise ConfigError(
-            f"methods: {self.name} has no losses; give its class a function losses(self, nets, batch, now)"
-        )
+        raise ConfigError(f"{self.name}: has no losses")
 
     def memory(self, n: int, classes: int) -> dict[str, Tensor]:
         """Tensors kept from step to step, as they are before the first; `n` images are unlabeled."""
         return {}
 
-    def weigh(
-        self,
-        pseudo_label: Integer[Tensor, "n *s"],
-        confidence: Float[Tensor, "n *s"],
-        prediction: Integer[Tensor, "n *s"],
-        student_confidence: Float[Tensor, "n *s"],
-        p: Float[Tensor, "n *s"],
-        *,
-        gamma1: Gamma,
-        gamma2: Gamma,
-    ) -> DynamicWeights:
-        """The weights of stored labels that figures and tables show: those of `rule`."""
-        seen = pseudo_label, confidence, prediction, student_confidence, p
+    def weigh(self, *seen: Tensor, gamma1: Gamma, gamma2: Gamma) -> DynamicWeights:
+        """The weights of stored labels that figures and tables show: those of `rule`; `seen` is what `weigh` takes."""
         return weigh(*seen, gamma1=gamma1, gamma2=gamma2, rule=self.rule)
 
 
@@ -138,5 +124,7 @@ def _refuse(kind: type[Method]) -> None:
             f"{kind.name}: averages and `reports` must name networks that it declares ({', '.join(kind.nets)}); "
             f"found {', '.join([*lost, kind.reports])}"
         )
+    if kind.losses is Method.losses:
+        raise ConfigError(f"{kind.name}: has no losses; give its class a function losses(self, nets, batch, now)")
     if not inspect.isgeneratorfunction(kind.phases):
         raise ConfigError(f"{kind.name}: phases(lab) must yield lab.score(…) after every phase")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dmtkit.losses.dynamic import dynamic_cross_entropy, statistics, trust, weigh
+from dmtkit.losses.dynamic import dynamic_cross_entropy, dynamic_weights, statistics, trust
 from dmtkit.losses.softmax import Softmax, read_softmax
 from dmtkit.methods.given import Nets, Now
 from dmtkit.methods.lab import Lab, Score
@@ -35,18 +35,10 @@ class OnlineSelfTraining(Method):
                 trusted=batch.trusted, truth=batch.truth, softmax=seen, total=now.total,
             )  # fmt: skip
             return Step({"model": loss}, sums)
-        seen = read_softmax(nets.label("model", batch.images, mode="train"))
+        logits = nets.label("model", batch.images, mode="train")
+        seen = read_softmax(logits)
         sure = own_labels(seen, batch, now.threshold)
-        weighed = weigh(
-            sure,
-            seen.confidence,
-            seen.prediction,
-            seen.confidence,
-            seen.confidence,
-            gamma1=0.0,
-            gamma2=0.0,
-            rule="uniform",
-        )
+        weighed = dynamic_weights(logits, sure, seen.confidence, gamma1=0.0, gamma2=0.0, rule="uniform", softmax=seen)
         weight, _, _ = trust(weighed, sure, batch.trusted)
         label = batch.label.where(batch.trusted, seen.prediction)  # also of the unsure: their partners may be sure
         loss = now.mix.cross_entropy(nets("model", now.mix.images), label, weight)

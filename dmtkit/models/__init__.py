@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from dmtkit.errors import ConfigError, unknown_name
-from dmtkit.registry import MODELS, Build
+from dmtkit.registry import MODELS
 
 __all__ = ["build"]
 
@@ -17,20 +17,14 @@ EXPECTED = {
 PAPER_RATES = (6, 12, 18, 24)  # of the DeepLab-v2 paper; the published DMT numbers used 6, 12
 
 
-def build(name: str, channels: int, classes: int, aspp_rates: Sequence[int] = PAPER_RATES) -> nn.Module:
+def build(name: str, channels: int, classes: int, aspp_rates: Sequence[int] = PAPER_RATES, task: str = "") -> nn.Module:
     """Build the network that `name` describes: `wrn-<depth>-<width>`, `deeplab-<backbone>`, or one that was registered.
+
+    ConfigError where nothing of that name or family is registered, for the `task` if one is given.
 
     >>> sum(p.numel() for p in build("wrn-28-2", channels=3, classes=10).parameters())
     1467610
     """
-    builder = find(name)
-    given = {"name": name, "channels": channels, "classes": classes, "aspp_rates": aspp_rates}
-    wanted = inspect.signature(builder).parameters
-    return builder(**{word: value for word, value in given.items() if word in wanted})
-
-
-def find(name: str, task: str = "") -> Build:
-    """What builds a network; ConfigError where nothing of that name or family is registered, for the task if one is given."""
     known = {each: registry for key, registry in MODELS.items() if task in ("", key) for each in registry}
     family = name if name in known else name.partition("-")[0]
     if family not in known:
@@ -38,4 +32,7 @@ def find(name: str, task: str = "") -> Build:
             f"model: found {name!r}, expected {EXPECTED.get(task) or ', or '.join(EXPECTED.values())}, or a network of your "
             f"own ({unknown_name(family, list(known), 'model')})"
         )
-    return known[family][family]
+    builder = known[family][family]
+    given = {"name": name, "channels": channels, "classes": classes, "aspp_rates": aspp_rates}
+    wanted = inspect.signature(builder).parameters
+    return builder(**{word: value for word, value in given.items() if word in wanted})

@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from dmtkit.config import ClassificationConfig, Config
 from dmtkit.data.augment import Augment
 from dmtkit.data.batches import Batch, Batches
-from dmtkit.data.images import Data, Images, load
+from dmtkit.data.images import Data, Images
 from dmtkit.errors import ConfigError
 from dmtkit.methods.lab import Labels, Score, Training
+from dmtkit.methods.plan import Plan
 from dmtkit.metrics import TASK_FACTS, accuracy
-from dmtkit.models import build, find
+from dmtkit.models import build
 from dmtkit.pseudo import Predictions, PseudoLabels, keep_most_confident, predict_shared
+from dmtkit.run_folder import RunFolder
 from dmtkit.seeds import derive, generator
 from dmtkit.tasks.explain import case_table, samples
 from dmtkit.tasks.task import TASKS, Task, method_of
@@ -39,9 +41,7 @@ class Classification(Task):
     config: ClassificationConfig
     data: Data
 
-    load = staticmethod(load)  # type: ignore[assignment]
-
-    def start(self, run: Any) -> None:
+    def start(self, run: RunFolder) -> None:
         """All images go to the device."""
         super().start(run)
         parts = {name: getattr(self.data, name).to(self.device) for name in ("labeled", "unlabeled", "val", "test")}
@@ -50,12 +50,11 @@ class Classification(Task):
     @staticmethod
     def check(config: Config) -> None:
         """A network that can be built, and operations that exist."""
-        find(config.model, config.task)
         with torch.device("meta"):
-            build(config.model, channels=3, classes=2)
+            build(config.model, channels=3, classes=2, task=config.task)
         augmentation(config)
 
-    def check_data(self, models: set[str]) -> None:
+    def check_data(self, plan: Plan) -> None:
         """The oracle needs every truth."""
         if "oracle" in self.config.methods and not self.data.truth_known:
             raise ConfigError("methods: oracle needs the truth of every unlabeled image, which this data does not have")
@@ -84,16 +83,14 @@ class Classification(Task):
         """The same in all phases."""
         return self.config.lr
 
-    def network(self, training: Training, name: str) -> nn.Module:
-        """Weights that follow from the run's seed and the number of the initialisation, or those of an earlier training."""
-        others = filter(None, [name.removeprefix("model")])  # a method's further networks
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.config.seed, "init", training.initialisation, *others))
-            channels = self.data.test.pixels.shape[1]
-            model = build(self.config.model, channels=channels, classes=len(self.data.classes))
-        if training.after is not None:
-            model.load_state_dict(self.weights(training.after))
-        return self.ready(model)
+    def build(self) -> nn.Module:
+        """A network of the config."""
+        channels, classes = self.data.test.pixels.shape[1], len(self.data.classes)
+        return build(self.config.model, channels, classes, task=self.config.task)
+
+    def initialisation(self, training: Training) -> tuple[str | int, ...]:
+        """By its number."""
+        return (training.initialisation,)
 
     def batches(self, training: Training) -> Callable[[int], Batch]:
         """Joint batches of X and the kept pseudo labels, or all of U; of X alone, or of every truth, where there are none."""
@@ -109,8 +106,8 @@ class Classification(Task):
             )
         elif training.learns != "X":
             pseudo = self.pseudo(training.labels)
-            chosen = np.flatnonzero(pseudo.kept)
-            kept, size = data.unlabeled.select(chosen.tolist()), config.batch_labeled
+            chosen, size = np.flatnonzero(pseudo.kept), config.batch_labeled
+            kept = data.unlabeled.select(chosen.tolist()) if len(chosen) < len(data.unlabeled) else data.unlabeled
             label = torch.from_numpy(pseudo.label[chosen].astype(np.int64)).to(self.device)
             confidence = torch.from_numpy(pseudo.confidence[chosen]).to(self.device)
         return Batches(
@@ -148,16 +145,6 @@ class Classification(Task):
         with self.autocast():
             return predict_shared(model, some, len(images), PREDICTED, given)
 
-    @property
-    def unlabeled(self) -> int:
-        """The size of U."""
-        return len(self.data.unlabeled)
-
-    @property
-    def held_out(self) -> bool:
-        """Whether any images are."""
-        return len(self.data.val) > 0
-
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Accuracy, for the curves."""
         predicted = self.predict(model, self.data.val)
@@ -188,6 +175,7 @@ class Classification(Task):
 
     def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
         """The accuracy, and the predictions on U."""
+        super().read(training, labelled_for)
         phase = self.phase(training)
         _ = phase.summary["accuracy"], phase.arrays("predictions")["level"]
 

@@ -22,7 +22,7 @@ from dmtkit.losses.dynamic import DynamicWeights, weigh
 from dmtkit.methods.method import Method
 from dmtkit.metrics import CASES
 from dmtkit.pixels import SCORES, auroc, case_sums, case_table, error_levels, mean_iou, roc
-from dmtkit.pseudo import quantise
+from dmtkit.pseudo import LEVELS, quantise
 from dmtkit.runs import Phase
 from dmtkit.seeds import generator
 from dmtkit.sums import Sums, gather
@@ -54,7 +54,11 @@ class Probe:
         self.gammas: dict[str, Any] = {"gamma1": gammas[0], "gamma2": gammas[1]}
         self.chosen = probed(seed, len(data.unlabeled))
         self.samples = set(self.chosen[:SAMPLES])
-        self.cases = Sums()
+        k = len(data.classes)
+        self.cases = Sums(
+            cases=torch.zeros(3, k, k + 1, dtype=torch.int64, device=reader.device),
+            weights=torch.zeros(3, k, dtype=torch.float64, device=reader.device),
+        )  # a process may have no image to add
 
     @property
     def part(self) -> Part:
@@ -74,7 +78,8 @@ class Probe:
 
     def visit(self, model: nn.Module, time: str) -> None:
         """Ask the student about the probe images and store what it says as probe_<time>."""
-        search, arrays = Sums(), dict[str, np.ndarray]()
+        nothing = torch.zeros(len(SCORES), 2, LEVELS, dtype=torch.int64, device=self.reader.device)
+        search, arrays = Sums(levels=nothing), dict[str, np.ndarray]()
         part = self.part.select(self.chosen)
 
         def observe(images: Images, logits: Tensor) -> None:

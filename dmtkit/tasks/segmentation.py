@@ -20,18 +20,18 @@ from dmtkit.config import Config, SegmentationConfig
 from dmtkit.data.batches import Batch
 from dmtkit.data.crops import Ahead, Blank, Crops
 from dmtkit.data.pictures import Part
-from dmtkit.data.segmentation import Scenes, load
+from dmtkit.data.segmentation import Scenes
 from dmtkit.errors import ConfigError, RunError
 from dmtkit.files import ask, once
 from dmtkit.label_store import Kept, open_labels
 from dmtkit.labelling import Reader, confusion_matrices, label_images, look
 from dmtkit.methods.lab import Score, Training
+from dmtkit.methods.plan import Plan
 from dmtkit.metrics import TASK_FACTS
-from dmtkit.models import build, find
+from dmtkit.models import build
 from dmtkit.models.weights import load_weights
 from dmtkit.params import project_root
 from dmtkit.pixels import class_iou, mean_iou
-from dmtkit.seeds import derive
 from dmtkit.tasks.probes import Probe
 from dmtkit.tasks.task import TASKS, Task, Visit, method_of
 
@@ -48,26 +48,30 @@ class Segmentation(Task):
     config: SegmentationConfig
     data: Scenes
 
-    load = staticmethod(load)  # type: ignore[assignment]
-
     @staticmethod
     def check(config: Config) -> None:
         """A network that can be built."""
         assert isinstance(config, SegmentationConfig)
-        find(config.model, config.task)
         with torch.device("meta"):
-            build(config.model, 3, 2, config.aspp_rates)
+            build(config.model, 3, 2, config.aspp_rates, config.task)
 
-    def check_data(self, models: set[str]) -> None:
-        """Images to choose a snapshot by, masks for the oracle, and weights that fit."""
+    def check_data(self, plan: Plan) -> None:
+        """Images to choose a snapshot by, masks for the oracle, weights that fit, and one share where labels are for one."""
         config, data = self.config, self.data
+        several = [training for training in plan.trainings if len(plan.labelled_for(training)) > 1]
+        if config.label_rule == "normalized" and several:
+            shares = ", ".join(map(str, plan.labelled_for(several[0])))
+            raise ConfigError(
+                f"label_rule: 'normalized' labels for one share, but of {several[0]} several are learned ({shares}); "
+                "run these methods apart, or take 'argmax'"
+            )
         if config.snapshot == "best" and not len(data.val):
             raise ConfigError("val: snapshot 'best' needs labeled images held out to choose by; the lists name none")
         if "oracle" in config.methods and not data.truth_complete:
             raise ConfigError("methods: oracle needs the mask of every unlabeled image, which this data does not have")
-        for name in sorted(models):
+        for name in sorted({training.model for training in plan.trainings}):
             if source := self._source(name):
-                load_weights(build(config.model, 3, len(data.classes), config.aspp_rates), source)
+                load_weights(self.build(), source)
 
     def _source(self, model: str) -> str | Path | None:
         """The weights that a model starts from: `imagenet`, a file relative to the project, or none."""
@@ -104,20 +108,19 @@ class Segmentation(Task):
         """One for fine-tuning, another for what starts from its initialisation; optimiser and schedule begin anew (§5.2)."""
         return self.config.baseline_lr if training.after is None else self.config.lr
 
-    def network(self, training: Training, name: str) -> nn.Module:
-        """Newly initialised (A and B with seeds of their own) or from a file, or as an earlier training left it."""
-        model = self._built("init", training.model, *filter(None, [name.removeprefix("model")]))
-        if training.after is not None:
-            model.load_state_dict(self.weights(training.after))
-        elif source := self._source(training.model):
-            self.phase(training).remark(f"model {training.model}: {load_weights(model, source)}")
-        return self.ready(model)
+    def build(self) -> nn.Module:
+        """A network of the config."""
+        config = self.config
+        return build(config.model, 3, len(self.data.classes), config.aspp_rates, config.task)
 
-    def _built(self, *seed: str) -> nn.Module:
-        """A network with weights that follow from the run's seed."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.config.seed, *seed))
-            return build(self.config.model, 3, len(self.data.classes), self.config.aspp_rates)
+    def initialisation(self, training: Training) -> tuple[str | int, ...]:
+        """A and B have seeds of their own."""
+        return (training.model,)
+
+    def pretrained(self, training: Training, network: nn.Module) -> None:
+        """From a file, where the settings name one."""
+        if source := self._source(training.model):
+            self.phase(training).remark(f"model {training.model}: {load_weights(network, source)}")
 
     def batches(self, training: Training) -> Callable[[int], Batch]:
         """Augmented crops of X and the kept labels; in phase 0 of what this model sees of X, or, for the oracle, of all."""
@@ -130,7 +133,7 @@ class Segmentation(Task):
         else:
             kept = self.kept(training)
         crops = Crops(
-            labeled, data.unlabeled, kept, data.truth_known and kept is not None,
+            labeled, data.unlabeled, kept, data.truth_known and training.learns in ("labels", "unlabeled"),
             batch_labeled=size, batch_pseudo=config.batch_pseudo, crop=config.crop, scale=config.scale,
             flip=config.flip, fill=data.fill, seed=self.seed("batches", training), apart=training.learns == "views",
         )  # fmt: skip
@@ -149,16 +152,6 @@ class Segmentation(Task):
             )
         store = open_labels(place.folder / "labels", place.model_name, self.data.unlabeled.names)
         return Kept(store, class_thresholds(torch.from_numpy(store.histogram), labels.ratio))
-
-    @property
-    def unlabeled(self) -> int:
-        """The size of U."""
-        return len(self.data.unlabeled)
-
-    @property
-    def held_out(self) -> bool:
-        """Whether any images are."""
-        return len(self.data.val) > 0
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """mIoU, for the curves and for the best snapshot."""
@@ -193,7 +186,7 @@ class Segmentation(Task):
         sizes = data.sizes(data.unlabeled)
         observe = probe.observe if probe else None
         if labelled_for:
-            ratio = self._only(labelled_for, training) if self.config.label_rule == "normalized" else None
+            ratio = labelled_for[0] if self.config.label_rule == "normalized" else None
             label_images(
                 model, data.unlabeled, sizes, self.reader, phase.folder / "labels", phase.model_name, len(data.classes),
                 normalized_ratio=ratio, observe=observe,
@@ -202,18 +195,10 @@ class Segmentation(Task):
             look(model, data.unlabeled, sizes, self.reader, observe)
         return probe.finish(model) if probe else {}
 
-    def _only(self, ratios: tuple[float, ...], training: Training) -> float:
-        if len(ratios) > 1:
-            raise ConfigError(
-                f"label_rule: 'normalized' labels for one share, but methods of this run learn several from {training}: "
-                f"{', '.join(map(str, ratios))}; run them apart, or take 'argmax'"
-            )
-        return ratios[0]
-
     def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
         """Its weights and its labels of U, unless they were dropped."""
+        super().read(training, labelled_for)
         phase = self.phase(training)
-        phase.weights()
         if labelled_for and not (phase.folder / DROPPED).is_file():
             open_labels(phase.folder / "labels", phase.model_name, self.data.unlabeled.names)
 
@@ -228,12 +213,6 @@ class Segmentation(Task):
             miou = {name: mean_iou(confusion) for name, confusion in found.items()}
             once(lambda: phase.finish({"miou": miou, "iou": iou, "seconds": time.monotonic() - started}))
         return phase.summary["seconds"]
-
-    def trained(self, training: Training) -> nn.Module:
-        """The network that a training left."""
-        model = self._built("init", training.model)
-        model.load_state_dict(self.weights(training))
-        return self.ready(model)
 
     def headline(self, scores: list[Score]) -> dict[str, object]:
         """A's mIoU after the last phase is the method's, fixed before training (§8); of A, B and their mean."""

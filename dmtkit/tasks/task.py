@@ -4,7 +4,7 @@ A task object belongs to one run: its settings, its data, its folder, and the de
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -16,6 +16,7 @@ from dmtkit.environment import pick_device, pick_precision
 from dmtkit.errors import ConfigError
 from dmtkit.methods import METHODS, Method
 from dmtkit.methods.lab import Score, Training
+from dmtkit.methods.plan import Plan
 from dmtkit.metrics import TaskFacts
 from dmtkit.registry import Registry
 from dmtkit.run_folder import RunFolder
@@ -31,6 +32,14 @@ class DataSet(Protocol):
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names."""
+
+    @property
+    def unlabeled(self) -> Sized:
+        """U."""
+
+    @property
+    def val(self) -> Sized:
+        """What is held out of X."""
 
     def describe(self, dates: bool = False) -> dict[str, Any]:
         """Who is in which part, and a checksum."""
@@ -62,17 +71,12 @@ class Task(ABC):
 
     @staticmethod
     @abstractmethod
-    def load(config: Config) -> DataSet:
-        """The data of a config; DataError names every offender at once."""
-
-    @staticmethod
-    @abstractmethod
     def check(config: Config) -> None:
         """Refuse what the config alone shows to be impossible."""
 
     @abstractmethod
-    def check_data(self, models: set[str]) -> None:
-        """Refuse what this data cannot give; `models` are those that the run trains."""
+    def check_data(self, plan: Plan) -> None:
+        """Refuse what this data cannot give to the run."""
 
     # ---- terms of the loops (methods/lab.py)
 
@@ -112,8 +116,15 @@ class Task(ABC):
         """The learning rate that a training begins with."""
 
     @abstractmethod
-    def network(self, training: Training, name: str) -> nn.Module:
-        """A network on the device, newly initialised; `name` is that of one of the method's several."""
+    def build(self) -> nn.Module:
+        """A network of the config, initialised at random."""
+
+    @abstractmethod
+    def initialisation(self, training: Training) -> tuple[str | int, ...]:
+        """What tells the random weights that a training starts from."""
+
+    def pretrained(self, training: Training, network: nn.Module) -> None:  # noqa: B027
+        """Put in weights from elsewhere."""
 
     @abstractmethod
     def batches(self, training: Training) -> Callable[[int], Batch]:
@@ -123,16 +134,6 @@ class Task(ABC):
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """How a network does on the held-out images."""
 
-    @property
-    @abstractmethod
-    def unlabeled(self) -> int:
-        """How many images are unlabeled."""
-
-    @property
-    @abstractmethod
-    def held_out(self) -> bool:
-        """Whether there are any."""
-
     def visits(self, training: Training) -> Mapping[int, Visit]:
         """What is to be looked at while a network learns, after so many steps."""
         return {}
@@ -141,9 +142,9 @@ class Task(ABC):
     def measure(self, training: Training, model: nn.Module, labelled_for: tuple[float, ...]) -> dict[str, Any]:
         """Look at a finished model, let it label U where later phases learn the shares `labelled_for`; sum the phase up."""
 
-    @abstractmethod
     def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
         """RunError if anything that a complete training passes on is missing or damaged."""
+        self.phase(training).weights()
 
     # ---- results
 
@@ -168,9 +169,28 @@ class Task(ABC):
         """The seed of some randomness of a training."""
         return derive(self.config.seed, what, training.phase, *filter(None, [training.model]))
 
-    def weights(self, training: Training) -> dict[str, Any]:
-        """What came out of a training; RunError if it is missing or damaged."""
-        return reported(self.phase(training).weights())
+    def network(self, training: Training, name: str) -> nn.Module:
+        """What a training starts from, on the device; `name` is that of one of the method's networks."""
+        first, after = name == method_of(training).nets[0], training.after
+        with torch.random.fork_rng(devices=[]):
+            seed = "init", *self.initialisation(training), *(() if first else (name,))
+            torch.manual_seed(derive(self.config.seed, *seed))
+            network = self.build()
+        if after is None:
+            self.pretrained(training, network)
+        else:
+            state = self.phase(after).weights()
+            known = method_of(after)
+            network.load_state_dict(state[name] if name in known.nets and name != known.reports else reported(state))
+        return self.ready(network)
+
+    def trained(self, training: Training) -> nn.Module:
+        """What came out of a training, on the device; RunError if it is missing or damaged."""
+        state = reported(self.phase(training).weights())
+        with torch.random.fork_rng(devices=[]):
+            network = self.build()
+        network.load_state_dict(state)
+        return self.ready(network)
 
     def autocast(self) -> torch.autocast:
         """The context in which networks compute."""
@@ -199,9 +219,7 @@ def method_of(training: Training) -> Method:
 
 def check_methods(config: Config) -> None:
     """ConfigError for a method that does not exist or is not defined for the task."""
-    unknown = [problem for name in config.methods if (problem := METHODS.problem(name))]
-    if unknown:
-        raise ConfigError("methods: " + "; ".join(unknown))
+    METHODS.check(*config.methods)
     foreign = [name for name in config.methods if config.task not in METHODS[name].tasks]
     if foreign:
         possible = [name for name, method in METHODS.items() if config.task in method.tasks]

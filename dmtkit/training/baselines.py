@@ -36,7 +36,7 @@ PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees
 DECIDING = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
 CODE = (
     "data/*.py", "losses/*.py", "models/*.py", "tasks/*.py", "training/*.py", "methods/supervised.py", "methods/given.py",
-    "methods/lab.py", "methods/method.py", "distributed.py", "seeds.py", "sums.py",
+    "methods/lab.py", "methods/method.py", "distributed.py", "registry.py", "seeds.py", "sums.py",
 )  # fmt: skip
 NOT_IN_RECIPE = {"gamma1", "gamma2", "gamma_ramp", "online_threshold", "checkpoint_seconds", "sync_batchnorm"}
 

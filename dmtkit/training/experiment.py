@@ -5,22 +5,24 @@ from pathlib import Path
 
 from dmtkit.config import Config
 from dmtkit.environment import describe_environment, pick_device
+from dmtkit.errors import ConfigError
 from dmtkit.files import ask, in_turn, once
 from dmtkit.methods import METHODS
 from dmtkit.methods.lab import Call, Lab, Score, Training
+from dmtkit.methods.plan import Plan, plan_of
 from dmtkit.published import check_table
+from dmtkit.registry import DATASETS
 from dmtkit.run_folder import RunFolder, default_folder, open_run, refuse_other_run
 from dmtkit.runs import Run, load_run
 from dmtkit.tasks.task import DataSet, Task, check_methods, task_of
 from dmtkit.training.baselines import key_of
 from dmtkit.training.loop import check_shares, processes
-from dmtkit.training.plan import Plan, plan_of
 from dmtkit.training.resume import Progress, Session, complete, train_baseline
 
 
 def load(config: Config) -> DataSet:
     """The data of a run; DataError names every offender at once."""
-    return task_of(config).load(config)
+    return DATASETS[config.task][config.dataset](config)
 
 
 def run_methods(
@@ -64,13 +66,17 @@ def run_method(session: Session, name: str) -> dict[str, object]:
     task, plan = session.task, session.plan
 
     def perform(call: Call) -> None:
-        session.position += 1
+        if plan.calls[session.position] != call:
+            raise ConfigError(
+                f"{name}: phases() asked for something else than when it was planned; it must follow from settings"
+            )
         if isinstance(call, Training):
             complete(session, call)
         elif isinstance(call, Score):
             session.testing[call.method, call.phase] = task.test(call)
             for training in plan.done_with(session.position):
                 task.drop_labels(training)
+        session.position += 1
 
     lab = Lab(name, task, plan.shared, perform)
     return task.headline(list(METHODS[name].phases(lab)))
@@ -115,6 +121,7 @@ def total_steps(config: Config, data: DataSet) -> int:
 def check(config: Config) -> None:
     """Refuse, before anything starts, what the config alone shows to be impossible."""
     check_methods(config)
+    DATASETS[config.task].check(config.dataset)
     check_table(config.published)
     check_shares(config, max(config.processes, processes()))
     pick_device(config.device)
@@ -124,7 +131,7 @@ def check(config: Config) -> None:
 def check_data(config: Config, data: DataSet) -> None:
     """Refuse, before anything starts, what this data cannot give."""
     task: Task = task_of(config)(config, data)
-    trainings = plan_of(config.methods, task).trainings
-    apart = any(training.learns == "views" for training in trainings)
+    found = plan_of(config.methods, task)
+    apart = any(training.learns == "views" for training in found.trainings)
     check_shares(config, max(config.processes, processes()), apart)
-    task.check_data({training.model for training in trainings})
+    task.check_data(found)

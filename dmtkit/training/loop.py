@@ -33,13 +33,13 @@ State = dict[str, Any]
 class Loop:
     """Everything that the next step depends on, by the names that the method declares.
 
-    `kept` holds what comes out of each trained network: its EMA or its best snapshot; nothing where its last weights do.
+    `kept` is what comes out where that is not the reported network as it is: its EMA, or its best snapshot.
     """
 
     method: Method
     recipe: Recipe
     modules: dict[str, nn.Module]
-    kept: dict[str, nn.Module]
+    kept: nn.Module | None
     optimizers: dict[str, torch.optim.Optimizer]
     schedules: dict[str, torch.optim.lr_scheduler.LRScheduler]
     memory: dict[str, Tensor]
@@ -62,7 +62,7 @@ class Loop:
     @property
     def result(self) -> nn.Module:
         """What comes out of it: its EMA, its best snapshot, or itself."""
-        return self.kept.get(self.method.reports, self.current)
+        return self.current if self.kept is None else self.kept
 
     def networks(self) -> dict[str, State]:
         """What a finished training leaves: its networks and averages, and, as `kept`, what is reported where it is another."""
@@ -74,7 +74,7 @@ class Loop:
     def _groups(self) -> dict[str, dict[str, Any]]:
         return {
             "networks": self.modules,
-            "kept": self.kept,
+            "kept": {} if self.kept is None else {"": self.kept},
             "optimizers": self.optimizers,
             "schedules": self.schedules,
         }
@@ -128,8 +128,10 @@ def begin(
         for name, optimizer in optimizers.items()
     }
     averages = {name: copy.deepcopy(modules[source]) for name, (source, _) in method.averages.items()}
-    kept = {} if recipe.keeps == "last" else {name: copy.deepcopy(modules[name]) for name in method.nets}
-    return Loop(method, recipe, modules | averages, kept, optimizers, schedules, dict(memory or {}))
+    modules |= averages
+    itself = recipe.keeps == "last" or (recipe.keeps == "average" and method.reports in averages)
+    kept = None if itself else copy.deepcopy(modules[method.reports])
+    return Loop(method, recipe, modules, kept, optimizers, schedules, dict(memory or {}))
 
 
 def processes() -> int:
@@ -232,10 +234,14 @@ def advance(loop: Loop, batch: Batch) -> None:
         loop.schedules[name].step()
     for name, (source, decay) in method.averages.items():
         update_average(loop.modules[name], loop.modules[source], min(1 - 1 / (loop.step + 1), decay))
-    if recipe.keeps == "average":  # it starts as the first step's network
-        for name, average in loop.kept.items():
-            update_average(average, loop.modules[name], recipe.ema_decay if loop.step else 0)
+    if loop.kept is not None and recipe.keeps == "average":  # it starts as the first step's network
+        update_average(loop.kept, loop.current, recipe.ema_decay if loop.step else 0)
     loop.memory = {name: value.detach() for name, value in {**loop.memory, **step.memory}.items()}
+    bad = [name for name, value in step.statistics.items() if value.dim()]
+    if bad:
+        raise TrainingError(
+            f"{method.name}: the statistic {bad[0]!r} is no single number; sum it up before it is returned"
+        )
     named = {f"loss_{name}" if len(step.losses) > 1 else "loss": loss for name, loss in step.losses.items()}
     loop.sums.add(**named, **step.statistics)
     loop.losses.append({name: loss.detach() for name, loss in step.losses.items()})
@@ -254,10 +260,9 @@ def log_record(loop: Loop, evaluate: Callable[[nn.Module], dict[str, float]] | N
     if evaluate is None:
         return record
     scores = evaluate(loop.result if recipe.keeps == "average" else loop.current)
-    if recipe.keeps == "best" and scores[recipe.score] > loop.best:
+    if loop.kept is not None and recipe.keeps == "best" and scores[recipe.score] > loop.best:
         loop.best = scores[recipe.score]
-        for name, snapshot in loop.kept.items():
-            snapshot.load_state_dict(loop.modules[name].state_dict())
+        loop.kept.load_state_dict(loop.current.state_dict())
     return record | scores
 
 

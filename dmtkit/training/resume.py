@@ -15,13 +15,12 @@ from torch import nn
 from dmtkit.errors import RunError, TrainingError
 from dmtkit.files import ask, once
 from dmtkit.methods.lab import Training
+from dmtkit.methods.plan import Plan
 from dmtkit.run_folder import RunFolder
-from dmtkit.runs import Phase, reported
-from dmtkit.seeds import derive
+from dmtkit.runs import Phase
 from dmtkit.tasks.task import Task, method_of
 from dmtkit.training.baselines import baseline, identity, store_for
 from dmtkit.training.loop import Loop, arithmetic, begin, train
-from dmtkit.training.plan import Plan
 from dmtkit.training.step import Recipe
 
 
@@ -135,10 +134,7 @@ def trained_model(session: Session, training: Training) -> tuple[nn.Module, floa
                 train_shared(session, training, place, [task.run])
                 phase.adopt(place)
         once(lambda: None)  # from now on its file can be read by all
-    state = phase.weights()
-    model = task.network(training, method_of(training).reports)
-    model.load_state_dict(reported(state))
-    return model, state["seconds"]
+    return task.trained(training), phase.weights()["seconds"]
 
 
 def train_baseline(session: Session, training: Training) -> Path:
@@ -186,7 +182,7 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
         batches,
         log=write,
         save=lambda state: place.save(state | {"seconds": seconds()}),
-        evaluate=task.evaluate if task.held_out else None,
+        evaluate=task.evaluate if len(task.data.val) else None,
         visits=visits,
         tick=lambda step: session.tell(training, step, training.steps),
         note=place.note,
@@ -199,9 +195,11 @@ def start_loop(session: Session, training: Training) -> Loop:
     task, method = session.task, method_of(training)
     classes = len(task.data.classes)
     networks = {name: task.network(training, name) for name in method.nets}
-    for name, helper in method.helpers.items():
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(task.config.seed, "helper", name, training.phase, training.model))
+    with torch.random.fork_rng(devices=[]):
+        for name, helper in method.helpers.items():
+            torch.manual_seed(task.seed(f"helper {name}", training))
             networks[name] = task.ready(helper.build(classes))
-    memory = {name: value.to(task.device) for name, value in method.memory(task.unlabeled, classes).items()}
-    return begin(method, networks, session.recipe(training), memory)
+        torch.manual_seed(task.seed("memory", training))
+        memory = method.memory(len(task.data.unlabeled), classes)
+    there = {name: value.to(task.device) for name, value in memory.items()}
+    return begin(method, networks, session.recipe(training), there)

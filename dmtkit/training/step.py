@@ -60,9 +60,8 @@ def compute(
     memory: Mapping[str, Tensor],
 ) -> Step:
     """What a method makes of a batch at a step; nothing here waits for the device."""
-    compiles = recipe.compile and len(method.nets) == 1  # several networks in one graph would be differentiated as one
     device, number = batch.images.device, cast(Callable[[float], float | Tensor], float)
-    if compiles:  # what changes from step to step and is no tensor would be compiled in, anew every time
+    if recipe.compile:  # what changes from step to step and is no tensor would be compiled in, anew every time
         number = partial(torch.full, (), device=device, dtype=torch.float32)
     mix = None
     if batch.mixed is not None and batch.partner is not None:
@@ -74,7 +73,7 @@ def compute(
     drawn = method.draws(replace(now, seed=derive(recipe.seed, "draws", step)), batch.unlabeled)
     now = replace(now, drawn={name: value[batch.rows].to(device, non_blocking=True) for name, value in drawn.items()})
     nets = Nets(modules, recipe.precision)
-    if compiles:
+    if recipe.compile:
         return compiled(method)(nets, replace(batch, names=(), lam=math.nan), now)
     return method.losses(nets, batch, now)
 
@@ -98,11 +97,11 @@ def can_compile(
     if batch.rows != slice(None):
         note("compile: is for one process; several train without")
         return False
-    if len(method.nets) > 1:
+    if len([*method.nets, *method.helpers]) > 1:  # in one graph they would be differentiated as one
         note(f"compile: {method.name} trains several networks, which is done without")
         return False
     try:
-        copies = {name: copy.deepcopy(module) for name, module in modules.items()}
+        copies = {name: copy.deepcopy(module).train() for name, module in modules.items()}
         tried = compute(method, copies, batch, recipe, 0, memory)
         for loss in tried.losses.values():
             loss.backward()

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dmtkit.errors import ConfigError
-from dmtkit.methods import METHODS
 from dmtkit.methods.lab import Call, Lab, Labels, Score, Terms, Training
+from dmtkit.methods.method import METHODS
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,15 @@ class Plan:
         return tuple(dict.fromkeys(labels.ratio for labels in uses))
 
     def done_with(self, position: int) -> list[Training]:
-        """The models whose labels nobody needs any more once so many calls are done, and were needed before."""
-        before, after = self.calls[:position], self.calls[position:]
-        used, needed = (
-            {call.teacher for call in calls if isinstance(call, Labels) and call.teacher is not None}
-            for calls in (before, after)
-        )
-        return [training for training in self.trainings if training in used - needed]
+        """The models whose labels were last learned between the score at this place and the one before it."""
+        scores = [place for place, call in enumerate(self.calls[:position]) if isinstance(call, Score)]
+        begin = scores[-1] if scores else 0
+        last = {
+            call.teacher: place
+            for place, call in enumerate(self.calls)
+            if isinstance(call, Labels) and call.teacher is not None
+        }
+        return [training for training, place in last.items() if begin <= place < position]
 
 
 def plan_of(methods: Sequence[str], terms: Terms) -> Plan:
@@ -65,7 +67,24 @@ def plan_of(methods: Sequence[str], terms: Terms) -> Plan:
     if "supervised" in labs:
         labs["supervised"] = Lab("supervised", terms, shared)
         _run(labs["supervised"])
-    return Plan(tuple(call for name in methods for call in labs[name].calls), shared)
+    plan = Plan(tuple(call for name in methods for call in labs[name].calls), shared)
+    _refuse_other_content(plan)
+    return plan
+
+
+def _refuse_other_content(plan: Plan) -> None:
+    """ConfigError where one model of one phase would be trained in two ways, or one phase be tested twice."""
+    trainings: dict[Training, Training] = {}
+    scores: set[tuple[str, int]] = set()
+    for call in plan.calls:
+        if isinstance(call, Training) and trainings.setdefault(call, call).content != call.content:
+            raise ConfigError(
+                f"{call}: is trained twice, in two ways; give each training a phase or a model of its own"
+            )
+        if isinstance(call, Score):
+            if (call.method, call.phase) in scores:
+                raise ConfigError(f"{call.method}, phase {call.phase}: is tested twice; number the phases")
+            scores.add((call.method, call.phase))
 
 
 def _run(lab: Lab) -> None:

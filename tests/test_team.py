@@ -23,7 +23,7 @@ from dmtkit.runs import load_run, read_log
 from dmtkit.together import launcher
 from dmtkit.train import start_team
 from dmtkit.training.experiment import check_shares, load, run_methods
-from tests import teamwork
+from tests import own_method, teamwork
 from tests.helpers import TINY, fingerprint
 from tests.test_labelling import Mixed
 
@@ -38,8 +38,9 @@ def places(tmp_path_factory):
     """The same work done by a team of two and by one process."""
     two, one = (tmp_path_factory.mktemp(name) for name in ("two", "one"))
     context = torch.multiprocessing.spawn(teamwork.member, (str(two),), nprocs=2, join=False)
-    for work in (teamwork.norm, teamwork.labels, teamwork.runs):
-        work(one)
+    with own_method.registered():
+        for work in (teamwork.norm, teamwork.labels, teamwork.runs):
+            work(one)
     while not context.join():
         pass
     return one, two

@@ -64,7 +64,7 @@ def cannot_write(path: Path, error: OSError, size: int = 0) -> RunError:
 
 
 def once(work: Callable[[], object]) -> None:
-    """Do something to the disk: of several processes rank 0 does, when all have come so far, and all go on when it is done."""
+    """Let rank 0 change something on disk, between two barriers."""
     distributed.barrier()
     if distributed.rank_zero():
         work()
@@ -73,7 +73,7 @@ def once(work: Callable[[], object]) -> None:
 
 @contextmanager
 def alone(lock: AbstractContextManager[None], prepare: Callable[[], object]) -> Iterator[None]:
-    """Hold a lock and `prepare` what it guards; of several processes rank 0 does, and the others come in afterwards."""
+    """Rank 0 holds the lock and runs `prepare`; the other ranks come in afterwards."""
     if not distributed.rank_zero():
         distributed.barrier()
         yield

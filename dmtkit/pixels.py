@@ -47,7 +47,7 @@ def mean_iou(confusion: Integer[np.ndarray, "k k"]) -> float:
 def case_sums(
     weighed: DynamicWeights, given: Integer[Tensor, "*s"], truth: Integer[Tensor, "*s"], classes: int
 ) -> dict[str, Tensor]:
-    """Kept pseudo labels by case (agreement, negative, positive), their class, and the truth; and their weights: they add up.
+    """Counts and summed weights of kept pseudo labels by case (agreement, negative, positive), class and truth; they add up over batches.
 
     `cases` "3 k k1" has one column a true class and a last one for unknown truth; `weights` is "3 k". Pixels that are not
     valid are passed over.

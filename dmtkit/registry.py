@@ -90,7 +90,7 @@ def dataset(name: str, task: str) -> Callable[[Build], Build]:
 
 
 def model(name: str, task: str) -> Callable[[Build], Build]:
-    """Register a function that builds a task's network; it is called with those of `channels classes name aspp_rates` it names.
+    """Register a function that builds a task's network; it gets those of channels, classes, name, aspp_rates that it names.
 
     A registered name is also that of a family: `wrn` stands for every `wrn-…`.
     """

@@ -1,6 +1,6 @@
 """Every measurement is a sum: of batches, on their device and without waiting, and of processes, when it is read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -45,10 +45,8 @@ class Sums:
 
     def restore(self, state: Mapping[str, Tensor], device: torch.device) -> None:
         """Take back this process's own sums; rank 0 takes all of them where their number was another."""
-        self.values = dict(self._own(state, device))
-
-    def _own(self, state: Mapping[str, Tensor], device: torch.device) -> Iterator[tuple[str, Tensor]]:
+        self.values = {}
         for name, every in state.items():
             same = len(every) == distributed.size()
             own = every[distributed.rank()] if same else every.sum(0, dtype=every.dtype) * distributed.rank_zero()
-            yield name, own.to(device)
+            self.values[name] = own.to(device)

@@ -35,7 +35,7 @@ from dmtkit.training.resume import Progress
 app = typer.Typer(add_completion=False)
 FAILED = "dmtkit/failed"  # how many processes met an error; the first of them says what it was
 GRACE = 3.0  # seconds in which that one can do so, before a process that is only dragged along ends
-FOREVER = timedelta(days=30)  # a process may wait long for the leader, and the leader for another run's baseline
+FOREVER = timedelta(days=30)  # a process may wait long for rank 0, and rank 0 for another run's baseline
 
 
 @app.command()

@@ -93,7 +93,7 @@ def test_flip_never_alters_stored_labels(whole):
 def test_students_of_dst_start_as_their_teacher_did():
     config = make_config({**TINY, "methods": ("dst", "cl")})
     task = Classification(config, load(config))
-    trainings = {call.key: call for call in plan_of(config.methods, task).trainings}
+    trainings = {call.key: call for call in plan_of(config.methods, task.terms).trainings}
 
     def start(name, number):
         training = trainings["supervised" if not number else name, number, ""]

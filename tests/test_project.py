@@ -34,7 +34,7 @@ ARROWS = {
     "label_store": {"class_balance", "pseudo"},
     "labelling": {"class_balance", "data", "losses", "label_store", "models", "pixels", "pseudo"},
     "published": set(),
-    "methods": {"data", "losses"},  # of data the form of a batch alone
+    "methods": {"data", "losses", "metrics"},  # of data the form of a batch alone
     "tasks": {"class_balance", "data", "environment", "label_store", "labelling", "losses", "methods", "metrics", "models",
               "params", "pixels", "pseudo", "run_folder", "runs"},
     "training": {"data", "environment", "losses", "methods", "metrics", "models", "params", "published", "run_folder", "runs",

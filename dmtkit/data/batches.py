@@ -53,7 +53,7 @@ class Batch:
         return self.label[: self.labeled]
 
     def everyones(self, values: Shaped[Tensor, "p *t"]) -> Shaped[Tensor, "q *t"]:
-        """Values of all of U's rows of the batch, from those of every process's own rows."""
+        """Gather values of the batch's rows of U from all processes; where U stands beside X."""
         return distributed.join_rows(values, self.unlabeled)
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":

@@ -1,4 +1,4 @@
-"""What a step gives to a method: its networks, run by name, and the moment, both without a word of processes or devices."""
+"""What a step hands to a method: its networks, by name, and where training stands; no word of processes or devices."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -93,7 +93,7 @@ class Mixed:
 
 @dataclass(frozen=True)
 class Now:
-    """The moment of a step: functions of the run's seed and the step alone (tensors where the step is compiled)."""
+    """Where training stands: all of it follows from the run's seed and the step (tensors where the step is compiled)."""
 
     step: float | Tensor
     steps: int

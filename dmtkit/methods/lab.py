@@ -1,13 +1,14 @@
 """The verbs of a method's outer loop. Each only describes what is wanted; whoever runs the loop is told, and does it once.
 
-So the same `phases` run with nobody listening gives the plan: steps in all, shared baselines, labels that nobody needs any more.
+So the same `phases`, run without doing anything, give the plan: steps in all, shared baselines, labels no longer needed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from dmtkit.errors import ConfigError
+from dmtkit.metrics import TaskFacts
 
 
 class Opaque:
@@ -91,27 +92,19 @@ Call = Training | Labels | Score
 C = TypeVar("C", Training, Labels, Score)
 
 
-class Terms(Protocol):
-    """What a task says of a run, for its loops."""
+@dataclass(frozen=True)
+class Terms:
+    """What a task says of a run, for its loops.
 
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models that may be trained side by side."""
+    Students are fine-tuned from their own last weights or start anew; `samples_x` says whether two models see different parts
+    of X in phase 0 (§5.3); `steps` how long a training is, by what it learns.
+    """
 
-    @property
-    def fine_tunes(self) -> bool:
-        """Whether a student goes on from its own last weights; else it starts anew."""
-
-    @property
-    def label_ratios(self) -> tuple[float, ...]:
-        """The share α of each phase."""
-
-    @property
-    def samples_x(self) -> bool:
-        """Whether two models see different parts of X in phase 0 (§5.3)."""
-
-    def steps(self, training: Training) -> int:
-        """How long a training is, by what it learns."""
+    facts: TaskFacts
+    fine_tunes: bool
+    label_ratios: tuple[float, ...]
+    samples_x: bool
+    steps: Callable[[Training], int]
 
 
 class Lab:
@@ -126,25 +119,17 @@ class Lab:
     ) -> None:
         self.method, self.terms, self.perform = method, terms, perform
         self.calls: list[Call] = []
-        self._shared = tuple(shared) or terms.models[:1]
-
-    @property
-    def label_ratios(self) -> tuple[float, ...]:
-        """The share α of labels that each phase keeps."""
-        return self.terms.label_ratios
+        self.label_ratios = terms.label_ratios  # the share α of labels that each phase keeps
+        self.teacher = terms.facts.teacher  # (model, which): who labels for a model, `itself` or the `other` one
+        self._shared = tuple(shared) or terms.facts.models[:1]
 
     def models(self, count: int) -> tuple[str, ...]:
         """The models trained side by side: in segmentation A, or A and B; in classification one, without a name."""
-        return self.terms.models[:count]
+        return self.terms.facts.models[:count]
 
     def shared(self) -> tuple[str, ...]:
         """The models whose phase 0 the methods of the run share: one at least."""
         return self._shared
-
-    def teacher(self, model: str, which: str) -> str:
-        """Who labels for `model`: `itself`, or the `other` one. Where there is one, it is that of the phase before."""
-        others = [other for other in self.terms.models if other != model]
-        return others[0] if which == "other" and others else model
 
     def supervised(self, models: Sequence[str]) -> dict[str, Training]:
         """Phase 0: models trained on X alone, once for all methods of a run, and for all runs that start from them.
@@ -159,12 +144,12 @@ class Lab:
         return self._call(Labels("labels", alpha, phase, model))
 
     def student(self, model: Training, initialisation: int) -> Training | int:
-        """What a student starts from: in segmentation `model` as it is, in classification anew, from weights of that number."""
+        """Where a student starts: in segmentation from `model`, in classification from new weights drawn with this number."""
         return model if self.terms.fine_tunes else initialisation
 
     def budget(self, baseline: bool = False) -> int:
         """The steps of all phases of one model of a method that stores labels; with `baseline` those of phase 0 too."""
-        model = self.terms.models[0]
+        model = self.terms.facts.models[0]
         first = [Training("supervised", "supervised", model=model)] if baseline else []
         kept = [Labels("labels", alpha, k) for k, alpha in enumerate(self.label_ratios, start=1)]
         later = [Training(self.method, self.method, labels.phase, model, labels) for labels in kept]
@@ -180,8 +165,8 @@ class Lab:
         """
         if phase < 1 and labels.kind != "truth":
             raise ConfigError(f"{self.method}: a phase of its own has a number from 1 on, found {phase}")
-        if model not in self.terms.models:
-            known = ", ".join(map(repr, self.terms.models))
+        if model not in self.terms.facts.models:
+            known = ", ".join(map(repr, self.terms.facts.models))
             raise ConfigError(f"{self.method}: found the model {model!r}, expected one of {known}: take lab.models(…)")
         number, after = (0, start) if isinstance(start, Training) else (start, None)
         return self._train(Training(self.method, self.method, phase, model, labels, number, after, steps or 0))

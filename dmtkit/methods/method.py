@@ -48,7 +48,9 @@ class Method:
     title: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = ("classification", "segmentation")
     nets: ClassVar[tuple[str, ...]] = ("model",)  # trained networks: each its own initialisation, optimiser, schedule
-    averages: ClassVar[Mapping[str, tuple[str, float]]] = {}  # {"teacher": ("model", decay)}: an EMA that a loss uses
+    averages: ClassVar[
+        Mapping[str, tuple[str, float]]
+    ] = {}  # {"teacher": ("model", decay)}: an EMA that a loss uses, of decay min(1 − 1/(t + 1), decay)
     helpers: ClassVar[Mapping[str, Helper]] = {}
     reports: ClassVar[str] = "model"  # the network or average that labels and is tested
     teacher: ClassVar[str] = "online"  # who labels: nobody, truth, online (itself, in every step), itself, other
@@ -65,7 +67,7 @@ class Method:
         yield lab.score(1, {m: lab.train(1, m, lab.views, steps=steps) for m in lab.models(1)})
 
     def draws(self, now: Now, n: int) -> dict[str, Tensor]:
-        """What a step draws beyond mixup, a row each of the `n` of U, by `now.generator(name)`; `now.drawn` has own rows."""
+        """Random numbers of a step beyond mixup, a row for each of the `n` images of U beside X; `now.drawn` holds own rows."""
         return {}
 
     def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:

@@ -1,4 +1,4 @@
-"""What a run will do, known before it starts: its methods' own phases, run with nobody listening."""
+"""What a run will do, known before it starts: its methods' own phases, run without doing anything."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Plan:
         return tuple(dict.fromkeys(labels.ratio for labels in uses))
 
     def done_with(self, position: int) -> list[Training]:
-        """The models whose labels were last learned between the score at this place and the one before it."""
+        """Models whose labels were used for the last time between the score at this place and the one before it."""
         scores = [place for place, call in enumerate(self.calls[:position]) if isinstance(call, Score)]
         begin = scores[-1] if scores else 0
         last = {
@@ -63,7 +63,7 @@ def plan_of(methods: Sequence[str], terms: Terms) -> Plan:
         for call in labs[name].calls
         if isinstance(call, Training) and call.owner == "supervised"
     ]
-    shared = tuple(model for model in terms.models if model in phase_0) or terms.models[:1]
+    shared = tuple(model for model in terms.facts.models if model in phase_0) or terms.facts.models[:1]
     if "supervised" in labs:
         labs["supervised"] = Lab("supervised", terms, shared)
         _run(labs["supervised"])

@@ -17,7 +17,7 @@ from dmtkit import distributed
 
 
 def spread(model: nn.Module, sync: bool) -> nn.Module:
-    """A network that several processes train: everyone's begins as that of rank 0; alone it stays as it is.
+    """Prepare a network for several processes: all start from the weights of rank 0. Alone it stays as it is.
 
     With `sync` batch normalisation sees the whole batch, else each process's share, and the running statistics of rank 0 are
     what comes out. The names of its state stay.

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dmtkit.data.pictures import Part
 from dmtkit.data.segmentation import Scenes
 from dmtkit.files import once
 from dmtkit.label_store import Kept
@@ -52,6 +51,7 @@ class Probe:
     ) -> None:
         self.data, self.phase, self.kept, self.reader, self.method = data, phase, kept, reader, method
         self.gammas: dict[str, Any] = {"gamma1": gammas[0], "gamma2": gammas[1]}
+        self.part = data.unlabeled
         self.chosen = probed(seed, len(data.unlabeled))
         self.samples = set(self.chosen[:SAMPLES])
         k = len(data.classes)
@@ -60,21 +60,15 @@ class Probe:
             weights=torch.zeros(3, k, dtype=torch.float64, device=reader.device),
         )  # a process may have no image to add
 
-    @property
-    def part(self) -> Part:
-        """The unlabeled images."""
-        return self.data.unlabeled
-
     def visits(self, steps: int) -> Mapping[int, Callable[[nn.Module], None]]:
-        """What training is to do at its start and its middle."""
-        times: dict[int, list[str]] = {}
-        for step, time in ((0, "start"), (steps // 2, "middle")):  # one and the same where a phase has one step
-            times.setdefault(step, []).append(time)
-        return {step: partial(self._visits, names) for step, names in times.items()}
+        """What training is to do at its start and its middle, which are one and the same where a phase has one step."""
 
-    def _visits(self, names: list[str], model: nn.Module) -> None:
-        for name in names:
-            self.visit(model, name)
+        def look_at(step: int, model: nn.Module) -> None:
+            for time, at in {"start": 0, "middle": steps // 2}.items():
+                if step == at:
+                    self.visit(model, time)
+
+        return {step: partial(look_at, step) for step in (0, steps // 2)}
 
     def visit(self, model: nn.Module, time: str) -> None:
         """Ask the student about the probe images and store what it says as probe_<time>."""

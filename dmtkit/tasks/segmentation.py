@@ -78,11 +78,6 @@ class Segmentation(Task):
         source = {"A": self.config.init_a, "B": self.config.init_b}[model]
         return project_root() / source if source and source != "imagenet" else source
 
-    @property
-    def samples_x(self) -> bool:
-        """Difference-maximised sampling (§5.3)."""
-        return self.config.sampling == "dms"
-
     def seen_of_x(self, training: Training) -> Part:
         """What a model sees of X in phase 0: all of it, but for methods with two models of their own (§5.3)."""
         own = training.owner != "supervised" and training.learns == "X"

@@ -15,7 +15,7 @@ from dmtkit.data.batches import Batch
 from dmtkit.environment import pick_device, pick_precision
 from dmtkit.errors import ConfigError
 from dmtkit.methods import METHODS, Method
-from dmtkit.methods.lab import Score, Training
+from dmtkit.methods.lab import Score, Terms, Training
 from dmtkit.methods.plan import Plan
 from dmtkit.metrics import TaskFacts
 from dmtkit.registry import Registry
@@ -64,7 +64,7 @@ class Task(ABC):
         self.precision = pick_precision(config.precision, self.device)
 
     def start(self, run: RunFolder) -> None:
-        """From now on the run has a folder, and its data lie where training wants them."""
+        """Attach the run's folder, and move the data to the device."""
         self.run = run
 
     # ---- before anything starts
@@ -78,22 +78,13 @@ class Task(ABC):
     def check_data(self, plan: Plan) -> None:
         """Refuse what this data cannot give to the run."""
 
-    # ---- terms of the loops (methods/lab.py)
+    # ---- the loops (methods/lab.py)
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """The models that may be trained side by side."""
-        return self.facts.models
-
-    @property
-    def label_ratios(self) -> tuple[float, ...]:
-        """The share α of each phase."""
-        return self.config.label_ratios
-
-    @property
-    def samples_x(self) -> bool:
-        """Whether two models see different parts of X in phase 0."""
-        return False
+    def terms(self) -> Terms:
+        """What a method's loops must know."""
+        samples = getattr(self.config, "sampling", "all") == "dms"
+        return Terms(self.facts, self.fine_tunes, self.config.label_ratios, samples, self.steps)
 
     @abstractmethod
     def steps(self, training: Training) -> int:

@@ -78,7 +78,7 @@ def run_method(session: Session, name: str) -> dict[str, object]:
                 task.drop_labels(training)
         session.position += 1
 
-    lab = Lab(name, task, plan.shared, perform)
+    lab = Lab(name, task.terms, plan.shared, perform)
     return task.headline(list(METHODS[name].phases(lab)))
 
 
@@ -87,12 +87,12 @@ def start_session(
 ) -> Session:
     """A run and its plan."""
     task = task_of(config)(config, data)
-    return Session(task, plan_of(config.methods, task), progress)
+    return Session(task, plan_of(config.methods, task.terms), progress)
 
 
 def plan(config: Config, data: DataSet) -> Plan:
     """What a run will do."""
-    return plan_of(config.methods, task_of(config)(config, data))
+    return plan_of(config.methods, task_of(config)(config, data).terms)
 
 
 def baselines(config: Config, data: DataSet) -> dict[str, Training]:
@@ -131,7 +131,7 @@ def check(config: Config) -> None:
 def check_data(config: Config, data: DataSet) -> None:
     """Refuse, before anything starts, what this data cannot give."""
     task: Task = task_of(config)(config, data)
-    found = plan_of(config.methods, task)
+    found = plan_of(config.methods, task.terms)
     apart = any(training.learns == "views" for training in found.trainings)
     check_shares(config, max(config.processes, processes()), apart)
     task.check_data(found)

@@ -21,8 +21,8 @@ from dmtkit.params import load_params
 from dmtkit.run_folder import RunFolder
 from dmtkit.runs import load_run
 from dmtkit.training.experiment import plan, run_methods, start_session
-from dmtkit.training.loop import advance
 from dmtkit.training.resume import Session, start_loop
+from dmtkit.training.step import advance
 
 RESERVE = 0.85  # the share of the time that is planned for; the rest is labelling, testing and surprises
 KINDS = {

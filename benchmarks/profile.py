@@ -18,7 +18,8 @@ from benchmarks.common import write_result
 from benchmarks.rates import wait
 from dmtkit.environment import pick_device, pick_precision
 from dmtkit.methods import METHODS
-from dmtkit.training.loop import advance, begin
+from dmtkit.training.state import begin
+from dmtkit.training.step import advance
 
 KINDS = {  # how an operation's name begins, or what it holds → the kind of work
     "convolution_backward": "convolution, backward", "mkldnn_convolution": "convolution, forward",

@@ -30,7 +30,6 @@ from dmtkit.label_store import Kept, open_labels
 from dmtkit.labelling import Reader, label_images
 from dmtkit.models import build
 from dmtkit.pseudo import keep_most_confident, predict
-from dmtkit.tasks.classification import image_batches
 from dmtkit.training.experiment import run_methods
 
 SIDE, CLASSES = 48, 11
@@ -70,7 +69,7 @@ def label_images_8x8(count: int, folder: Path) -> None:
     """Label `count` images of 8×8 pixels that lie in memory, and keep the surer half."""
     data = made_up(count)
     model = build("wrn-10-1", 1, 2).to(memory_format=torch.channels_last).eval()
-    found = predict(model, image_batches(data.normalise, data.unlabeled.pixels))
+    found = predict(model, (data.normalise(pixels) for pixels in data.unlabeled.pixels.split(500)))
     keep_most_confident(torch.from_numpy(found.level.astype(np.int64)), 0.5, torch.Generator().manual_seed(0))
 
 

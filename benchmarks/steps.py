@@ -28,8 +28,9 @@ from dmtkit.environment import pick_device
 from dmtkit.methods import METHODS
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
-from dmtkit.training.loop import advance, begin
-from dmtkit.training.step import Recipe, can_compile
+from dmtkit.training.recipe import Recipe
+from dmtkit.training.state import begin
+from dmtkit.training.step import advance, can_compile
 
 GAMMA = 4.0
 Step = Callable[[], object]
@@ -46,7 +47,7 @@ def library(model: nn.Module, batches: Callable[[int], Any], how: Recipe) -> Ste
     """Steps as dmtkit.training.loop makes them."""
     network = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop = begin(METHODS["dmt"], {"model": network}, how)
-    if how.compile and not can_compile(loop.method, loop.modules, batches(0), how, {}, print):
+    if how.compile and not can_compile(loop, batches(0), print):
         raise SystemExit("torch.compile does not work here; leave --compile away")
 
     def step() -> None:

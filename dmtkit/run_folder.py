@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,42 +92,43 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
             write_atomically(path / "config.yaml", text.encode())
 
-    with alone(writing(config, path), prepare):
+    refuse_other_run(config, path)
+    with alone(hold(path), prepare):
         yield RunFolder(path, config)
 
 
 @contextmanager
-def writing(config: Config, path: Path) -> Iterator[None]:
-    """Hold the lock of a run folder, which tells whose it is; RunError if another run is there."""
-    refuse_other_run(config, path)
-    with hold(path, ".lock"):
-        write_json(path / ".writer.json", writer())
-        try:
-            yield
-        finally:
-            (path / ".writer.json").unlink(missing_ok=True)
+def hold(
+    path: Path, name: str = ".lock", seconds: float = 3, waiting: Callable[[str], object] | None = None
+) -> Iterator[None]:
+    """Hold the lock file `name` in the folder `path`, making the folder, and tell there who does.
 
-
-@contextmanager
-def hold(path: Path, name: str, seconds: float = 3) -> Iterator[None]:
-    """Hold the lock file `name` in the run folder `path`, making the folder; LockedError if another process holds it.
-
-    The lock ends with its process, however that ends.
+    Where another process holds it: LockedError, or, after `waiting` was told whose it is, patience. The lock ends with its
+    process, however that ends.
     """
+    sign = path / ".writer.json"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / name, timeout=seconds)
-        lock.acquire()
-    except Timeout:
-        raise LockedError(
-            f"{path}: another run is writing here ({lock_holder(path)}); wait for it, stop it, or choose "
-            "another folder with output_dir"
-        ) from None
+        lock = FileLock(path / name)
+        try:
+            lock.acquire(timeout=0 if waiting else seconds)
+        except Timeout:
+            if waiting is None:
+                raise LockedError(
+                    f"{path}: another run is writing here ({lock_holder(path)}); wait for it, stop it, or choose "
+                    "another folder with output_dir"
+                ) from None
+            waiting(lock_holder(path))
+            lock.acquire()
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
+        if name == ".lock":
+            write_json(sign, writer())
         yield
     finally:
+        if name == ".lock":
+            sign.unlink(missing_ok=True)
         lock.release()
 
 

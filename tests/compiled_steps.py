@@ -12,8 +12,9 @@ from torch import nn
 
 from dmtkit.data.augment import Mix
 from dmtkit.methods import METHODS
-from dmtkit.training.loop import advance, begin
-from dmtkit.training.step import Recipe, can_compile
+from dmtkit.training.recipe import Recipe
+from dmtkit.training.state import begin
+from dmtkit.training.step import advance, can_compile
 from tests.helpers import batch_of
 
 
@@ -28,10 +29,10 @@ def main() -> None:
     loops = {}
     for compiled in (False, True):
         how = Recipe(steps=100, seed=1, gamma1=4.0, gamma2=4.0, keeps="average", compile=compiled)
-        if compiled and not can_compile(METHODS["dmt"], {"model": model}, batch, how, {}, print):
+        loops[compiled] = begin(METHODS["dmt"], {"model": copy.deepcopy(model)}, how)
+        if compiled and not can_compile(loops[compiled], batch, print):
             sys.exit(77)
         counted = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-        loops[compiled] = begin(METHODS["dmt"], {"model": copy.deepcopy(model)}, how)
         for number in range(4):
             advance(loops[compiled], replace(batch, names=(str(number),) * 12, lam=0.6 + number / 10))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == counted > 0, "γ, λ and names were compiled in"

@@ -13,8 +13,9 @@ from dmtkit.methods.given import Nets, Now
 from dmtkit.methods.lab import Score
 from dmtkit.models import build
 from dmtkit.training.experiment import check_data, load, plan, run_methods
-from dmtkit.training.loop import advance, begin
-from dmtkit.training.step import Recipe
+from dmtkit.training.recipe import Recipe
+from dmtkit.training.state import begin
+from dmtkit.training.step import advance
 from tests import own_method
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, batch_of, fingerprint, stop_after
 

@@ -25,9 +25,10 @@ from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
 from dmtkit.pseudo import LEVELS
 from dmtkit.seeds import generator
-from dmtkit.training.loop import advance, begin
 from dmtkit.training.optim import update_average as ours_update_average
-from dmtkit.training.step import Recipe
+from dmtkit.training.recipe import Recipe
+from dmtkit.training.state import begin
+from dmtkit.training.step import advance
 from tests.helpers import batch_of
 
 SHAPES = [(64,), (4, 9, 7)]

@@ -20,8 +20,10 @@ from dmtkit.methods import METHODS
 from dmtkit.models import build, wide_resnet
 from dmtkit.training import step
 from dmtkit.training.experiment import run_methods
-from dmtkit.training.loop import advance, begin, train
-from dmtkit.training.step import Recipe
+from dmtkit.training.loop import train
+from dmtkit.training.recipe import Recipe
+from dmtkit.training.state import begin
+from dmtkit.training.step import advance
 from tests.helpers import TINY, batch_of
 
 CPU = torch.device("cpu")

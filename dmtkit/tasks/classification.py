@@ -6,11 +6,10 @@ surest of is kept, and a newly initialised model is trained on X plus the kept l
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from dmtkit.config import ClassificationConfig, Config
@@ -37,7 +36,6 @@ class Classification(Task):
 
     facts = TASK_FACTS["classification"]
     fine_tunes = False
-    schedule = "cosine"
     config: ClassificationConfig
     data: Data
 
@@ -69,19 +67,10 @@ class Classification(Task):
             return config.epochs * math.ceil((x + u) / batch)
         return config.epochs * math.ceil(max(1, round(training.ratio * u)) / config.batch_pseudo)
 
-    @property
-    def keeps(self) -> Literal["average"]:
-        """The EMA labels and is reported."""
-        return "average"
-
-    @property
-    def gamma_ramp(self) -> bool:
-        """A student that starts from nothing has opinions worth little at first."""
-        return self.config.gamma_ramp
-
-    def rate(self, training: Training) -> float:
-        """The same in all phases."""
-        return self.config.lr
+    def settings(self, training: Training) -> dict[str, Any]:
+        """The EMA labels and is reported; γ rises, since a student that starts from nothing has opinions worth little."""
+        shared = {name: getattr(self.config, name) for name in ("lr", "gamma_ramp", "ema_decay")}
+        return {"schedule": "cosine", "keeps": "average", **shared}
 
     def build(self) -> nn.Module:
         """A network of the config."""
@@ -139,11 +128,12 @@ class Classification(Task):
         """One pass of `model`, in evaluation mode, over images as they are."""
         model.eval()
 
-        def some(start: int, end: int) -> Iterator[Tensor]:
-            return image_batches(self.data.normalise, images.pixels[start:end])
+        def read(start: int, end: int) -> Iterator[Tensor]:
+            for pixels in images.pixels[start:end].split(PREDICTED):
+                yield self.data.normalise(pixels).contiguous(memory_format=torch.channels_last)
 
         with self.autocast():
-            return predict_shared(model, some, len(images), PREDICTED, given)
+            return predict_shared(model, read, len(images), PREDICTED, given)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Accuracy, for the curves."""
@@ -167,8 +157,9 @@ class Classification(Task):
             explained = case_table(
                 pseudo, on_u, given, _numpy(data.unlabeled.labels), data.truth_known, method_of(training), config
             )
-            summary |= explained.summary
-            chosen = samples(explained, seed=derive(config.seed, "samples"))
+            columns, cases = explained
+            summary |= cases
+            chosen = samples(columns, seed=derive(config.seed, "samples"))
             pixels = _numpy(data.unlabeled.pixels[torch.from_numpy(chosen["index"])])
             phase.write_arrays("samples", pixels=pixels, **chosen)
         return summary
@@ -194,14 +185,6 @@ def augmentation(config: Config) -> Augment:
     assert isinstance(config, ClassificationConfig)
     fill = 0 if config.dataset == "digits" else 128
     return Augment(config.crop_padding, config.flip, config.augment, fill)
-
-
-def image_batches(
-    normalise: Callable[[Tensor], Tensor], pixels: UInt8[Tensor, "n c h w"], size: int = PREDICTED
-) -> Iterator[Float[Tensor, "b c h w"]]:
-    """Un-augmented images in order, normalised, `size` at a time."""
-    for part in pixels.split(size):
-        yield normalise(part).contiguous(memory_format=torch.channels_last)
 
 
 def _numpy(values: Tensor) -> np.ndarray:

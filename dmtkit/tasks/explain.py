@@ -1,6 +1,5 @@
 """Why each pseudo label of a phase has its weight: the table of cases and the samples kept for looking at."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,6 @@ from dmtkit.pseudo import Predictions, PseudoLabels, confidence_of
 RANDOM, EXTREMES = 96, 24  # how many samples are kept: drawn at random, and of either end of the weights
 
 
-@dataclass(frozen=True)
-class Explained:
-    """y_A, c_A, y_B, c_B, p_B, weight and case of every unlabeled image, and a summary of the kept ones."""
-
-    columns: dict[str, np.ndarray]
-    summary: dict[str, Any]
-
-
 def case_table(
     pseudo: PseudoLabels,
     student: Predictions,
@@ -30,8 +21,11 @@ def case_table(
     truth_known: bool,
     method: Method,
     config: Config,
-) -> Explained:
-    """Weigh every pseudo label by what the finished student says of the un-augmented image (γ at its maximum)."""
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Weigh every pseudo label by what the finished student says of the un-augmented image (γ at its maximum).
+
+    y_A, c_A, y_B, c_B, p_B, weight and case of every unlabeled image, and a summary of the kept ones.
+    """
     c_a, c_b, p = pseudo.confidence, confidence_of(student.level), confidence_of(level_of_given)
     found = method.weigh(
         torch.from_numpy(pseudo.label),
@@ -62,12 +56,11 @@ def case_table(
         summary["label_accuracy"] = float(100 * right.mean())
     summary["cases"] = case_rows(case[kept], columns["weight"][kept], right)
     summary["mean_weight"] = float(columns["weight"][kept].mean())
-    return Explained(columns, summary)
+    return columns, summary
 
 
-def samples(explained: Explained, seed: int) -> dict[str, np.ndarray]:
+def samples(columns: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     """The rows kept for looking at: the same random ones in every phase, and both ends of the kept weights."""
-    columns = explained.columns
     kept = np.flatnonzero(columns["kept"])
     order = kept[np.lexsort((columns["p_B"][kept], columns["weight"][kept]))]
     drawn = np.random.default_rng(seed).permutation(len(columns["kept"]))[:RANDOM]

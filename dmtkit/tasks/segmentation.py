@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,7 +44,6 @@ class Segmentation(Task):
 
     facts = TASK_FACTS["segmentation"]
     fine_tunes = True
-    schedule = "poly"
     config: SegmentationConfig
     data: Scenes
 
@@ -94,14 +93,12 @@ class Segmentation(Task):
             return config.epochs * len(config.label_ratios) * math.ceil(whole / batch)
         return config.epochs * math.ceil(u / config.batch_pseudo)
 
-    @property
-    def keeps(self) -> Literal["last", "best"]:
-        """The last weights, or the best on held-out images."""
-        return self.config.snapshot
-
-    def rate(self, training: Training) -> float:
-        """One for fine-tuning, another for what starts from its initialisation; optimiser and schedule begin anew (§5.2)."""
-        return self.config.baseline_lr if training.after is None else self.config.lr
+    def settings(self, training: Training) -> dict[str, Any]:
+        """One learning rate for fine-tuning, another from an initialisation; optimiser and schedule begin anew (§5.2)."""
+        config = self.config
+        rate = config.baseline_lr if training.after is None else config.lr
+        poly = {"schedule": "poly", "poly_power": config.poly_power, "gamma_ramp": False}
+        return {"lr": rate, "keeps": config.snapshot, "score": "val_miou", **poly}
 
     def build(self) -> nn.Module:
         """A network of the config."""

@@ -5,7 +5,7 @@ A task object belongs to one run: its settings, its data, its folder, and the de
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sized
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
@@ -53,7 +53,6 @@ class Task(ABC):
 
     facts: ClassVar[TaskFacts]
     fine_tunes: ClassVar[bool]  # whether students go on from their own last weights, or start anew
-    schedule: ClassVar[Literal["cosine", "poly"]]
     config: Config
     data: DataSet
     run: RunFolder
@@ -92,19 +91,9 @@ class Task(ABC):
 
     # ---- one training
 
-    @property
     @abstractmethod
-    def keeps(self) -> Literal["average", "last", "best"]:
-        """What comes out of a training."""
-
-    @property
-    def gamma_ramp(self) -> bool:
-        """Whether γ rises within a phase."""
-        return False
-
-    @abstractmethod
-    def rate(self, training: Training) -> float:
-        """The learning rate that a training begins with."""
+    def settings(self, training: Training) -> dict[str, Any]:
+        """Of a training's recipe what the tasks do differently: learning rate, schedule, γ's ramp, and what comes out."""
 
     @abstractmethod
     def build(self) -> nn.Module:

@@ -14,17 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from dmtkit.config import Config
 from dmtkit.environment import machine, versions
-from dmtkit.files import TEMPORARY, alone, cannot_write, read_json, write_json
+from dmtkit.files import TEMPORARY, alone, read_json, write_json
 from dmtkit.methods.lab import Training
 from dmtkit.params import outputs_root, project_root
-from dmtkit.run_folder import NOT_COMPARED, lock_holder, writer
+from dmtkit.run_folder import NOT_COMPARED, hold
 from dmtkit.runs import Phase
 from dmtkit.training.loop import processes
-from dmtkit.training.step import Recipe
+from dmtkit.training.recipe import Recipe
 
 STORE = ".baselines"
 # Settings that phase 0 does not depend on; what of them it does (steps, learning rate) is in its recipe.
@@ -100,29 +98,11 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
         for torn in place.folder.glob(f"*{TEMPORARY}"):
             torn.unlink(missing_ok=True)
 
-    with alone(_taken(place, asks), prepare):
+    def waiting(holder: str) -> None:
+        asks.remark(f"waited for a baseline that another run was training ({holder})")
+
+    with alone(hold(place.folder, waiting=waiting), prepare):
         yield place
-
-
-@contextmanager
-def _taken(place: Phase, asks: Phase) -> Iterator[None]:
-    """Hold the place's lock, waiting for it while another run trains there."""
-    try:
-        place.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(place.folder, error) from error
-    lock = FileLock(place.folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        asks.remark(f"waited for a baseline that another run was training ({lock_holder(place.folder)})")
-        lock.acquire()
-    try:
-        write_json(place.folder / ".writer.json", writer())
-        yield
-    finally:
-        (place.folder / ".writer.json").unlink(missing_ok=True)
-        lock.release()
 
 
 def _note_machine(place: Phase, asks: Phase) -> None:

@@ -1,137 +1,28 @@
 """One training loop for every method and both tasks; it knows nothing of files.
 
-A step's randomness follows from the seed and the step, so a checkpoint is the networks, the optimisers and the step. No
-measurement is read from the device within a step: sums stay tensors until a log point.
+A step's randomness follows from the seed and the step, so it goes on from a checkpoint in the same bits.
 """
 
-import copy
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dmtkit import distributed
 from dmtkit.config import Config
 from dmtkit.data.batches import Batch
-from dmtkit.errors import ConfigError, RunError, TrainingError, unknown_name
+from dmtkit.errors import ConfigError, TrainingError
 from dmtkit.interrupts import StopRequest
-from dmtkit.methods.method import Method
 from dmtkit.metrics import from_sums
-from dmtkit.models.sync_norm import add_gradients, share_statistics, spread
+from dmtkit.models.sync_norm import share_statistics
 from dmtkit.sums import Sums, total
-from dmtkit.training.optim import schedule, sgd, update_average
-from dmtkit.training.step import Recipe, can_compile, compute
-
-State = dict[str, Any]
-
-
-@dataclass
-class Loop:
-    """Everything that the next step depends on, by the names that the method declares.
-
-    `kept` is what comes out where that is not the reported network as it is: its EMA, or its best snapshot.
-    """
-
-    method: Method
-    recipe: Recipe
-    modules: dict[str, nn.Module]
-    kept: nn.Module | None
-    optimizers: dict[str, torch.optim.Optimizer]
-    schedules: dict[str, torch.optim.lr_scheduler.LRScheduler]
-    memory: dict[str, Tensor]
-    sums: Sums = field(default_factory=Sums)
-    losses: list[dict[str, Tensor]] = field(default_factory=list)  # of the steps since they were last looked at
-    step: int = 0
-    logged: int = 0
-    best: float = -1.0
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        return next(next(iter(self.modules.values())).parameters()).device
-
-    @property
-    def current(self) -> nn.Module:
-        """The network or average that is reported, as it is now."""
-        return self.modules[self.method.reports]
-
-    @property
-    def result(self) -> nn.Module:
-        """What comes out of it: its EMA, its best snapshot, or itself."""
-        return self.current if self.kept is None else self.kept
-
-    def networks(self) -> dict[str, State]:
-        """What a finished training leaves: its networks and averages, and, as `kept`, what is reported where it is another."""
-        names = [*self.method.nets, *self.method.averages]
-        states = {name: self.modules[name].state_dict() for name in names}
-        return states if self.result is self.modules.get("model") else states | {"kept": self.result.state_dict()}
-
-    @property
-    def _groups(self) -> dict[str, dict[str, Any]]:
-        return {
-            "networks": self.modules,
-            "kept": {} if self.kept is None else {"": self.kept},
-            "optimizers": self.optimizers,
-            "schedules": self.schedules,
-        }
-
-    def state_dict(self) -> State:
-        """The loop as plain containers and tensors, for a checkpoint."""
-        random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
-        return {
-            "method": self.method.name,
-            **{
-                group: {name: part.state_dict() for name, part in parts.items()}
-                for group, parts in self._groups.items()
-            },
-            **{name: getattr(self, name) for name in ("memory", "step", "logged", "best")},
-            "sums": self.sums.state(),
-            "random": random,
-        }
-
-    def load_state_dict(self, state: State) -> None:
-        """Put a checkpoint back; RunError for one of another method."""
-        found = state["method"], *state["networks"]
-        if found != (self.method.name, *self.modules):
-            raise RunError(
-                f"found a checkpoint of another method ({found[0]}, with the networks {', '.join(found[1:])}), expected one "
-                f"of {self.method.name} ({', '.join(self.modules)}); remove this folder, and the phase is trained anew"
-            )
-        for group, parts in self._groups.items():
-            for name, part in parts.items():
-                part.load_state_dict(state[group][name])
-        self.memory = {name: value.to(self.device) for name, value in state["memory"].items()}
-        self.step, self.logged, self.best = state["step"], state["logged"], state["best"]
-        self.sums.restore(state["sums"], self.device)
-        torch.set_rng_state(state["random"][0].cpu())
-        if torch.cuda.is_available() and len(state["random"]) > 1:
-            torch.cuda.set_rng_state_all([value.cpu() for value in state["random"][1:]])
-
-
-def begin(
-    method: Method, networks: Mapping[str, nn.Module], recipe: Recipe, memory: Mapping[str, Tensor] | None = None
-) -> Loop:
-    """The state of a phase before its first step; `networks` are those that the method trains, nets and helpers."""
-    modules = {name: spread(network, recipe.sync_batchnorm) for name, network in networks.items()}
-    optimizers: dict[str, torch.optim.Optimizer] = {
-        name: method.helpers[name].optimizer(list(module.parameters()))
-        if name in method.helpers
-        else sgd(module, recipe.lr, recipe.momentum, recipe.weight_decay)
-        for name, module in modules.items()
-    }
-    schedules = {
-        name: schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power)
-        for name, optimizer in optimizers.items()
-    }
-    averages = {name: copy.deepcopy(modules[source]) for name, (source, _) in method.averages.items()}
-    modules |= averages
-    itself = recipe.keeps == "last" or (recipe.keeps == "average" and method.reports in averages)
-    kept = None if itself else copy.deepcopy(modules[method.reports])
-    return Loop(method, recipe, modules, kept, optimizers, schedules, dict(memory or {}))
+from dmtkit.training.recipe import Recipe
+from dmtkit.training.state import Loop, State
+from dmtkit.training.step import advance, can_compile
 
 
 def processes() -> int:
@@ -153,11 +44,6 @@ def check_shares(config: Config, processes: int, apart: bool = False) -> None:
             f"batch_labeled, batch_pseudo: a batch of {least} cannot be shared by {processes} processes; "
             "start fewer, or make it larger"
         )
-
-
-def moved_by(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """The parameters that a loss may move: those of the optimiser that are not frozen."""
-    return [value for group in optimizer.param_groups for value in group["params"] if value.requires_grad]
 
 
 def train(
@@ -186,7 +72,7 @@ def train(
 
     with StopRequest() as stop:  # before the first batch: processes that read ahead take over how Ctrl-C is met
         if recipe.compile and loop.step < recipe.steps:
-            possible = can_compile(loop.method, loop.modules, batches(loop.step), recipe, loop.memory, note)
+            possible = can_compile(loop, batches(loop.step), note)
             loop.recipe = recipe = replace(recipe, compile=possible)
         while loop.step < recipe.steps:
             if visits and loop.step in visits:
@@ -212,40 +98,6 @@ def train(
         if rounds(loop.step, stop.requested, now=True)[0]:  # while the last step was logged
             keep()
             raise KeyboardInterrupt("at the end of a phase; everything is saved")
-
-
-def advance(loop: Loop, batch: Batch) -> None:
-    """One step: losses from the same weights, gradients, optimisers, schedules, averages; nothing waits for the device."""
-    method, recipe = loop.method, loop.recipe
-    for module in loop.modules.values():
-        module.train()
-    step = compute(method, loop.modules, batch, recipe, loop.step, loop.memory)
-    for optimizer in loop.optimizers.values():
-        optimizer.zero_grad(set_to_none=True)
-    for name, loss in step.losses.items():
-        if name not in loop.optimizers:
-            hint = unknown_name(name, list(loop.optimizers), "network")
-            raise TrainingError(f"{method.name}: a loss for a network that it does not train: {hint}")
-        parameters = moved_by(loop.optimizers[name])
-        loss.backward(inputs=parameters)
-        add_gradients(parameters)
-    for name, optimizer in loop.optimizers.items():
-        optimizer.step()
-        loop.schedules[name].step()
-    for name, (source, decay) in method.averages.items():
-        update_average(loop.modules[name], loop.modules[source], min(1 - 1 / (loop.step + 1), decay))
-    if loop.kept is not None and recipe.keeps == "average":  # it starts as the first step's network
-        update_average(loop.kept, loop.current, recipe.ema_decay if loop.step else 0)
-    loop.memory = {name: value.detach() for name, value in {**loop.memory, **step.memory}.items()}
-    bad = [name for name, value in step.statistics.items() if value.dim()]
-    if bad:
-        raise TrainingError(
-            f"{method.name}: the statistic {bad[0]!r} is no single number; sum it up before it is returned"
-        )
-    named = {f"loss_{name}" if len(step.losses) > 1 else "loss": loss for name, loss in step.losses.items()}
-    loop.sums.add(**named, **step.statistics)
-    loop.losses.append({name: loss.detach() for name, loss in step.losses.items()})
-    loop.step += 1
 
 
 def log_record(loop: Loop, evaluate: Callable[[nn.Module], dict[str, float]] | None) -> dict[str, float]:

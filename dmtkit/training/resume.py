@@ -20,8 +20,9 @@ from dmtkit.run_folder import RunFolder
 from dmtkit.runs import Phase
 from dmtkit.tasks.task import Task, method_of
 from dmtkit.training.baselines import baseline, identity, store_for
-from dmtkit.training.loop import Loop, arithmetic, begin, train
-from dmtkit.training.step import Recipe
+from dmtkit.training.loop import arithmetic, train
+from dmtkit.training.recipe import Recipe
+from dmtkit.training.state import Loop, begin
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,12 @@ class Session:
         task, config = self.task, self.task.config
         shared = ("gamma1", "gamma2", "online_threshold", "momentum", "weight_decay", "compile", "sync_batchnorm",
                   "log_points", "checkpoint_seconds")  # fmt: skip
-        own = {name: getattr(config, name) for name in ("ema_decay", "poly_power") if hasattr(config, name)}
         return Recipe(
             steps=training.steps,
             seed=task.seed("steps", training),
-            gamma_ramp=task.gamma_ramp,
-            lr=task.rate(training),
-            schedule=task.schedule,
-            keeps=task.keeps,
-            score=f"val_{task.facts.metric}",
             precision=task.precision,
             **{name: getattr(config, name) for name in shared},
-            **own,
+            **task.settings(training),
         )
 
     def identity(self, training: Training) -> dict[str, Any]:

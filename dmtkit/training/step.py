@@ -1,65 +1,71 @@
-"""One training step's loss: what is drawn on the host, then the method's own function, compiled for those who ask for it."""
+"""One training step: what is drawn on the host, the method's own losses, gradients, optimisers, averages.
+
+No measurement is read from the device here: sums stay tensors until a log point.
+"""
 
 import copy
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
-from typing import Literal, cast
+from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dmtkit.data.batches import Batch
-from dmtkit.losses.dynamic import gamma_ramp
+from dmtkit.errors import TrainingError, unknown_name
 from dmtkit.methods.given import Mixed, Nets, Now
 from dmtkit.methods.method import Method, Step
+from dmtkit.models.sync_norm import add_gradients
 from dmtkit.seeds import derive
 from dmtkit.sums import join_rows, total
+from dmtkit.training.optim import update_average
+from dmtkit.training.state import Loop
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How one phase is trained: steps, optimiser, γ, what is kept, how often to log and save.
+def advance(loop: Loop, batch: Batch) -> None:
+    """One step: losses from the same weights, gradients, optimisers, schedules, averages; nothing waits for the device."""
+    method, recipe = loop.method, loop.recipe
+    for module in loop.modules.values():
+        module.train()
+    step = compute(loop, batch)
+    for optimizer in loop.optimizers.values():
+        optimizer.zero_grad(set_to_none=True)
+    for name, loss in step.losses.items():
+        if name not in loop.optimizers:
+            hint = unknown_name(name, list(loop.optimizers), "network")
+            raise TrainingError(f"{method.name}: a loss for a network that it does not train: {hint}")
+        parameters = moved_by(loop.optimizers[name])
+        loss.backward(inputs=parameters)
+        add_gradients(parameters)
+    for name, optimizer in loop.optimizers.items():
+        optimizer.step()
+        loop.schedules[name].step()
+    for name, (source, decay) in method.averages.items():
+        update_average(loop.modules[name], loop.modules[source], min(1 - 1 / (loop.step + 1), decay))
+    if loop.kept is not None and recipe.keeps == "average":  # it starts as the first step's network
+        update_average(loop.kept, loop.current, recipe.ema_decay if loop.step else 0)
+    loop.memory = {name: value.detach() for name, value in {**loop.memory, **step.memory}.items()}
+    bad = [name for name, value in step.statistics.items() if value.dim()]
+    if bad:
+        raise TrainingError(
+            f"{method.name}: the statistic {bad[0]!r} is no single number; sum it up before it is returned"
+        )
+    named = {f"loss_{name}" if len(step.losses) > 1 else "loss": loss for name, loss in step.losses.items()}
+    loop.sums.add(**named, **step.statistics)
+    loop.losses.append({name: loss.detach() for name, loss in step.losses.items()})
+    loop.step += 1
 
-    `keeps` is what comes out of every network: its `average` (EMA), the `last`, or the `best` on held-out images by `score`.
-    """
 
-    steps: int
-    seed: int
-    gamma1: float = 0.0
-    gamma2: float = 0.0
-    gamma_ramp: bool = True
-    online_threshold: float = 0.9
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    schedule: Literal["cosine", "poly"] = "cosine"
-    poly_power: float = 0.9
-    keeps: Literal["average", "last", "best"] = "last"
-    ema_decay: float = 0.999
-    score: str = ""
-    precision: str = "fp32"
-    compile: bool = False
-    sync_batchnorm: bool = True
-    log_points: int = 20
-    checkpoint_seconds: float = 60.0
-
-    def gammas(self, step: int) -> tuple[float, float]:
-        """γ1 and γ2 at `step`."""
-        ramp = gamma_ramp(step, self.steps) if self.gamma_ramp else 1.0
-        return self.gamma1 * ramp, self.gamma2 * ramp
+def moved_by(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """The parameters that a loss may move: those of the optimiser that are not frozen."""
+    return [value for group in optimizer.param_groups for value in group["params"] if value.requires_grad]
 
 
-def compute(
-    method: Method,
-    modules: Mapping[str, nn.Module],
-    batch: Batch,
-    recipe: Recipe,
-    step: int,
-    memory: Mapping[str, Tensor],
-) -> Step:
-    """What a method makes of a batch at a step; nothing here waits for the device."""
+def compute(loop: Loop, batch: Batch) -> Step:
+    """What the method makes of a batch; nothing here waits for the device."""
+    method, recipe, step = loop.method, loop.recipe, loop.step
     device, number = batch.images.device, cast(Callable[[float], float | Tensor], float)
     if recipe.compile:  # what changes from step to step and is no tensor would be compiled in, anew every time
         number = partial(torch.full, (), device=device, dtype=torch.float32)
@@ -67,12 +73,11 @@ def compute(
     if batch.mixed is not None and batch.partner is not None:
         everyones = partial(join_rows, count=len(batch.partner))
         mix = Mixed(batch.mixed, number(batch.lam), batch.partner, batch.rows, everyones)
-    gamma1, gamma2 = recipe.gammas(step)
-    gammas = number(gamma1), number(gamma2)
-    now = Now(number(step), recipe.steps, *gammas, recipe.online_threshold, mix, memory, total=total)
+    gamma1, gamma2 = map(number, recipe.gammas(step))
+    now = Now(number(step), recipe.steps, gamma1, gamma2, recipe.online_threshold, mix, loop.memory, total=total)
     drawn = method.draws(replace(now, seed=derive(recipe.seed, "draws", step)), batch.unlabeled)
     now = replace(now, drawn={name: value[batch.rows].to(device, non_blocking=True) for name, value in drawn.items()})
-    nets = Nets(modules, recipe.precision)
+    nets = Nets(loop.modules, recipe.precision)
     if recipe.compile:
         return compiled(method)(nets, replace(batch, names=(), lam=math.nan), now)
     return method.losses(nets, batch, now)
@@ -85,24 +90,17 @@ def compiled(method: Method) -> Callable[[Nets, Batch, Now], Step]:
     return torch.compile(method.losses, dynamic=False)
 
 
-def can_compile(
-    method: Method,
-    modules: Mapping[str, nn.Module],
-    batch: Batch,
-    recipe: Recipe,
-    memory: Mapping[str, Tensor],
-    note: Callable[[str], None],
-) -> bool:
+def can_compile(loop: Loop, batch: Batch, note: Callable[[str], None]) -> bool:
     """Whether a step can be compiled here, tried on copies of the networks; `note` is told why it cannot."""
     if batch.rows != slice(None):
         note("compile: is for one process; several train without")
         return False
-    if len([*method.nets, *method.helpers]) > 1:  # in one graph they would be differentiated as one
-        note(f"compile: {method.name} trains several networks, which is done without")
+    if len(loop.optimizers) > 1:  # in one graph several networks would be differentiated as one
+        note(f"compile: {loop.method.name} trains several networks, which is done without")
         return False
     try:
-        copies = {name: copy.deepcopy(module).train() for name, module in modules.items()}
-        tried = compute(method, copies, batch, recipe, 0, memory)
+        modules = {name: copy.deepcopy(module).train() for name, module in loop.modules.items()}
+        tried = compute(replace(loop, modules=modules), batch)
         for loss in tried.losses.values():
             loss.backward()
         return True

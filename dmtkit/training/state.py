@@ -1,0 +1,123 @@
+"""Everything that the next training step depends on, by the names that a method declares; a checkpoint follows from it."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dmtkit.errors import RunError
+from dmtkit.methods.method import Method
+from dmtkit.models.sync_norm import spread
+from dmtkit.sums import Sums
+from dmtkit.training.optim import schedule, sgd
+from dmtkit.training.recipe import Recipe
+
+State = dict[str, Any]
+
+
+@dataclass
+class Loop:
+    """Everything that the next step depends on, by the names that the method declares.
+
+    `kept` is what comes out where that is not the reported network as it is: its EMA, or its best snapshot.
+    """
+
+    method: Method
+    recipe: Recipe
+    modules: dict[str, nn.Module]
+    kept: nn.Module | None
+    optimizers: dict[str, torch.optim.Optimizer]
+    schedules: dict[str, torch.optim.lr_scheduler.LRScheduler]
+    memory: dict[str, Tensor]
+    sums: Sums = field(default_factory=Sums)
+    losses: list[dict[str, Tensor]] = field(default_factory=list)  # of the steps since they were last looked at
+    step: int = 0
+    logged: int = 0
+    best: float = -1.0
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(next(iter(self.modules.values())).parameters()).device
+
+    @property
+    def current(self) -> nn.Module:
+        """The network or average that is reported, as it is now."""
+        return self.modules[self.method.reports]
+
+    @property
+    def result(self) -> nn.Module:
+        """What comes out of it: its EMA, its best snapshot, or itself."""
+        return self.current if self.kept is None else self.kept
+
+    def networks(self) -> dict[str, State]:
+        """What a finished training leaves: its networks and averages, and, as `kept`, what is reported where it is another."""
+        names = [*self.method.nets, *self.method.averages]
+        states = {name: self.modules[name].state_dict() for name in names}
+        return states if self.result is self.modules.get("model") else states | {"kept": self.result.state_dict()}
+
+    @property
+    def _groups(self) -> dict[str, dict[str, Any]]:
+        return {
+            "networks": self.modules,
+            "kept": {} if self.kept is None else {"": self.kept},
+            "optimizers": self.optimizers,
+            "schedules": self.schedules,
+        }
+
+    def state_dict(self) -> State:
+        """The loop as plain containers and tensors, for a checkpoint."""
+        random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
+        return {
+            "method": self.method.name,
+            **{
+                group: {name: part.state_dict() for name, part in parts.items()}
+                for group, parts in self._groups.items()
+            },
+            **{name: getattr(self, name) for name in ("memory", "step", "logged", "best")},
+            "sums": self.sums.state(),
+            "random": random,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Put a checkpoint back; RunError for one of another method."""
+        found = state["method"], *state["networks"]
+        if found != (self.method.name, *self.modules):
+            raise RunError(
+                f"found a checkpoint of another method ({found[0]}, with the networks {', '.join(found[1:])}), expected one "
+                f"of {self.method.name} ({', '.join(self.modules)}); remove this folder, and the phase is trained anew"
+            )
+        for group, parts in self._groups.items():
+            for name, part in parts.items():
+                part.load_state_dict(state[group][name])
+        self.memory = {name: value.to(self.device) for name, value in state["memory"].items()}
+        self.step, self.logged, self.best = state["step"], state["logged"], state["best"]
+        self.sums.restore(state["sums"], self.device)
+        torch.set_rng_state(state["random"][0].cpu())
+        if torch.cuda.is_available() and len(state["random"]) > 1:
+            torch.cuda.set_rng_state_all([value.cpu() for value in state["random"][1:]])
+
+
+def begin(
+    method: Method, networks: Mapping[str, nn.Module], recipe: Recipe, memory: Mapping[str, Tensor] | None = None
+) -> Loop:
+    """The state of a phase before its first step; `networks` are those that the method trains, nets and helpers."""
+    modules = {name: spread(network, recipe.sync_batchnorm) for name, network in networks.items()}
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        name: method.helpers[name].optimizer(list(module.parameters()))
+        if name in method.helpers
+        else sgd(module, recipe.lr, recipe.momentum, recipe.weight_decay)
+        for name, module in modules.items()
+    }
+    schedules = {
+        name: schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power)
+        for name, optimizer in optimizers.items()
+    }
+    averages = {name: copy.deepcopy(modules[source]) for name, (source, _) in method.averages.items()}
+    modules |= averages
+    itself = recipe.keeps == "last" or (recipe.keeps == "average" and method.reports in averages)
+    kept = None if itself else copy.deepcopy(modules[method.reports])
+    return Loop(method, recipe, modules, kept, optimizers, schedules, dict(memory or {}))

@@ -120,7 +120,7 @@ def make_index(run: Run, catalogue: Catalogue) -> dict[str, Any]:
     config = run.config
     return {
         "title": "/".join(Path(run.path).resolve().parts[-2:]),
-        "task": config.task,
+        "pixels": run.task.pixels,
         "classes": run.classes,
         "truth": catalogue.truth,
         "colours": [_hex(colour) for colour in class_colours(run.classes)],

@@ -140,7 +140,7 @@ export function madeRun(samples, sure = () => 0.5) {
           views.push(view);
         }
   const index = {
-    title: "made/run", task: "segmentation", classes: ["a", "b"], truth: true, colours: ["#000000", "#ffffff"],
+    title: "made/run", pixels: true, classes: ["a", "b"], truth: true, colours: ["#000000", "#ffffff"],
     cases: ["agreement", "negative", "positive"].map((title) => ({ title, colour: "#123456" })),
     weight_map: Array(256).fill("#00224e"), void_colour: "#888888", gamma: [3, 3], rules: { dmt: "dynamic", cbst: "uniform" },
     titles: { dmt: "DMT", cbst: "CBST" }, phases: { dmt: 3, cbst: 3 }, first: "dmt", views, names: {}, notices: [],

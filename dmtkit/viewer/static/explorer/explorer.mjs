@@ -27,7 +27,7 @@ export function render({ model, el }) {
   const [gamma1, gamma2] = index.gamma;
   const state = { sample: index.samples[0].id, sort: "stored", gamma1, gamma2, cursor: null, compare: false };
   const layers = LAYERS.filter((layer) => index.truth || !["truth", "errors"].includes(layer.name)).map((layer) => ({ ...layer }));
-  if (index.task !== "segmentation") layers.find((layer) => layer.name === "case").on = true;
+  if (!index.pixels) layers.find((layer) => layer.name === "case").on = true;
   const brush = wholeBrush();
   let [turn, since, told] = [0, null, ""];
 

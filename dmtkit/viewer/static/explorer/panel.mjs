@@ -10,7 +10,7 @@ const unique = (values) => [...new Set(values)];
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export function panel(index, colours, choice, brush, { onchoice, onbrush, oncursor }) {
-  const kind = index.task === "segmentation" ? maps : gallery;
+  const kind = index.pixels ? maps : gallery;
   const canvas = h("canvas", { className: "dmt-picture" });
   const cursor = h("canvas", { className: "dmt-cursor", tabIndex: 0 });
   cursor.setAttribute("role", "application");
@@ -129,7 +129,7 @@ export function panel(index, colours, choice, brush, { onchoice, onbrush, oncurs
     const whole = element.clientWidth || 480;
     const room = Math.max(240, Math.min(720, options.wide && whole > 720 ? whole - 350 : whole));
     const size = kind.sizeOf(scene, room);
-    const sharp = index.task === "segmentation" ? 1 : window.devicePixelRatio || 1;
+    const sharp = index.pixels ? 1 : window.devicePixelRatio || 1;
     for (const one of [canvas, cursor]) {
       [one.width, one.height] = [size.width * sharp, size.height * sharp];
       [one.style.width, one.style.height] = [`${size.width}px`, `${size.height}px`];

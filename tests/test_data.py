@@ -13,8 +13,10 @@ from PIL import Image
 
 from dmtkit.config import make_config
 from dmtkit.data import load
+from dmtkit.data.augment import Augment
 from dmtkit.data.batches import Batches, Stream
 from dmtkit.errors import DataError
+from dmtkit.seeds import generator
 from tests.helpers import make_tree
 
 
@@ -213,3 +215,24 @@ def test_batches_hold_x_then_u_and_never_leak_the_truth():
     index = data.unlabeled.names.index(batch.names[5])
     torch.testing.assert_close(batch.images[5], data.normalise(data.unlabeled.pixels[index : index + 1])[0])
     assert batch.truth[5] == data.unlabeled.labels[index]
+
+
+def test_views_of_u_stand_beside_x_each_with_draws_of_its_own():
+    data = load(make_config({}))
+    names = ("plain", "weak", "strong", "weak2", "strong2")
+    how = {"batch_labeled": 4, "batch_pseudo": 32, "augment": Augment(1, True, ("none",), 0), "seed": 1}
+    batch = Batches(data, data.labeled, data.unlabeled, None, None, **how, views=names)(2)
+    alone = Batches(data, data.labeled, None, None, None, **how)(2)
+    assert torch.equal(batch.images, alone.images), "X is what it is without U"
+    assert (len(batch.images), batch.labeled, batch.unlabeled) == (4, 4, 32)
+    pixels = data.unlabeled.pixels[batch.index]
+    assert list(batch.names[4:]) == [data.unlabeled.names[i] for i in batch.index.tolist()]
+    torch.testing.assert_close(batch.u["plain"], data.normalise(pixels))
+    expected = Augment(1, True, ("none",), 0)(pixels, generator(1, "augment", "weak", 2))
+    torch.testing.assert_close(batch.u["weak"], data.normalise(expected))
+    expected = Augment(1, True, ("all",), 0)(pixels, generator(1, "augment", "strong", 2))
+    torch.testing.assert_close(batch.u["strong"], data.normalise(expected))
+    assert not torch.equal(batch.u["weak"], batch.u["weak2"])
+    assert not torch.equal(batch.u["strong"], batch.u["strong2"])
+    only = Batches(data, data.labeled, data.unlabeled, None, None, **how, views=("strong",))(2)
+    assert torch.equal(only.u["strong"], batch.u["strong"]), "beside whatever other views"

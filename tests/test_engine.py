@@ -325,6 +325,8 @@ def test_labels_that_two_phases_learn_are_needed_until_the_last():
         ({"nets": ("a", "a"), "reports": "a"}, "each name once"),
         ({"nets": ("kept",), "reports": "kept"}, "none called 'kept'"),
         ({"reports": "other"}, "must name networks that it declares"),
+        ({"views": ("strong", "hazy")}, "views: found hazy, expected some of plain, weak, strong, weak2, strong2"),
+        ({"views": ()}, "views: found none"),
         ({"averages": {"teacher": ("other", 0.9)}}, "teacher of other"),
         ({"phases": lambda self, lab: []}, "must yield"),
         ({"losses": Method.losses}, r"has no losses; give its class a function losses\(self, nets, batch, now\)"),

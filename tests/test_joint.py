@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dmtkit.data.colour import Colour, draw_colour, paint
 from dmtkit.data.crops import Ahead, Crops, image_groups
 from dmtkit.data.joint import View, draw_view, pad_to, show
 from dmtkit.data.pictures import Arrays, Part
@@ -139,10 +140,19 @@ def test_a_row_is_the_same_whoever_makes_it(crops):
 def test_u_beside_x_is_what_it_is_with_x(crops):
     whole = crops(7)
     for rows in (slice(None), slice(0, None, 2), slice(1, None, 2)):
-        part = replace(crops, rows=rows, apart=True)(7)
+        part = replace(crops, rows=rows, views=("weak", "plain", "strong", "strong2"))(7)
         assert torch.equal(part.images, whole.x[rows])
         assert torch.equal(part.label, whole.y[rows])
-        assert torch.equal(part.u["strong"], whole.images[whole.labeled :][rows])
+        u = whole.images[whole.labeled :][rows]
+        assert torch.equal(part.u["weak"], u)
+        assert torch.equal(part.u["plain"], u)
+        assert part.u["strong"].shape == u.shape
+        assert not torch.equal(part.u["strong"], u)
+        assert not torch.equal(part.u["strong"], part.u["strong2"])
+        strong = replace(crops, views=("strong",))(7).u["strong"]
+        assert torch.equal(part.u["strong"], strong[rows]), (
+            "a row is the same whoever makes it, and beside whatever views"
+        )
         assert torch.equal(part.valid, (whole.label[whole.labeled :] != 255)[rows])
         assert part.unlabeled == len(whole.images) - whole.labeled
         names = [crops.unlabeled.name(int(position)) for position in part.index]
@@ -162,3 +172,26 @@ def test_groups_hold_images_of_one_padded_size():
     found = list(image_groups(sizes, 2, lambda h, w: (h, w)))
     assert found == [([0, 1], (5, 5)), ([2], (5, 5)), ([3], (6, 5)), ([4], (5, 5))]
     assert len(list(image_groups(sizes, 5, lambda h, w: (8, 8)))) == 1
+
+
+def test_colours_are_torchvisions_and_drawn_by_the_seed():
+    import dmtkit.compat  # noqa: F401, I001  before torchvision
+    from torchvision.transforms.v2 import functional as F
+
+    image = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    pixels = torch.from_numpy(image).permute(2, 0, 1)
+    assert np.array_equal(paint(image, Colour((), False, 0.0)), image)
+    contrast = F.adjust_contrast(F.adjust_hue(pixels, 0.2), 1.4).permute(1, 2, 0).numpy()
+    assert np.array_equal(paint(image, Colour((("hue", 0.2), ("contrast", 1.4)), False, 0.0)), contrast), (
+        "in this order"
+    )
+    blurred = paint(image, Colour((), True, 1.0))
+    assert (blurred == blurred[..., :1]).all(), "grey"
+    assert blurred.std() < image.std() / 2, "and smooth"
+    draws = [draw_colour(np.random.default_rng(seed)) for seed in range(400)]
+    assert 0.75 < np.mean([bool(draw.jitter) for draw in draws]) < 0.85
+    assert 0.15 < np.mean([draw.grey for draw in draws]) < 0.25
+    assert 0.43 < np.mean([draw.sigma > 0 for draw in draws]) < 0.57
+    assert all(0.5 <= factor <= 1.5 for draw in draws for name, factor in draw.jitter if name != "hue")
+    assert all(abs(factor) <= 0.25 for draw in draws for name, factor in draw.jitter if name == "hue")
+    assert draw_colour(np.random.default_rng(7)) == draws[7]

@@ -5,7 +5,7 @@ device and no draw makes the device wait.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -40,6 +40,11 @@ class Augment:
         unknown = [unknown_name(name, list(OPERATIONS), "operation") for name in names if name not in OPERATIONS]
         if unknown:
             raise ConfigError("augment: " + "; ".join(unknown))
+
+    def seen(self, view: str) -> "Augment":
+        """The augmentation of a view of U: weak crops and flips, strong takes one of all operations too; else as it is."""
+        operations = {"weak": ("none",), "strong": ("all",)}.get(view.rstrip("2"), self.operations)
+        return replace(self, operations=operations)
 
     @property
     def names(self) -> list[str]:

@@ -3,7 +3,7 @@
 Where several processes share a batch, this is where each takes its rows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64, Integer, Shaped
 from torch import Tensor
 
 from dmtkit import distributed
-from dmtkit.data.augment import Augmentation, draw_mix
+from dmtkit.data.augment import Augment, draw_mix
 from dmtkit.data.images import Data, Images
 from dmtkit.seeds import derive, generator
 
@@ -96,7 +96,7 @@ class Stream:
 class Batches:
     """Batches of X and of U, augmented and normalised on the images' device.
 
-    U stands with X where it has labels to learn; with `apart` beside it; without `unlabeled` not at all. `label` and
+    U stands with X where it has labels to learn; in `views`, if any are named, beside it; without `unlabeled` not at all. `label` and
     `confidence` belong to it; `truth` is its hidden truth, used for statistics alone, or None where it is unknown. Every
     process makes the whole batch, which is cheap and which `mixup` (the α of its draws) needs, and trains on its rows.
     """
@@ -111,14 +111,14 @@ class Batches:
         *,
         batch_labeled: int,
         batch_pseudo: int,
-        augment: Augmentation,
+        augment: Augment,
         seed: int,
         mixup: float = 0.0,
         mixup_seed: int = 0,
-        apart: bool = False,
+        views: Sequence[str] = (),
     ) -> None:
         self.data, self.augment, self.seed, self.rows = data, augment, seed, distributed.rows()
-        self.mixup, self.mixup_seed, self.apart = mixup, mixup_seed, apart
+        self.mixup, self.mixup_seed, self.views = mixup, mixup_seed, views
         self.labeled, self.unlabeled, self.label, self.confidence = labeled, unlabeled, label, confidence
         self.truth_known = data.truth_known
         self.labeled_stream = Stream(len(labeled), batch_labeled, derive(seed, "labeled"))
@@ -138,7 +138,7 @@ class Batches:
             u = self.unlabeled_stream(step)
             names += [self.unlabeled.names[i] for i in u.tolist()]
             u = u.to(device, non_blocking=True)
-            if self.apart:
+            if self.views:
                 beside = self._beside(u, step)
             elif self.label is not None and self.confidence is not None:
                 pixels = torch.cat([pixels, self.unlabeled.pixels[u]])
@@ -155,13 +155,20 @@ class Batches:
         return Batch(*own, tuple(names), len(range(labeled)[rows]), rows, **beside)
 
     def _beside(self, u: Int64[Tensor, " p"], step: int) -> dict[str, Any]:
-        """Images of U in a view of their own, drawn apart from X's."""
+        """Images of U in every view, each with draws of its own."""
         assert self.unlabeled is not None
-        images = self._shown(self.unlabeled.pixels[u], generator(self.seed, "augment", "strong", step))
-        own = u[self.rows]
+        pixels, own = self.unlabeled.pixels[u], u[self.rows]
+        shown = {
+            view: self._shown(pixels, generator(self.seed, "augment", view, step), view)[self.rows]
+            for view in self.views
+        }
         valid = torch.ones(len(own), dtype=torch.bool, device=own.device)
-        return {"u": {"strong": images[self.rows]}, "valid": valid, "index": own, "unlabeled": len(u)}
+        return {"u": shown, "valid": valid, "index": own, "unlabeled": len(u)}
 
-    def _shown(self, pixels: Shaped[Tensor, "n c h w"], draws: torch.Generator) -> Float[Tensor, "n c h w"]:
-        """Augmented, and as a network reads them."""
-        return self.data.normalise(self.augment(pixels, draws)).contiguous(memory_format=torch.channels_last)
+    def _shown(
+        self, pixels: Shaped[Tensor, "n c h w"], draws: torch.Generator, view: str = ""
+    ) -> Float[Tensor, "n c h w"]:
+        """Augmented as X is or as a `view` asks, and as a network reads them."""
+        augment = self.augment.seen(view) if view else self.augment
+        seen = pixels if view == "plain" else augment(pixels, draws)
+        return self.data.normalise(seen).contiguous(memory_format=torch.channels_last)

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dmtkit import distributed
 from dmtkit.data.batches import Batch, Stream
+from dmtkit.data.colour import draw_colour, paint
 from dmtkit.data.joint import draw_view, show
 from dmtkit.data.pictures import VOID, Part
 from dmtkit.seeds import derive
@@ -46,7 +47,7 @@ Chosen = tuple[Part, int, KeptLabels | None]
 class Crops:
     """Augmented crops of X and of U, drawn anew for every step: a pure function of the step, row by row.
 
-    `pseudo` is None for supervised training; then a batch holds `batch_labeled` images of X alone. With `apart` U stands beside X.
+    `pseudo` is None for supervised training; then a batch holds `batch_labeled` images of X alone. With `views` U stands beside X, in each of them.
     `truth` says whether U's masks are read too, for statistics alone. Only some `rows` of a batch are made, where several
     processes share it: what is read and drawn for a row depends on no other.
     """
@@ -63,7 +64,7 @@ class Crops:
     fill: tuple[int, int, int]
     seed: int
     rows: slice = field(default_factory=distributed.rows)
-    apart: bool = False
+    views: tuple[str, ...] = ()
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step, on the host: images are bytes, labels uint8."""
@@ -72,7 +73,7 @@ class Crops:
         if self.pseudo is not None:
             chosen += [(self.unlabeled, i, self.pseudo) for i in self._pseudo_stream(step).tolist()]
         made = list(range(len(chosen))[self.rows])
-        if self.apart:  # X and U shared out each by itself
+        if self.views:  # X and U shared out each by itself
             made = [*range(trusted)[self.rows], *range(trusted, len(chosen))[self.rows]]
         n = len(made)
         images = np.empty((n, *self.crop, 3), np.uint8)
@@ -91,10 +92,24 @@ class Crops:
             sum(row < trusted for row in made),
             self.rows,
         )
-        if not self.apart:
+        if not self.views:
             return batch
-        index = torch.tensor([chosen[row][1] for row in made if row >= trusted], dtype=torch.int64)
-        return take_apart(batch, index, len(chosen) - trusted)
+        x, u = batch.each(lambda values: values[: batch.labeled]), batch.each(lambda values: values[batch.labeled :])
+        rows = [row for row in made if row >= trusted]
+        index = torch.tensor([chosen[row][1] for row in rows], dtype=torch.int64)
+        seen = {view: self._coloured(u.images, view, step, rows) for view in self.views}
+        return replace(x, u=seen, valid=u.label != VOID, index=index, unlabeled=len(chosen) - trusted)
+
+    def _coloured(self, images: torch.Tensor, view: str, step: int, rows: list[int]) -> torch.Tensor:
+        """The crops of U as a view has them: strong ones in other colours, drawn by step, row and view."""
+        if not view.startswith("strong"):
+            return images
+        found = images.clone()
+        for place, row in enumerate(rows):
+            colour = draw_colour(np.random.default_rng(derive(self.seed, view, step, row)))
+            seen = paint(images[place].permute(1, 2, 0).numpy(), colour)
+            found[place] = torch.from_numpy(seen).permute(2, 0, 1)
+        return found
 
     @cached_property
     def _labeled_stream(self) -> Stream:
@@ -121,12 +136,6 @@ class Crops:
         label[:], level[:] = seen[:2]
         if self.truth:
             truth[:] = seen[2]
-
-
-def take_apart(batch: Batch, index: torch.Tensor, unlabeled: int) -> Batch:
-    """A batch of X alone with U beside it, from one in which they stand together."""
-    x, u = batch.each(lambda values: values[: batch.labeled]), batch.each(lambda values: values[batch.labeled :])
-    return replace(x, u={"strong": u.images}, valid=u.label != VOID, index=index, unlabeled=unlabeled)
 
 
 class _Steps(Dataset):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dmtkit.data.batches import Batch
 
 
+VIEWS = ("plain", "weak", "strong", "weak2", "strong2")
+
+
 class Step(NamedTuple):
     """What one step computes: a loss for every network that it trains, sums to log, and what is kept for the next step."""
 
@@ -52,6 +55,7 @@ class Method:
         Mapping[str, tuple[str, float]]
     ] = {}  # {"teacher": ("model", decay)}: an EMA that a loss uses, of decay min(1 − 1/(t + 1), decay)
     helpers: ClassVar[Mapping[str, Helper]] = {}
+    views: ClassVar[tuple[str, ...]] = ("strong",)  # of U, where it stands beside X; weak2, strong2 are further draws
     reports: ClassVar[str] = "model"  # the network or average that labels and is tested
     teacher: ClassVar[str] = "online"  # who labels: nobody, truth, online (itself, in every step), itself, other
     rule: ClassVar[Rule] = "uniform"  # how stored labels are weighed
@@ -125,6 +129,11 @@ def _refuse(kind: type[Method]) -> None:
         raise ConfigError(
             f"{kind.name}: averages and `reports` must name networks that it declares ({', '.join(kind.nets)}); "
             f"found {', '.join([*lost, kind.reports])}"
+        )
+    foreign = [view for view in kind.views if view not in VIEWS]
+    if foreign or not kind.views:
+        raise ConfigError(
+            f"{kind.name}: views: found {', '.join(foreign) or 'none'}, expected some of {', '.join(VIEWS)}"
         )
     if kind.losses is Method.losses:
         raise ConfigError(f"{kind.name}: has no losses; give its class a function losses(self, nets, batch, now)")

@@ -111,7 +111,7 @@ class Classification(Task):
             seed=self.seed("batches", training),
             mixup=config.mixup,
             mixup_seed=self.seed("steps", training),
-            apart=training.learns == "views",
+            views=method_of(training).views if training.learns == "views" else (),
         )
 
     def pseudo(self, labels: Labels | None) -> PseudoLabels:

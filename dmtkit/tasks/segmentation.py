@@ -127,7 +127,7 @@ class Segmentation(Task):
         crops = Crops(
             labeled, data.unlabeled, kept, data.truth_known and training.learns in ("labels", "unlabeled"),
             batch_labeled=size, batch_pseudo=config.batch_pseudo, crop=config.crop, scale=config.scale,
-            flip=config.flip, fill=data.fill, seed=self.seed("batches", training), apart=training.learns == "views",
+            flip=config.flip, fill=data.fill, seed=self.seed("batches", training), views=method_of(training).views if training.learns == "views" else (),
         )  # fmt: skip
         return Ahead(crops, training.steps, config.workers, self.device)
 

@@ -1,9 +1,9 @@
 """Training steps and demos of this checkout beside those of another one, in turn: what a change costs or saves.
 
-Usage: python -m benchmarks.beside OTHER_CHECKOUT [--turns 5] [--steps 3] [--demos] [--name beside]
+Usage: python -m benchmarks.beside OTHER_CHECKOUT [--turns 5] [--steps 3] [--demos 2] [--name beside]
 
 Each turn is a fresh process in one checkout, then one in the other, so that whatever slows the machine slows both. The step is
-the library's alone, its batch and augmentation included; `--demos` runs the two demonstrations whole, without their notebooks.
+the library's alone, its batch and augmentation included; `--demos` also runs the two demonstrations, without their notebooks.
 """
 
 import argparse
@@ -63,13 +63,14 @@ def run(checkout: Path, code: str, *words: str) -> dict[str, float]:
 def main(arguments: argparse.Namespace) -> None:
     sides = {"before": Path(arguments.other).resolve(), "after": ROOT}
     seconds: dict[str, dict[str, list[float]]] = {}
-    for turn in range(arguments.turns):
+    for turn in range(max(arguments.turns, arguments.demos)):
         for side, checkout in sides.items():
-            found = run(checkout, STEPS, json.dumps(CASES), str(arguments.steps), arguments.precision)
-            if arguments.demos:
-                for params in ("digits", "scenes"):
-                    with tempfile.TemporaryDirectory() as place:
-                        found |= run(checkout, DEMO, str(ROOT / "params" / f"{params}.yaml"), f"{place}/run")
+            found = {}
+            if turn < arguments.turns:
+                found |= run(checkout, STEPS, json.dumps(CASES), str(arguments.steps), arguments.precision)
+            for params in ("digits", "scenes") if turn < arguments.demos else ():
+                with tempfile.TemporaryDirectory() as place:
+                    found |= run(checkout, DEMO, str(ROOT / "params" / f"{params}.yaml"), f"{place}/run")
             for case, value in found.items():
                 seconds.setdefault(case, {"before": [], "after": []})[side].append(value)
             print(turn, side, {case: round(value, 4) for case, value in found.items()}, flush=True)
@@ -83,7 +84,15 @@ def main(arguments: argparse.Namespace) -> None:
     for case, row in results.items():
         print(case, row)
     if arguments.name:
-        write_result(arguments.name, {"before": commit_of(sides["before"]), "turns": arguments.turns, "cases": results})
+        write_result(
+            arguments.name,
+            {
+                "before": commit_of(sides["before"]),
+                "turns": arguments.turns,
+                "demo_turns": arguments.demos,
+                "cases": results,
+            },
+        )
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -94,7 +103,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
-    parser.add_argument("--demos", action="store_true")
+    parser.add_argument("--demos", type=int, default=0, help="turns of the two demonstrations, run whole")
     parser.add_argument("--name", default="beside", help="name of the result; empty for none")
     return parser.parse_args(words)
 

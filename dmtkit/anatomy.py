@@ -1,6 +1,6 @@
 """The dynamic loss taken apart on made-up opinions: what the teaching notebook on it computes.
 
-Everything here asks dmtkit.dynamic, so that what is taught is what trains.
+Everything here asks dmtkit.losses.dynamic, so that what is taught is what trains.
 """
 
 from collections.abc import Sequence

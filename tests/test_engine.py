@@ -1,6 +1,7 @@
 """What the engine promises to every method, shown on one that declares all that can be declared."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from dmtkit.methods import METHODS, Helper, Method, Step, method
 from dmtkit.methods.given import Nets, Now
 from dmtkit.methods.lab import Score
 from dmtkit.models import build
+from dmtkit.tasks.classification import Classification
 from dmtkit.training.experiment import check_data, load, plan, run_methods
 from dmtkit.training.recipe import Recipe
 from dmtkit.training.state import begin
@@ -408,3 +410,25 @@ def test_more_processes_than_a_batch_has_labeled_rows_are_refused(undisturbed):
     with pytest.raises(ConfigError, match="a batch of 3 cannot be shared by 4 processes"):
         check_data(few, data)
     check_data(make_config({**few.model_dump(), "methods": ("supervised",)}), data)
+
+
+def test_further_networks_start_from_their_own_random_weights():
+    """Two networks that start alike and learn from each other stay alike: the second is none of the supervised model's."""
+
+    def phases(self, lab):
+        models = lab.supervised(lab.models(1))
+        yield lab.score(1, {m: lab.train(1, m, lab.views, models[m]) for m in models})
+
+    kind = type("Paired", (Method,), {"nets": ("model", "second"), "phases": phases, "losses": own_method.Own.losses})
+    method("paired")(kind)
+    try:
+        config = make_config({**TINY, "methods": ("paired",)})
+        task = Classification(config, load(config))
+        training = next(t for t in plan(config, task.data).trainings if t.owner == "paired")
+        reported = task.build().state_dict()
+        task.phase = lambda training: SimpleNamespace(weights=lambda: {"model": reported})
+        first, second = (task.network(training, name).state_dict() for name in ("model", "second"))
+    finally:
+        METHODS._found.pop("paired")
+    assert all(torch.equal(first[name], reported[name]) for name in first)
+    assert not torch.equal(next(iter(second.values())), next(iter(first.values())))

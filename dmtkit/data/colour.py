@@ -1,6 +1,6 @@
 """The colour half of a strong view of pixels: jitter, grey, blur; geometry is drawn once for all views of an image.
 
-As UniMatch has it (peers.md §4): jitter (brightness, contrast, saturation ½, hue ¼) with probability 0.8, grey 0.2, blur with
+As UniMatch has it (Yang et al., 2023, arXiv 2208.09910): jitter (brightness, contrast, saturation ½, hue ¼) with probability 0.8, grey 0.2, blur with
 σ from 0.1 to 2 in half of the images.
 """
 

@@ -1,6 +1,8 @@
-"""Dynamic Mutual Training (Feng et al., 2022, arXiv 2004.08514): models label for each other, in rounds.
+"""Dynamic Mutual Training (Feng et al., 2022, arXiv 2004.08514): one model labels U, another learns, in rounds.
 
-Each label weighs what the model that learns it makes of it. The ablations (§4) are the same class with other fixed values.
+In segmentation A labels for B and B for A; in classification, with one model, that of the last phase for a new student.
+A label weighs p_B^γ1 where the student agrees, p_B^γ2 where it does not, and 0 where it is surer of another class
+(`losses/dynamic.py`). The ablations (§4) are the same class with other fixed values.
 """
 
 from collections.abc import Iterator
@@ -44,7 +46,7 @@ class DMT(Method):
             return Step({"model": loss}, sums)
         label, weight, sums = batch.label, torch.ones_like(batch.confidence), {}
         if self.rule != "uniform":
-            logits = nets.label("model", batch.images, mode="train")
+            logits = nets.label("model", batch.images, mode="train")  # as the student is in this step
             weighed = dynamic_weights(
                 logits, batch.label, batch.confidence, gamma1=now.gamma1, gamma2=now.gamma2, rule=self.rule
             )

@@ -21,9 +21,10 @@ Mode = Literal["train", "quiet", "eval"]
 
 
 class Nets:
-    """Networks by name, in `precision`; what they say comes out in float32.
+    """Networks by name, in `precision`: `nets("model", images)` gives float32 logits, "n k" or "n k h w", with gradient.
 
-    Modes: `train`; `quiet`, in which batch normalisation uses the batch's statistics and does not keep them; `eval`.
+    Modes: `train`, for what is learned; `quiet`, the same without moving the running statistics of batch normalisation, for
+    further passes of a step; `eval`, which uses those statistics.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], precision: str = "fp32") -> None:
@@ -93,7 +94,7 @@ class Mixed:
 
 @dataclass(frozen=True)
 class Now:
-    """Where training stands: all of it follows from the run's seed and the step (tensors where the step is compiled)."""
+    """Where training stands, γ as it is now included: all of it follows from the run's seed and the step (tensors where the step is compiled)."""
 
     step: float | Tensor
     steps: int

@@ -139,9 +139,12 @@ class Lab:
         owner = self.method if self.terms.samples_x and len(models) > 1 else "supervised"
         return {m: self._train(Training(owner, "supervised", model=m)) for m in models}
 
-    def label(self, model: Training, alpha: float, phase: int) -> Labels:
-        """A model's labels of U, of which the share `alpha` is kept that it is surest of, in segmentation of every class."""
-        return self._call(Labels("labels", alpha, phase, model))
+    def label(self, teacher: Training, alpha: float, phase: int) -> Labels:
+        """Which labels of U are meant: those of a teacher, the share `alpha` that it is surest of, in segmentation of every class.
+
+        Nothing is computed here: the plan tells beforehand, and a teacher labels U as its own training ends.
+        """
+        return self._call(Labels("labels", alpha, phase, teacher))
 
     def student(self, model: Training, initialisation: int) -> Training | int:
         """Where a student starts: in segmentation from `model`, in classification from new weights drawn with this number."""
@@ -158,9 +161,9 @@ class Lab:
     def train(
         self, phase: int, model: str, labels: Labels, start: Training | int = 0, steps: int | None = None
     ) -> Training:
-        """Train a model on X and `labels`, from what `student` or `train` gave or from numbered weights.
+        """Train a model on X and `labels`, from where another training ended or from random weights of this number.
 
-        It takes as long as a phase of the task does, if `steps` says nothing else. Phase 0 belongs to `supervised`, and to
+        (In segmentation A and B have random weights of their own, whatever the number.) It takes as long as a phase of the task does, if `steps` says nothing else. Phase 0 belongs to `supervised`, and to
         the truth.
         """
         if phase < 1 and labels.kind != "truth":

@@ -50,12 +50,16 @@ class Method:
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = ("classification", "segmentation")
-    nets: ClassVar[tuple[str, ...]] = ("model",)  # trained networks: each its own initialisation, optimiser, schedule
+    # Trained networks, each with random weights, optimiser and schedule of its own. After another training the first goes on
+    # from what that one reports, the others from the networks of their name, or, where it had none, from random weights.
+    nets: ClassVar[tuple[str, ...]] = ("model",)
     averages: ClassVar[
         Mapping[str, tuple[str, float]]
     ] = {}  # {"teacher": ("model", decay)}: an EMA that a loss uses, of decay min(1 − 1/(t + 1), decay)
     helpers: ClassVar[Mapping[str, Helper]] = {}
-    views: ClassVar[tuple[str, ...]] = ("strong",)  # of U, where it stands beside X; weak2, strong2 are further draws
+    # Of U beside X, as `batch.u[view]`. Images: plain as they are, weak cropped and flipped, strong with an operation too, each a
+    # draw of its own. Pixels: one crop for all views; plain and weak are that crop, strong is in other colours. weak2: again.
+    views: ClassVar[tuple[str, ...]] = ("strong",)
     reports: ClassVar[str] = "model"  # the network or average that labels and is tested
     teacher: ClassVar[str] = "online"  # who labels: nobody, truth, online (itself, in every step), itself, other
     rule: ClassVar[Rule] = "uniform"  # how stored labels are weighed
@@ -75,7 +79,12 @@ class Method:
         return {}
 
     def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
-        """The inner loop: a pure function of a step's networks, batch and moment."""
+        """The inner loop: a scalar for each of `nets` and `helpers`, from a step's networks, batch and moment; pure.
+
+        X is `batch.x`, `batch.y`. With `lab.views` U is `batch.u[view]`, and counts where `batch.valid`; else it stands below X in
+        `batch.images`. A mean is `now.mean`, also over several processes. Each loss is differentiated by itself: two may share
+        no term.
+        """
         raise ConfigError(f"{self.name}: has no losses")
 
     def memory(self, n: int, classes: int) -> dict[str, Tensor]:
@@ -101,9 +110,9 @@ M = TypeVar("M", bound=type[Method])
 
 
 def method(name: str, title: str = "", **fixed: Any) -> Callable[[M], M]:
-    """Register a class as the method `name`; `fixed` values make it an ablation: the same class with other constants.
+    """Register a class as the method `name`, once its file is imported; `fixed` values make an ablation, with other constants.
 
-    Raises ConfigError for a class whose declared networks cannot be told apart.
+    A file of the kit also stands in `METHODS`, which imports it by name. Raises ConfigError for what is declared wrongly.
     """
 
     def put(base: M) -> M:

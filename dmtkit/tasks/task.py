@@ -159,9 +159,11 @@ class Task(ABC):
         if after is None:
             self.pretrained(training, network)
         else:
-            state = self.phase(after).weights()
-            known = method_of(after)
-            network.load_state_dict(state[name] if name in known.nets and name != known.reports else reported(state))
+            state, known = self.phase(after).weights(), method_of(after)
+            if name in known.nets and name != known.reports:
+                network.load_state_dict(state[name])
+            elif first or name in known.nets:  # further networks that it did not have begin as they were drawn
+                network.load_state_dict(reported(state))
         return self.ready(network)
 
     def trained(self, training: Training) -> nn.Module:

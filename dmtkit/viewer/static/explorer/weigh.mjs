@@ -1,4 +1,4 @@
-// The three cases and the weight of every label, from what a run stores: method.md §3, as dmtkit.dynamic.weigh does it.
+// The three cases and the weight of every label, from what a run stores: method.md §3, as dmtkit.losses.dynamic.weigh does it.
 
 export const TOP = 65535; // the level of a probability of 1
 export const [AGREE, NEGATIVE, POSITIVE, VOID] = [0, 1, 2, 255];

@@ -13,9 +13,10 @@ from dmtkit.files import read_json
 from dmtkit.report import all_tables, collect, findings_table
 from dmtkit.report.collect import Collected
 
+PAPER = "supervised,oracle,online_st,{},dst,dmt_naive,dmt_flip,dmt"
 BATCHES = {
-    "digits": ["params/digits.yaml", "--seeds", "1-5", "--methods", "all", "--workers", "2"],
-    "scenes": ["params/scenes.yaml", "--splits", "1-3", "--methods", "all", "--workers", "2"],
+    "digits": ["params/digits.yaml", "--seeds", "1-5", "--methods", PAPER.format("cl"), "--workers", "2"],
+    "scenes": ["params/scenes.yaml", "--splits", "1-3", "--methods", PAPER.format("cbst"), "--workers", "2"],
 }
 REPORT = ["report", *(word for name in BATCHES for word in ("--experiment", name))]
 REPORT += ["--format", "csv", "--output", "docs/results"]

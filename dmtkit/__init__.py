@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from dmtkit.config import ClassificationConfig, Config, SegmentationConfig, make_config
     from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError, TrainingError
     from dmtkit.losses.dynamic import dynamic_cross_entropy, dynamic_weights
-    from dmtkit.methods.method import METHODS, Method, Step, method
+    from dmtkit.methods.method import Method, Step, method
     from dmtkit.notebook import methods_table, newest_run, run_all, train
     from dmtkit.params import check_parameters, load_params, notebook_config
-    from dmtkit.registry import dataset, model
+    from dmtkit.registry import METHODS, dataset, model
     from dmtkit.runs import Run, load_run
     from dmtkit.training.experiment import load as load_data
     from dmtkit.training.experiment import run_methods
@@ -35,7 +35,7 @@ _PLACES = {
     "DmtkitError": "errors",
     "RunError": "errors",
     "TrainingError": "errors",
-    "METHODS": "methods.method",
+    "METHODS": "registry",
     "Method": "methods.method",
     "Step": "methods.method",
     "dataset": "registry",

@@ -5,16 +5,19 @@ field, what was found and the remedy.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from dmtkit.errors import ConfigError, unknown_name
+from dmtkit.parameters import Parameters, changed, flat_names, gather, methods_in, owner_of
+from dmtkit.registry import METHODS
 
 Positive = Annotated[int, Field(gt=0)]
 Size = tuple[Positive, Positive]  # height, width
+STORED = "stored"  # the context in which a run's own config is read
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,-]*")
 
 
@@ -27,6 +30,8 @@ class Config(BaseModel):
     task: str
     experiment: str
     methods: tuple[str, ...]
+    parameters: Parameters = {}
+    code_from: str | None = None
     seed: Annotated[int, Field(ge=0)] = 1
     published: str | None = None
     # data
@@ -47,6 +52,7 @@ class Config(BaseModel):
     gamma1: Annotated[float, Field(ge=0)]
     gamma2: Annotated[float, Field(ge=0)]
     online_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    quiet_unlabeled: bool
     # how it is computed
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -78,6 +84,19 @@ class Config(BaseModel):
             if isinstance(value, str) and "tuple" in str(annotation):
                 values[name] = [part.strip() for part in value.split(",") if part.strip()]
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_parameters(cls, values: Any) -> Any:
+        """`fixmatch_threshold: 0.9` is kept as `parameters: {fixmatch: {threshold: 0.9}}`."""
+        given = isinstance(values, Mapping) and isinstance(values.get("parameters", {}), Mapping)
+        return gather(values, methods_in(values, cls.model_fields), cls.model_fields) if given else values
+
+    @field_validator("parameters")
+    @classmethod
+    def _known_parameters(cls, value: Parameters, info: ValidationInfo) -> Parameters:
+        """Those of a run that was started were checked then, maybe where more methods were known."""
+        return value if info.context == STORED else changed(value, info.data.get("methods", ()), info.data["task"])
 
     @field_validator("experiment")
     @classmethod
@@ -130,6 +149,7 @@ class ClassificationConfig(Config):
     gamma1: Annotated[float, Field(ge=0)] = 4.0
     gamma2: Annotated[float, Field(ge=0)] = 4.0
     gamma_ramp: bool = True
+    quiet_unlabeled: bool = True
     # augmentation
     mixup: Annotated[float, Field(ge=0)] = 0.75
     crop_padding: Annotated[int, Field(ge=0)] = 1
@@ -181,6 +201,7 @@ class SegmentationConfig(Config):
     label_rule: Literal["argmax", "normalized"] = "argmax"
     gamma1: Annotated[float, Field(ge=0)] = 3.0
     gamma2: Annotated[float, Field(ge=0)] = 3.0
+    quiet_unlabeled: bool = False
     # augmentation and evaluation
     crop: Size = (48, 48)
     scale: tuple[float, float] = (0.7, 1.4)
@@ -231,7 +252,7 @@ def check_name(value: str) -> str:
     return value
 
 
-def make_config(values: Mapping[str, Any]) -> Config:
+def make_config(values: Mapping[str, Any], context: str = "") -> Config:
     """Check `values` and return the frozen config; ConfigError lists every offending field at once.
 
     >>> make_config({"sed": 2})
@@ -241,9 +262,9 @@ def make_config(values: Mapping[str, Any]) -> Config:
     """
     kind = config_type(values)
     try:
-        return kind.model_validate(dict(values))
+        return kind.model_validate(dict(values), context=context)
     except ValidationError as error:
-        lines = [_explain(item, kind) for item in error.errors()]
+        lines = [_explain(item, kind, methods_in(values, kind.model_fields)) for item in error.errors()]
         count = "1 bad parameter" if len(lines) == 1 else f"{len(lines)} bad parameters"
         raise ConfigError(f"{count}:\n" + "\n".join(f"  - {line}" for line in lines)) from None
 
@@ -261,16 +282,19 @@ def _type_name(annotation: Any) -> str:
     return {"int": "a whole number", "float": "a number", "str": "text"}.get(text, text)
 
 
-def _explain(item: Any, kind: type[Config]) -> str:
+def _explain(item: Any, kind: type[Config], methods: Sequence[str]) -> str:
     """One pydantic error as: field, what was found, what was expected."""
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return unknown_name(name, list(kind.model_fields))
+        if owner := owner_of(name, list(METHODS)):
+            return f"{name}: of a method that is not among `methods` ({owner})"
+        return unknown_name(name, [*kind.model_fields, *flat_names(methods)])
+    if item["loc"] == ("parameters",) and item["type"] == "value_error":
+        return item["msg"].removeprefix("Value error, ")
     if item["type"] == "missing" and len(item["loc"]) > 1:
         return f"{item['loc'][0]}: found {item['input']!r}, expected more values"
     message = item["msg"].removeprefix("Value error, ")
     if not name:
         return message
-    message = message.removeprefix("Input should be ")
-    message = message if message.startswith("expected") else f"expected {message}"
+    message = f"expected {message.removeprefix('Input should be ').removeprefix('expected ')}"
     return f"{name}: found {item['input']!r}, {message}"

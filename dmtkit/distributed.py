@@ -91,6 +91,8 @@ def join_rows(own: Tensor, count: int) -> Tensor:
     """Values of all `count` rows of a batch, from those of every process's own `rows`; on an accelerator without waiting."""
     if size() == 1:
         return own
+    if own.dtype == torch.bool:  # which gloo cannot add up
+        return join_rows(own.byte(), count).bool()
     whole = own.new_zeros(count, *own.shape[1:])
     whole[rows()] = own
     dist.all_reduce(whole)

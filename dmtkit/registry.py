@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dmtkit.errors import ConfigError, unknown_name
+
+if TYPE_CHECKING:
+    from dmtkit.methods.method import Method
 
 T = TypeVar("T")
 
@@ -28,13 +31,26 @@ class Registry(Mapping[str, T], Generic[T]):
         self._found: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """A decorator that puts what it decorates behind `name`; done again, it replaces what was there."""
+        """A decorator that puts what it decorates behind `name`; done again, it replaces what was there.
+
+        ConfigError for a name of ours.
+        """
 
         def put(thing: T) -> T:
+            if self._ours.get(name, thing.__module__) != thing.__module__:
+                raise ConfigError(f"{self.field}: the {self.kind} {name!r} is the kit's own; choose another name")
             self._found[name] = thing
             return thing
 
         return put
+
+    def is_ours(self, name: str) -> bool:
+        """Whether a name is the kit's own."""
+        return name in self._ours
+
+    def loaded(self) -> list[T]:
+        """What is registered by now; nothing is imported."""
+        return list(self._found.values())
 
     def check(self, *names: str) -> None:
         """ConfigError, naming them all, for names that are not known; imports nothing."""
@@ -58,6 +74,21 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(list(iter(self)))
 
 
+METHODS: "Registry[Method]" = Registry(
+    "method",
+    {
+        "supervised": "dmtkit.methods.supervised",
+        "oracle": "dmtkit.methods.supervised",
+        "online_st": "dmtkit.methods.online",
+        **dict.fromkeys(("cl", "cbst", "dst", "dmt_naive", "dmt_flip", "dmt"), "dmtkit.methods.dmt"),
+        "mean_teacher": "dmtkit.methods.mean_teacher",
+        **dict.fromkeys(("fixmatch", "flexmatch"), "dmtkit.methods.fixmatch"),
+        "unimatch": "dmtkit.methods.unimatch",
+        "cps": "dmtkit.methods.cps",
+        "adversarial": "dmtkit.methods.adversarial",
+    },
+    field="methods",
+)
 Build = Callable[..., Any]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from dmtkit.config import Config, make_config
+from dmtkit.config import STORED, Config, make_config
 from dmtkit.errors import ConfigError, RunError
 from dmtkit.files import (
     append_line,
@@ -138,7 +138,7 @@ def reported(state: dict[str, Any]) -> dict[str, Any]:
 def read_config(path: Path) -> Config:
     """The config that a run folder was started with."""
     try:
-        return make_config(yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")))
+        return make_config(yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")), context=STORED)
     except (OSError, yaml.YAMLError, ConfigError, TypeError) as error:
         raise RunError(f"{path}: config.yaml cannot be read ({error})") from None
 

@@ -36,7 +36,7 @@ def test_stride_and_shapes(name, stride):
     with torch.no_grad():
         x = torch.rand(1, 3, 8 * stride + 1, 5 * stride + 1) * 255
         assert model(x).shape == (1, 4, *x.shape[2:])
-        assert model.coarse(x).shape == (1, 4, 9, 6)
+        assert model.head(model.encode(x)).shape == (1, 4, 9, 6)
 
 
 def test_the_head_is_the_sum_of_its_branches(resnet):

@@ -153,6 +153,7 @@ def test_memory_and_statistics_carry_no_graph():
         return {"one": nets("one", batch.images).sum()}
 
     loop = loop_of(losses)
+    loop.memory = {"m": torch.zeros(6, 3)}
     loop.method.losses = lambda nets, batch, now: Step(
         losses(nets, batch, now), {"s": nets("one", batch.images).sum()}, {"m": nets("one", batch.images)}
     )

@@ -18,8 +18,21 @@ ROOT = Path(__file__).resolve().parent.parent
 PARAMS = sorted((ROOT / "params").glob("*.yaml"))
 
 # What each module or room may import of ours; those not listed are the ground that any module may use.
-GROUND = {"errors", "compat", "seeds", "style", "interrupts", "distributed", "sums", "registry", "config", "files"}
+GROUND = {
+    "errors",
+    "compat",
+    "seeds",
+    "style",
+    "interrupts",
+    "distributed",
+    "sums",
+    "registry",
+    "parameters",
+    "config",
+    "files",
+}
 ARROWS = {
+    "registry": {"methods"},  # their type alone
     "losses": set(),
     "pseudo": {"losses"},
     "class_balance": {"pseudo"},

@@ -41,6 +41,8 @@ class Batch:
     valid: Bool[Tensor, "p *t"] | None = None
     index: Int64[Tensor, " p"] | None = None
     unlabeled: int = 0  # how many rows of U the whole batch has
+    x2: Shaped[Tensor, "m c *s"] | None = None  # another draw of X, where `views` name it, and its labels
+    y2: Integer[Tensor, "m *t"] | None = None
 
     @property
     def x(self) -> Shaped[Tensor, "m c *s"]:
@@ -124,6 +126,7 @@ class Batches:
         self.labeled_stream = Stream(len(labeled), batch_labeled, derive(seed, "labeled"))
         if unlabeled is not None:
             self.unlabeled_stream = Stream(len(unlabeled), batch_pseudo, derive(seed, "pseudo"))
+        self.again = Stream(len(labeled), batch_labeled, derive(seed, "x2"))
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step."""
@@ -161,9 +164,15 @@ class Batches:
         shown = {
             view: self._shown(pixels, generator(self.seed, "augment", view, step), view)[self.rows]
             for view in self.views
+            if view != "x2"
         }
+        more: dict[str, Any] = {}
+        if "x2" in self.views:
+            x = self.again(step).to(u.device, non_blocking=True)
+            again = self._shown(self.labeled.pixels[x], generator(self.seed, "augment", "x2", step))
+            more = {"x2": again[self.rows], "y2": self.labeled.labels[x][self.rows]}
         valid = torch.ones(len(own), dtype=torch.bool, device=own.device)
-        return {"u": shown, "valid": valid, "index": own, "unlabeled": len(u)}
+        return {"u": shown, "valid": valid, "index": own, "unlabeled": len(u), **more}
 
     def _shown(
         self, pixels: Shaped[Tensor, "n c h w"], draws: torch.Generator, view: str = ""

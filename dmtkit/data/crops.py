@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -73,8 +73,12 @@ class Crops:
         if self.pseudo is not None:
             chosen += [(self.unlabeled, i, self.pseudo) for i in self._pseudo_stream(step).tolist()]
         made = list(range(len(chosen))[self.rows])
+        whole = len(chosen)
         if self.views:  # X and U shared out each by itself
-            made = [*range(trusted)[self.rows], *range(trusted, len(chosen))[self.rows]]
+            made = [*range(trusted)[self.rows], *range(trusted, whole)[self.rows]]
+        if "x2" in self.views:
+            chosen += [(self.labeled, i, None) for i in self._labeled_again(step).tolist()]
+            made += range(whole, len(chosen))[self.rows]
         n = len(made)
         images = np.empty((n, *self.crop, 3), np.uint8)
         label, truth = (np.empty((n, *self.crop), np.uint8) for _ in range(2))
@@ -88,17 +92,19 @@ class Crops:
             torch.from_numpy(level.astype(np.float32) / np.float32(SURE)),
             torch.tensor([row < trusted for row in made]),
             torch.from_numpy(truth) if self.truth else None,
-            tuple(part.name(position) for part, position, _ in chosen),
+            tuple(part.name(position) for part, position, _ in chosen[:whole]),
             sum(row < trusted for row in made),
             self.rows,
         )
         if not self.views:
             return batch
-        x, u = batch.each(lambda values: values[: batch.labeled]), batch.each(lambda values: values[batch.labeled :])
-        rows = [row for row in made if row >= trusted]
+        rows = [row for row in made if trusted <= row < whole]
+        first, end = batch.labeled, batch.labeled + len(rows)
+        x, u = batch.each(lambda values: values[:first]), batch.each(lambda values: values[first:end])
         index = torch.tensor([chosen[row][1] for row in rows], dtype=torch.int64)
-        seen = {view: self._coloured(u.images, view, step, rows) for view in self.views}
-        return replace(x, u=seen, valid=u.label != VOID, index=index, unlabeled=len(chosen) - trusted)
+        seen = {view: self._coloured(u.images, view, step, rows) for view in self.views if view != "x2"}
+        again: dict[str, Any] = {"x2": batch.images[end:], "y2": batch.label[end:]} if "x2" in self.views else {}
+        return replace(x, u=seen, valid=u.label != VOID, index=index, unlabeled=whole - trusted, **again)
 
     def _coloured(self, images: torch.Tensor, view: str, step: int, rows: list[int]) -> torch.Tensor:
         """The crops of U as a view has them: strong ones in other colours, drawn by step, row and view."""
@@ -114,6 +120,10 @@ class Crops:
     @cached_property
     def _labeled_stream(self) -> Stream:
         return Stream(len(self.labeled), self.batch_labeled, derive(self.seed, "labeled"))
+
+    @cached_property
+    def _labeled_again(self) -> Stream:
+        return Stream(len(self.labeled), self.batch_labeled, derive(self.seed, "x2"))
 
     @cached_property
     def _pseudo_stream(self) -> Stream:
@@ -185,7 +195,9 @@ class Ahead:
 
     def _move(self, batch: Batch) -> Batch:
         there = batch.each(lambda values: values.to(self.device, non_blocking=True))
-        return replace(there, images=there.images.float(), u={view: values.float() for view, values in there.u.items()})
+        again = None if there.x2 is None else there.x2.float()
+        seen = {view: values.float() for view, values in there.u.items()}
+        return replace(there, images=there.images.float(), u=seen, x2=again)
 
 
 def image_groups(

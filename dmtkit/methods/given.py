@@ -1,10 +1,11 @@
 """What a step hands to a method: its networks, by name, and where training stands; no word of processes or devices."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64, Integer, Shaped
@@ -18,32 +19,57 @@ if TYPE_CHECKING:
     from dmtkit.data.batches import Batch
 
 Mode = Literal["train", "quiet", "eval"]
+SPLIT = ("encode", "decode", "channels")  # what a network offers whose features a method changes
 
 
 class Nets:
     """Networks by name, in `precision`: `nets("model", images)` gives float32 logits, "n k" or "n k h w", with gradient.
 
     Modes: `train`, for what is learned; `quiet`, the same without moving the running statistics of batch normalisation, for
-    further passes of a step; `eval`, which uses those statistics.
+    further passes of a step; `eval`, which uses those statistics. Where a method names none it is `mode`: the run's setting
+    `quiet_unlabeled`, where U stands beside X.
     """
 
-    def __init__(self, modules: Mapping[str, nn.Module], precision: str = "fp32") -> None:
-        self.modules, self.bf16 = modules, precision == "bf16"
+    def __init__(self, modules: Mapping[str, nn.Module], precision: str = "fp32", mode: Mode = "train") -> None:
+        self.modules, self.bf16, self.mode = modules, precision == "bf16", mode
 
-    def __call__(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode = "train") -> Float[Tensor, "n *k"]:
+    def __call__(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode | None = None) -> Float[Tensor, "n *k"]:
         """Run a network, with gradient; TrainingError for one that the method does not declare."""
+        return self._run(self._module(name), x, mode)
+
+    def features(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode | None = None) -> Float[Tensor, "n d *i"]:
+        """The first part of a network, `encode`: what its last layers see; TrainingError where it has no such part."""
+        module = self._module(name)
+        if not all(hasattr(module, part) for part in SPLIT):
+            raise TrainingError(
+                f"nets: the method looks into the network {name!r}, a {type(module).__name__}, which has no "
+                f"{', '.join(part for part in SPLIT if not hasattr(module, part))}; give it encode(x), decode(features, size) "
+                "and channels, the width of its features"
+            )
+        return self._run(module, x, mode, module.encode)
+
+    def head(self, name: str, features: Float[Tensor, "n d *i"], size: Sequence[int]) -> Float[Tensor, "n *k"]:
+        """The rest of it, `decode`: logits, of images of this `size` (height, width)."""
+        module = self._module(name)
+        return self._run(module, features, None, partial(module.decode, size=tuple(size)))
+
+    def _module(self, name: str) -> Any:
         if name not in self.modules:
             raise TrainingError(
                 "nets: " + unknown_name(name, list(self.modules), "network") + "; a method declares them"
             )
-        module = self.modules[name]
+        return self.modules[name]
+
+    def _run(
+        self, module: nn.Module, x: Tensor, mode: Mode | None, part: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
         if x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            if mode == "train":
-                return module(x).float()
-            with unchanged(module, mode):
-                return module(x).float()
+            if (mode or self.mode) == "train":
+                return (part or module)(x).float()
+            with unchanged(module, mode or self.mode):
+                return (part or module)(x).float()
 
     def label(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode = "quiet") -> Float[Tensor, "n *k"]:
         """Run a network without gradient."""
@@ -106,20 +132,25 @@ class Now:
     drawn: Mapping[str, Tensor] = field(default_factory=dict)
     total: Callable[[Tensor], Tensor] = lambda values: values  # everyone's sum, from that over own rows
     seed: int = 0
+    channels: int = 0  # how many features the reported network's `encode` gives
 
     def generator(self, name: str) -> torch.Generator:
         """A host generator for this step's draws of one kind."""
         return generator(self.seed, name)
 
-    def ramp(self, share: float) -> float | Tensor:
-        """From e⁻⁵ to 1 over the first `share` of the steps, the curve of γ's ramp: exp(−5 (1 − t / (share · T))²).
+    def ramp(self, share: float, curve: Literal["sigmoid", "linear"] = "sigmoid") -> float | Tensor:
+        """From e⁻⁵ to 1 over the first `share` of the steps, the curve of γ's ramp, exp(−5 (1 − t / (share · T))²), or t / (share · T).
 
         >>> [round(Now(step, 100).ramp(0.5), 5) for step in (0, 25, 50, 75)]
         [0.00674, 0.2865, 1.0, 1.0]
         """
-        if isinstance(self.step, Tensor):
-            return (-5 * (1 - (self.step / (share * self.steps)).clamp(max=1)) ** 2).exp()
-        return math.exp(-5 * (1 - min(self.step / (share * self.steps), 1)) ** 2)
+        if not share:
+            return 1.0
+        part = self.step / (share * self.steps)
+        if isinstance(part, Tensor):
+            part = part.clamp(max=1)
+            return part if curve == "linear" else (-5 * (1 - part) ** 2).exp()
+        return min(part, 1.0) if curve == "linear" else math.exp(-5 * (1 - min(part, 1)) ** 2)
 
     def mean(self, each: Float[Tensor, "*s"], valid: Bool[Tensor, "*s"]) -> Float[Tensor, ""]:
         """The mean over everyone's valid elements; 0 where there are none. The own part of it, where several share a batch.
@@ -131,11 +162,15 @@ class Now:
 
     def supervised(self, nets: Nets, batch: "Batch", net: str = "model") -> Float[Tensor, ""]:
         """The cross-entropy that the supervised baseline minimises, of a batch whose images are X: mixed, where the run mixes."""
-        weight = torch.ones_like(batch.confidence)
         if self.mix is not None:
-            return self.mix.cross_entropy(nets(net, self.mix.images), batch.label, weight)
+            weight = torch.ones_like(batch.confidence)
+            return self.mix.cross_entropy(nets(net, self.mix.images, "train"), batch.label, weight)
+        return self.cross_entropy(nets(net, batch.images, "train"), batch)
+
+    def cross_entropy(self, logits: Float[Tensor, "n k *s"], batch: "Batch") -> Float[Tensor, ""]:
+        """The same from the logits of `batch.images`, for a method that needs these logits too; of a run without mixup."""
         loss, _ = dynamic_cross_entropy(
-            nets(net, batch.images), batch.label, weight, gamma1=0.0, gamma2=0.0, rule="uniform",
+            logits, batch.label, torch.ones_like(batch.confidence), gamma1=0.0, gamma2=0.0, rule="uniform",
             trusted=batch.trusted, total=self.total,
         )  # fmt: skip
         return loss

@@ -5,24 +5,29 @@ follow after the step; every verb of `lab` is done once, whatever stops a run; o
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from dmtkit.errors import ConfigError
 from dmtkit.losses.dynamic import DynamicWeights, Gamma, Rule, weigh
 from dmtkit.methods.given import Nets, Now
 from dmtkit.methods.lab import Lab, Score
-from dmtkit.registry import Registry
+from dmtkit.methods.parameters import for_task, names_of, parameters, refuse_clash
+from dmtkit.registry import METHODS
 
 if TYPE_CHECKING:
     from dmtkit.data.batches import Batch
 
 
-VIEWS = ("plain", "weak", "strong", "weak2", "strong2")
+VIEWS = ("plain", "weak", "strong", "weak2", "strong2", "x2")
+Share = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Step(NamedTuple):
@@ -45,7 +50,11 @@ class Helper:
 
 
 class Method:
-    """The base of all methods; `@method` registers one. What it declares is fixed before training."""
+    """The base of all methods; `@method` registers one. What it declares is fixed before training.
+
+    What a class declares with a type and a value is a parameter, `threshold: Share = 0.95`: a frozen field, set in a params file
+    under the method's name, `fixmatch_threshold: 0.9`. All else is a fact. Both may differ by task: `per_task(…)`.
+    """
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
@@ -59,7 +68,9 @@ class Method:
     helpers: ClassVar[Mapping[str, Helper]] = {}
     # Of U beside X, as `batch.u[view]`. Images: plain as they are, weak cropped and flipped, strong with an operation too, each a
     # draw of its own. Pixels: one crop for all views; plain and weak are that crop, strong is in other colours. weak2: again.
+    # x2: as `batch.x2` and `batch.y2` another batch of X.
     views: ClassVar[tuple[str, ...]] = ("strong",)
+    adds: ClassVar[tuple[str, ...]] = ()  # parameters that weigh what it adds to the supervised loss; all 0: X alone
     reports: ClassVar[str] = "model"  # the network or average that labels and is tested
     teacher: ClassVar[str] = "online"  # who labels: nobody, truth, online (itself, in every step), itself, other
     rule: ClassVar[Rule] = "uniform"  # how stored labels are weighed
@@ -69,13 +80,27 @@ class Method:
         """Whether its phases begin with labelling U, once and for the whole phase."""
         return self.teacher in ("itself", "other")
 
+    @classmethod
+    def changed(cls, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the parameters that are `given` those that differ from a task's defaults; ConfigError for what cannot be."""
+        found, default = parameters(cls, task, given), parameters(cls, task, {})
+        return {name: value for name, value in found.items() if value != default[name]}
+
+    @property
+    def flat_names(self) -> tuple[str, ...]:
+        """Its parameters as a params file names them."""
+        return tuple(f"{self.name}_{name}" for name in names_of(type(self)))
+
     def phases(self, lab: Lab) -> Iterator[Score]:
         """The outer loop; by default one phase, as long as phase 0 and all phases of one model together, labeled online."""
         steps = lab.budget(baseline=True)
         yield lab.score(1, {m: lab.train(1, m, lab.views, steps=steps) for m in lab.models(1)})
 
     def draws(self, now: Now, n: int) -> dict[str, Tensor]:
-        """Random numbers of a step beyond mixup, a row for each of the `n` images of U beside X; `now.drawn` holds own rows."""
+        """Random numbers of a step beyond mixup, a row for each of the `n` images of U beside X; `now.drawn` holds own rows.
+
+        They are drawn by `now.generator(name)`, on the host.
+        """
         return {}
 
     def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
@@ -96,36 +121,48 @@ class Method:
         return weigh(*seen, gamma1=gamma1, gamma2=gamma2, rule=self.rule)
 
 
-METHODS: Registry[Method] = Registry(
-    "method",
-    {
-        "supervised": "dmtkit.methods.supervised",
-        "oracle": "dmtkit.methods.supervised",
-        "online_st": "dmtkit.methods.online",
-        **dict.fromkeys(("cl", "cbst", "dst", "dmt_naive", "dmt_flip", "dmt"), "dmtkit.methods.dmt"),
-    },
-    field="methods",
-)
 M = TypeVar("M", bound=type[Method])
+NAME = re.compile("[a-z][a-z0-9_]*")
 
 
 def method(name: str, title: str = "", **fixed: Any) -> Callable[[M], M]:
     """Register a class as the method `name`, once its file is imported; `fixed` values make an ablation, with other constants.
 
-    A file of the kit also stands in `METHODS`, which imports it by name. Raises ConfigError for what is declared wrongly.
+    The class becomes a frozen dataclass, whose fields are the method's parameters. A file of the kit also stands in `METHODS`,
+    which imports it by name. Raises ConfigError for what is declared wrongly, and for a name of the kit.
     """
 
     def put(base: M) -> M:
-        made: type[Method] = type(base.__name__, (base,), {"__doc__": base.__doc__, **fixed}) if fixed else base
+        if not NAME.fullmatch(name):
+            raise ConfigError(
+                f"method {name!r}: expected small letters, digits and _: it names a folder and parameters"
+            )
+        try:
+            made: type[Method] = _frozen(base)
+            if fixed:
+                own = {"__doc__": base.__doc__, "__module__": base.__module__}
+                made = _frozen(type(base.__name__, (base,), {**own, **fixed}))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{name}: its parameters cannot be read ({error})") from None
         made.name, made.title = name, title or name
-        _refuse(made)
+        for task in made.tasks:
+            _refuse(for_task(made, task))
+        refuse_clash(made)
         METHODS.register(name)(made())
         return base
 
     return put
 
 
-def _refuse(kind: type[Method]) -> None:
+def _frozen(kind: type[Method]) -> type[Method]:
+    """A class as a frozen dataclass of its parameters; ValueError where a fact was given a type, which would make it one."""
+    typed = {name: hint for name, hint in inspect.get_annotations(kind).items() if name in vars(Method)}
+    if wrong := [name for name, hint in typed.items() if "ClassVar" not in str(hint)]:
+        raise ValueError(f"{', '.join(sorted(wrong))}: a fact and no parameter: leave out its type")
+    return kind if "__dataclass_fields__" in vars(kind) else dataclass(frozen=True)(kind)
+
+
+def _refuse(kind: Method) -> None:
     """ConfigError for what is declared wrongly."""
     names = [*kind.nets, *kind.averages, *kind.helpers]
     if not kind.nets or len(set(names)) < len(names) or {"kept", "seconds"} & set(names):
@@ -144,7 +181,9 @@ def _refuse(kind: type[Method]) -> None:
         raise ConfigError(
             f"{kind.name}: views: found {', '.join(foreign) or 'none'}, expected some of {', '.join(VIEWS)}"
         )
-    if kind.losses is Method.losses:
+    if lost := [name for name in kind.adds if name not in names_of(type(kind))]:
+        raise ConfigError(f"{kind.name}: adds: found {', '.join(lost)}, expected some of its parameters")
+    if type(kind).losses is Method.losses:
         raise ConfigError(f"{kind.name}: has no losses; give its class a function losses(self, nets, batch, now)")
     if not inspect.isgeneratorfunction(kind.phases):
         raise ConfigError(f"{kind.name}: phases(lab) must yield lab.score(…) after every phase")

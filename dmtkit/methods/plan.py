@@ -1,12 +1,12 @@
 """What a run will do, known before it starts: its methods' own phases, run without doing anything."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from dmtkit.errors import ConfigError
 from dmtkit.methods.lab import Call, Lab, Labels, Score, Terms, Training
-from dmtkit.methods.method import METHODS
+from dmtkit.methods.method import Method
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Plan:
         return [training for training, place in last.items() if begin <= place < position]
 
 
-def plan_of(methods: Sequence[str], terms: Terms) -> Plan:
+def plan_of(methods: Mapping[str, Method], terms: Terms) -> Plan:
     """Write down what the methods of a run ask for.
 
     `supervised` trains what the others start from, so it is asked last. ConfigError for a method that tests nothing.
@@ -56,7 +56,7 @@ def plan_of(methods: Sequence[str], terms: Terms) -> Plan:
     labs = {name: Lab(name, terms) for name in methods}
     others = [name for name in methods if name != "supervised"]
     for name in others:
-        _run(labs[name])
+        _run(methods[name], labs[name])
     phase_0 = [
         call.model
         for name in others
@@ -66,7 +66,7 @@ def plan_of(methods: Sequence[str], terms: Terms) -> Plan:
     shared = tuple(model for model in terms.facts.models if model in phase_0) or terms.facts.models[:1]
     if "supervised" in labs:
         labs["supervised"] = Lab("supervised", terms, shared)
-        _run(labs["supervised"])
+        _run(methods["supervised"], labs["supervised"])
     plan = Plan(tuple(call for name in methods for call in labs[name].calls), shared)
     _refuse_other_content(plan)
     return plan
@@ -87,7 +87,7 @@ def _refuse_other_content(plan: Plan) -> None:
             scores.add((call.method, call.phase))
 
 
-def _run(lab: Lab) -> None:
-    scores = list(METHODS[lab.method].phases(lab))
+def _run(method: Method, lab: Lab) -> None:
+    scores = list(method.phases(lab))
     if not scores or not all(isinstance(score, Score) for score in scores):
         raise ConfigError(f"{lab.method}: phases(lab) must yield lab.score(…) at least once, and nothing else")

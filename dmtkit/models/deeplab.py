@@ -68,25 +68,28 @@ class DeepLab(nn.Module):
     """Pixels 0–255 "n 3 h w" to logits "n k h w"; the network works at 1/8 of the size (1/4 with `tiny`).
 
     >>> model = DeepLab("tiny", classes=5, rates=(1, 2)).eval()
-    >>> model(torch.zeros(1, 3, 33, 40)).shape, model.coarse(torch.zeros(1, 3, 33, 40)).shape
-    (torch.Size([1, 5, 33, 40]), torch.Size([1, 5, 9, 10]))
+    >>> model(torch.zeros(1, 3, 33, 40)).shape, model.encode(torch.zeros(1, 3, 33, 40)).shape
+    (torch.Size([1, 5, 33, 40]), torch.Size([1, 48, 9, 10]))
     """
 
     def __init__(self, backbone: str, classes: int, rates: Sequence[int]) -> None:
         super().__init__()
         self.input = Input()
-        self.backbone, channels = build_backbone(backbone)
-        self.head = Head(channels, classes, rates)
+        self.backbone, self.channels = build_backbone(backbone)
+        self.head = Head(self.channels, classes, rates)
 
-    def coarse(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k i j"]:
-        """Logits before they are enlarged to the image's size, in float32 whatever the backbone computes in."""
-        features = self.backbone(self.input(pixels))
-        with torch.autocast(pixels.device.type, enabled=False):
-            return self.head(features.float())
+    def encode(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d i j"]:
+        """The backbone's features."""
+        return self.backbone(self.input(pixels))
+
+    def decode(self, features: Float[Tensor, "n d i j"], size: tuple[int, int]) -> Float[Tensor, "n k h w"]:
+        """Logits of every pixel of images of this size, in float32 whatever the backbone computes in."""
+        with torch.autocast(features.device.type, enabled=False):
+            return enlarge(self.head(features.float()), size)
 
     def forward(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k h w"]:
         """Logits of every pixel."""
-        return enlarge(self.coarse(pixels), (pixels.shape[2], pixels.shape[3]))
+        return self.decode(self.encode(pixels), (pixels.shape[2], pixels.shape[3]))
 
 
 def enlarge(coarse: Float[Tensor, "n k i j"], size: tuple[int, int]) -> Float[Tensor, "n k h w"]:

@@ -49,17 +49,25 @@ class WideResNet(nn.Module):
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.norm = nn.BatchNorm2d(inputs)
+        self.channels = inputs
         self.head = nn.Linear(inputs, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Images to logits, which are computed in float32 whatever the rest is: confidences need more than 8 bits."""
-        features = F.relu(self.norm(self.blocks(self.stem(x))), inplace=True)
-        with torch.autocast(x.device.type, enabled=False):
+    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d i j"]:
+        """Images to features."""
+        return F.relu(self.norm(self.blocks(self.stem(x))), inplace=True)
+
+    def decode(self, features: Float[Tensor, "n d i j"], size: tuple[int, ...] = ()) -> Float[Tensor, "n k"]:
+        """Features to logits, which are computed in float32 whatever the rest is: confidences need more than 8 bits."""
+        with torch.autocast(features.device.type, enabled=False):
             return self.head(features.mean((2, 3), dtype=torch.float32))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Images to logits."""
+        return self.decode(self.encode(x))
 
 
 @model("wrn", task="classification")

@@ -25,7 +25,7 @@ from dmtkit.pseudo import Predictions, PseudoLabels, keep_most_confident, predic
 from dmtkit.run_folder import RunFolder
 from dmtkit.seeds import derive, generator
 from dmtkit.tasks.explain import case_table, samples
-from dmtkit.tasks.task import TASKS, Task, method_of
+from dmtkit.tasks.task import TASKS, Task
 
 PREDICTED = 500  # images predicted at once
 
@@ -111,7 +111,7 @@ class Classification(Task):
             seed=self.seed("batches", training),
             mixup=config.mixup,
             mixup_seed=self.seed("steps", training),
-            views=method_of(training).views if training.learns == "views" else (),
+            views=self.method_of(training).views if training.learns == "views" else (),
         )
 
     def pseudo(self, labels: Labels | None) -> PseudoLabels:
@@ -155,7 +155,7 @@ class Classification(Task):
             assert given is not None
             phase.write_arrays("pseudo_labels", label=pseudo.label, level=pseudo.level, kept=pseudo.kept, p=given)
             explained = case_table(
-                pseudo, on_u, given, _numpy(data.unlabeled.labels), data.truth_known, method_of(training), config
+                pseudo, on_u, given, _numpy(data.unlabeled.labels), data.truth_known, self.method_of(training), config
             )
             columns, cases = explained
             summary |= cases

@@ -33,7 +33,7 @@ from dmtkit.models.weights import load_weights
 from dmtkit.params import project_root
 from dmtkit.pixels import class_iou, mean_iou
 from dmtkit.tasks.probes import Probe
-from dmtkit.tasks.task import TASKS, Task, Visit, method_of
+from dmtkit.tasks.task import TASKS, Task, Visit
 
 DROPPED = "labels-dropped"
 
@@ -127,7 +127,7 @@ class Segmentation(Task):
         crops = Crops(
             labeled, data.unlabeled, kept, data.truth_known and training.learns in ("labels", "unlabeled"),
             batch_labeled=size, batch_pseudo=config.batch_pseudo, crop=config.crop, scale=config.scale,
-            flip=config.flip, fill=data.fill, seed=self.seed("batches", training), views=method_of(training).views if training.learns == "views" else (),
+            flip=config.flip, fill=data.fill, seed=self.seed("batches", training), views=self.method_of(training).views if training.learns == "views" else (),
         )  # fmt: skip
         return Ahead(crops, training.steps, config.workers, self.device)
 
@@ -165,7 +165,9 @@ class Segmentation(Task):
         kept = self.kept(training)
         assert isinstance(kept, Kept)
         gammas = self.config.gamma1, self.config.gamma2
-        return Probe(self.data, self.phase(training), kept, self.reader, method_of(training), gammas, self.config.seed)
+        return Probe(
+            self.data, self.phase(training), kept, self.reader, self.method_of(training), gammas, self.config.seed
+        )
 
     def visits(self, training: Training) -> Mapping[int, Visit]:
         """The start and the middle of a phase."""

@@ -5,6 +5,7 @@ A task object belongs to one run: its settings, its data, its folder, and the de
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sized
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -16,6 +17,7 @@ from dmtkit.environment import pick_device, pick_precision
 from dmtkit.errors import ConfigError
 from dmtkit.methods import METHODS, Method
 from dmtkit.methods.lab import Score, Terms, Training
+from dmtkit.methods.parameters import for_task
 from dmtkit.methods.plan import Plan
 from dmtkit.metrics import TaskFacts
 from dmtkit.registry import Registry
@@ -65,6 +67,15 @@ class Task(ABC):
     def start(self, run: RunFolder) -> None:
         """Attach the run's folder, and move the data to the device."""
         self.run = run
+
+    @cached_property
+    def methods(self) -> dict[str, Method]:
+        """The methods of the run, and the supervised one that trains what they start from."""
+        return {"supervised": for_task(type(METHODS["supervised"]), self.config.task), **methods_of(self.config)}
+
+    def method_of(self, training: Training) -> Method:
+        """The method whose losses a training has."""
+        return self.methods[training.method]
 
     # ---- before anything starts
 
@@ -151,7 +162,7 @@ class Task(ABC):
 
     def network(self, training: Training, name: str) -> nn.Module:
         """What a training starts from, on the device; `name` is that of one of the method's networks."""
-        first, after = name == method_of(training).nets[0], training.after
+        first, after = name == self.method_of(training).nets[0], training.after
         with torch.random.fork_rng(devices=[]):
             seed = "init", *self.initialisation(training), *(() if first else (name,))
             torch.manual_seed(derive(self.config.seed, *seed))
@@ -159,7 +170,7 @@ class Task(ABC):
         if after is None:
             self.pretrained(training, network)
         else:
-            state, known = self.phase(after).weights(), method_of(after)
+            state, known = self.phase(after).weights(), self.method_of(after)
             if name in known.nets and name != known.reports:
                 network.load_state_dict(state[name])
             elif first or name in known.nets:  # further networks that it did not have begin as they were drawn
@@ -194,9 +205,9 @@ def task_of(config: Config) -> type[Task]:
     return TASKS[config.task]
 
 
-def method_of(training: Training) -> Method:
-    """The method whose losses a training has."""
-    return METHODS[training.method]
+def methods_of(config: Config) -> dict[str, Method]:
+    """The methods of a run, with its parameters."""
+    return {name: for_task(type(METHODS[name]), config.task, config.parameters.get(name)) for name in config.methods}
 
 
 def check_methods(config: Config) -> None:

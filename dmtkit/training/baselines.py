@@ -28,7 +28,7 @@ STORE = ".baselines"
 # Settings that phase 0 does not depend on; what of them it does (steps, learning rate) is in its recipe.
 LATER = {
     "experiment", "methods", "published", "label_ratios", "epochs", "lr", "gamma1", "gamma2", "gamma_ramp",
-    "online_threshold", "label_rule", "sampling", "init_a", "init_b", "precision", "sync_batchnorm",
+    "online_threshold", "quiet_unlabeled", "parameters", "code_from", "label_rule", "sampling", "init_a", "init_b", "precision", "sync_batchnorm",
 }  # fmt: skip
 PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees a part (§5.3)
 DECIDING = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
@@ -36,7 +36,9 @@ CODE = (
     "data/*.py", "losses/*.py", "models/*.py", "tasks/*.py", "training/*.py", "methods/supervised.py", "methods/given.py",
     "methods/lab.py", "methods/method.py", "distributed.py", "registry.py", "seeds.py", "sums.py",
 )  # fmt: skip
-NOT_IN_RECIPE = {"gamma1", "gamma2", "gamma_ramp", "online_threshold", "checkpoint_seconds", "sync_batchnorm"}
+NOT_IN_RECIPE = {
+    "gamma1", "gamma2", "gamma_ramp", "online_threshold", "quiet_unlabeled", "checkpoint_seconds", "sync_batchnorm",
+}  # fmt: skip
 
 
 def store_for(run: Path) -> Path:

@@ -7,14 +7,13 @@ from dmtkit.config import Config
 from dmtkit.environment import describe_environment, pick_device
 from dmtkit.errors import ConfigError
 from dmtkit.files import ask, in_turn, once
-from dmtkit.methods import METHODS
 from dmtkit.methods.lab import Call, Lab, Score, Training
 from dmtkit.methods.plan import Plan, plan_of
 from dmtkit.published import check_table
 from dmtkit.registry import DATASETS
 from dmtkit.run_folder import RunFolder, default_folder, open_run, refuse_other_run
 from dmtkit.runs import Run, load_run
-from dmtkit.tasks.task import DataSet, Task, check_methods, task_of
+from dmtkit.tasks.task import DataSet, Task, check_methods, methods_of, task_of
 from dmtkit.training.baselines import key_of
 from dmtkit.training.loop import check_shares, processes
 from dmtkit.training.resume import Progress, Session, complete, train_baseline
@@ -79,7 +78,7 @@ def run_method(session: Session, name: str) -> dict[str, object]:
         session.position += 1
 
     lab = Lab(name, task.terms, plan.shared, perform)
-    return task.headline(list(METHODS[name].phases(lab)))
+    return task.headline(list(task.methods[name].phases(lab)))
 
 
 def start_session(
@@ -87,12 +86,12 @@ def start_session(
 ) -> Session:
     """A run and its plan."""
     task = task_of(config)(config, data)
-    return Session(task, plan_of(config.methods, task.terms), progress)
+    return Session(task, plan_of(methods_of(config), task.terms), progress)
 
 
 def plan(config: Config, data: DataSet) -> Plan:
     """What a run will do."""
-    return plan_of(config.methods, task_of(config)(config, data).terms)
+    return plan_of(methods_of(config), task_of(config)(config, data).terms)
 
 
 def baselines(config: Config, data: DataSet) -> dict[str, Training]:
@@ -131,7 +130,7 @@ def check(config: Config) -> None:
 def check_data(config: Config, data: DataSet) -> None:
     """Refuse, before anything starts, what this data cannot give."""
     task: Task = task_of(config)(config, data)
-    found = plan_of(config.methods, task.terms)
+    found = plan_of(methods_of(config), task.terms)
     apart = any(training.learns == "views" for training in found.trainings)
     check_shares(config, max(config.processes, processes()), apart)
     task.check_data(found)

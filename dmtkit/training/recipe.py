@@ -19,6 +19,7 @@ class Recipe:
     gamma2: float = 0.0
     gamma_ramp: bool = True
     online_threshold: float = 0.9
+    quiet_unlabeled: bool = False
     lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4

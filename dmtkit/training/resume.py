@@ -18,7 +18,7 @@ from dmtkit.methods.lab import Training
 from dmtkit.methods.plan import Plan
 from dmtkit.run_folder import RunFolder
 from dmtkit.runs import Phase
-from dmtkit.tasks.task import Task, method_of
+from dmtkit.tasks.task import Task
 from dmtkit.training.baselines import baseline, identity, store_for
 from dmtkit.training.loop import arithmetic, train
 from dmtkit.training.recipe import Recipe
@@ -65,8 +65,8 @@ class Session:
     def recipe(self, training: Training) -> Recipe:
         """The config's recipe for a training."""
         task, config = self.task, self.task.config
-        shared = ("gamma1", "gamma2", "online_threshold", "momentum", "weight_decay", "compile", "sync_batchnorm",
-                  "log_points", "checkpoint_seconds")  # fmt: skip
+        shared = ("gamma1", "gamma2", "online_threshold", "quiet_unlabeled", "momentum", "weight_decay", "compile",
+                  "sync_batchnorm", "log_points", "checkpoint_seconds")  # fmt: skip
         return Recipe(
             steps=training.steps,
             seed=task.seed("steps", training),
@@ -187,7 +187,7 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
 
 def start_loop(session: Session, training: Training) -> Loop:
     """A training before its first step: every network that its method declares."""
-    task, method = session.task, method_of(training)
+    task, method = session.task, session.task.method_of(training)
     classes = len(task.data.classes)
     networks = {name: task.network(training, name) for name in method.nets}
     with torch.random.fork_rng(devices=[]):

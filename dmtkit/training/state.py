@@ -93,6 +93,14 @@ class Loop:
         for group, parts in self._groups.items():
             for name, part in parts.items():
                 part.load_state_dict(state[group][name])
+        shapes = [
+            {name: tuple(value.shape) for name, value in memory.items()} for memory in (state["memory"], self.memory)
+        ]
+        if shapes[0] != shapes[1]:
+            raise RunError(
+                f"found a checkpoint whose memory is of other sizes ({shapes[0]}), expected {shapes[1]}: it was kept with other "
+                "data or parameters; put them back, or remove this folder, and the phase is trained anew"
+            )
         self.memory = {name: value.to(self.device) for name, value in state["memory"].items()}
         self.step, self.logged, self.best = state["step"], state["logged"], state["best"]
         self.sums.restore(state["sums"], self.device)

@@ -46,6 +46,11 @@ def advance(loop: Loop, batch: Batch) -> None:
         update_average(loop.modules[name], loop.modules[source], min(1 - 1 / (loop.step + 1), decay))
     if loop.kept is not None and recipe.keeps == "average":  # it starts as the first step's network
         update_average(loop.kept, loop.current, recipe.ema_decay if loop.step else 0)
+    lost = [
+        name for name, value in step.memory.items() if name not in loop.memory or value.shape != loop.memory[name].shape
+    ]
+    if lost:
+        raise TrainingError(f"{method.name}: the memory {lost[0]!r} is not as memory(n, classes) declares it")
     loop.memory = {name: value.detach() for name, value in {**loop.memory, **step.memory}.items()}
     bad = [name for name, value in step.statistics.items() if value.dim()]
     if bad:
@@ -74,10 +79,21 @@ def compute(loop: Loop, batch: Batch) -> Step:
         everyones = partial(join_rows, count=len(batch.partner))
         mix = Mixed(batch.mixed, number(batch.lam), batch.partner, batch.rows, everyones)
     gamma1, gamma2 = map(number, recipe.gammas(step))
-    now = Now(number(step), recipe.steps, gamma1, gamma2, recipe.online_threshold, mix, loop.memory, total=total)
+    channels = getattr(loop.current, "channels", 0)
+    now = Now(
+        number(step),
+        recipe.steps,
+        gamma1,
+        gamma2,
+        recipe.online_threshold,
+        mix,
+        loop.memory,
+        total=total,
+        channels=channels,
+    )
     drawn = method.draws(replace(now, seed=derive(recipe.seed, "draws", step)), batch.unlabeled)
     now = replace(now, drawn={name: value[batch.rows].to(device, non_blocking=True) for name, value in drawn.items()})
-    nets = Nets(loop.modules, recipe.precision)
+    nets = Nets(loop.modules, recipe.precision, "quiet" if batch.u and recipe.quiet_unlabeled else "train")
     if recipe.compile:
         return compiled(method)(nets, replace(batch, names=(), lam=math.nan), now)
     return method.losses(nets, batch, now)

@@ -1,0 +1,105 @@
+"""Parameters of a method: its typed fields, under flat names such as `fixmatch_threshold`, checked for type, bounds and spelling."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from dmtkit.errors import ConfigError, unknown_name
+from dmtkit.registry import METHODS
+
+if TYPE_CHECKING:
+    from dmtkit.methods.method import Method
+
+
+@dataclass(frozen=True, eq=False)
+class PerTask:
+    """A value for each task."""
+
+    values: Mapping[str, Any]
+
+
+def per_task(**values: Any) -> Any:
+    """A fact or the default of a parameter that differs by task.
+
+    >>> per_task(classification=50, segmentation=100).values["segmentation"]
+    100
+    """
+    return PerTask(values)
+
+
+def names_of(kind: type["Method"]) -> tuple[str, ...]:
+    """The names of a method's parameters."""
+    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # @method makes it a dataclass
+
+
+def for_task(kind: type["Method"], task: str, given: Mapping[str, Any] | None = None) -> "Method":
+    """A method as a run has it: facts and defaults of its task, and the parameters that are `given`, checked.
+
+    ConfigError for what it does not know, or of the wrong type.
+    """
+    try:
+        return _bound(kind, task)(**parameters(kind, task, given or {}))  # type: ignore[arg-type]  # a class is hashable
+    except KeyError as error:
+        raise ConfigError(f"{kind.name}: per_task: found no value for {error}") from None
+
+
+@cache
+def _bound(kind: type["Method"], task: str) -> type["Method"]:
+    """The class with its facts of one task: another class, so that methods of two tasks are never taken for one."""
+    parameters = names_of(kind)
+    facts = {name: value.values[task] for base in reversed(kind.__mro__) for name, value in vars(base).items()
+             if isinstance(value, PerTask) and getattr(kind, name) is value and name not in parameters}  # fmt: skip
+    return type(kind.__name__, (kind,), {"__module__": kind.__module__, "__doc__": kind.__doc__, **facts})
+
+
+def parameters(kind: type["Method"], task: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter of a method for a task: its default, or what is `given`; ConfigError naming all that cannot be."""
+    known, hints = names_of(kind), get_type_hints(kind, include_extras=True)
+    wrong = [
+        unknown_name(f"{kind.name}_{name}", [f"{kind.name}_{each}" for each in known])
+        if known
+        else f"{kind.name}_{name}: unknown parameter; {kind.name} has none"
+        for name in given
+        if name not in known
+    ]
+    found = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        default = field.default.values[task] if isinstance(field.default, PerTask) else field.default
+        value = given.get(field.name, default)
+        if default is MISSING:
+            wrong.append(f"{kind.name}_{field.name}: a parameter needs a default value, one that cannot change")
+            continue
+        try:
+            found[field.name] = _checked(hints[field.name], value)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Input should be ")
+            wrong.append(f"{kind.name}_{field.name}: found {value!r}, expected {reason}")
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+    return found
+
+
+def _checked(hint: Any, value: Any) -> Any:
+    """A value as its type has it: text is read as YAML would mean it, but a yes or no is no number."""
+    adapter = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
+    if isinstance(value, bool):
+        return adapter.validate_python(value, strict=True)
+    return adapter.validate_python(value)
+
+
+def refuse_clash(kind: type["Method"]) -> None:
+    """ConfigError where a parameter's flat name is already that of a setting, or of another method's parameter."""
+    from dmtkit.config import TASKS
+
+    flat = {f"{kind.name}_{name}" for name in names_of(kind)}
+    taken = {setting: "a setting" for config in TASKS.values() for setting in config.model_fields}
+    others = (other for other in METHODS.loaded() if other.name != kind.name)
+    taken |= {
+        f"{other.name}_{name}": f"a parameter of {other.name}" for other in others for name in names_of(type(other))
+    }
+    clashes = [f"{name} is {taken[name]}" for name in sorted(flat & taken.keys())]
+    if clashes:
+        raise ConfigError(f"{kind.name}: {'; '.join(clashes)}; give the method or its parameter another name")

@@ -161,7 +161,8 @@ def ablations() -> str:
         f"| | who labels | weights | {' | '.join(heads)} |",
         "|---" * (3 + len(heads)) + "|",
     ]
-    for method, row in METHODS.items():
+    for method in dict.fromkeys(runs["method"]):
+        row = METHODS[method]
         cells = [spread(values.get((name, method), [])) for name in experiments]
         shown = [f"{cell.mean:.1f} ± {cell.sd:.1f}" if cell.n else "–" for cell in cells]
         lines.append(f"| `{method}` | {row.teacher} | {row.rule} | {' | '.join(shown)} |")

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from dmtkit.config import ClassificationConfig, Config, SegmentationConfig, make_config
     from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError, TrainingError
     from dmtkit.losses.dynamic import dynamic_cross_entropy, dynamic_weights
-    from dmtkit.methods.method import Method, Step, method
-    from dmtkit.notebook import methods_table, newest_run, run_all, train
-    from dmtkit.params import check_parameters, load_params, notebook_config
+    from dmtkit.methods.method import Helper, Method, Step, method
+    from dmtkit.methods.parameters import per_task
+    from dmtkit.notebook import methods_table, newest_run, notebook_config, run_all, train
+    from dmtkit.params import check_parameters, load_params
     from dmtkit.registry import METHODS, dataset, model
     from dmtkit.runs import Run, load_run
     from dmtkit.training.experiment import load as load_data
@@ -26,7 +27,7 @@ _PLACES = {
     "check_parameters": "params",
     "load_params": "params",
     "make_config": "config",
-    "notebook_config": "params",
+    "notebook_config": "notebook",
     "load_data": "training.experiment:load",
     "dynamic_cross_entropy": "losses.dynamic",
     "dynamic_weights": "losses.dynamic",
@@ -36,7 +37,9 @@ _PLACES = {
     "RunError": "errors",
     "TrainingError": "errors",
     "METHODS": "registry",
+    "Helper": "methods.method",
     "Method": "methods.method",
+    "per_task": "methods.parameters",
     "Step": "methods.method",
     "dataset": "registry",
     "method": "methods.method",
@@ -58,6 +61,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DmtkitError",
+    "Helper",
     "Method",
     "Run",
     "RunError",
@@ -78,6 +82,7 @@ __all__ = [
     "model",
     "newest_run",
     "notebook_config",
+    "per_task",
     "run_all",
     "run_methods",
     "train",

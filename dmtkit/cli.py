@@ -86,6 +86,7 @@ def batch(
             numbers("--splits", splits) if splits is not None else None,
             names("--methods", methods) if methods is not None else None,
             chosen,
+            imports=not dry_run,
         )
     console.print(run_list(found))
     if dry_run:

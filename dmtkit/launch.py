@@ -16,8 +16,11 @@ import yaml
 from dmtkit.config import Config, check_name, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
 from dmtkit.files import read_json
-from dmtkit.params import load_params, outputs_root, project_root
+from dmtkit.own import import_code, refuse_unshared
+from dmtkit.parameters import flat_names, methods_in, owner_of, without_others
+from dmtkit.params import from_project, load_params, outputs_root, project_root
 from dmtkit.processes import Count, count_interrupts, last_lines, watch
+from dmtkit.registry import METHODS
 from dmtkit.run_folder import hold, refuse_other_run
 from dmtkit.runs import read_log
 from dmtkit.training.experiment import check, check_data, load, total_steps
@@ -35,6 +38,7 @@ class Job:
     parameters: dict[str, Any]
     folder: Path
     steps: int
+    checked: bool = True  # whether its methods and data were; a dry run imports no code of one's own
 
     @property
     def output(self) -> Path:
@@ -71,22 +75,37 @@ def prepare(params: Path, overrides: dict[str, str], output: Path | None) -> Job
     return with_data(job, load(job.config))
 
 
-def plan_job(params: Path, chosen: dict[str, Any], output: Path | None = None, rendered: bool = True) -> Job:
+def plan_job(
+    params: Path, chosen: dict[str, Any], output: Path | None = None, rendered: bool = True, imports: bool = True
+) -> Job:
     """The run of a params file and of what is `chosen` beside it; names, values and folder are checked.
 
-    A run that is not to be `rendered` needs no notebook, whose parameters are the settings.
+    A run that is not to be `rendered` needs no notebook, whose parameters are the settings. One that is only listed imports no
+    code of one's own, and then is not checked.
     """
     values = load_params(params)
     values.setdefault("experiment", params.stem)
+    if isinstance(chosen.get("code_from"), str):
+        chosen = chosen | {"code_from": from_project(Path.cwd() / chosen["code_from"])}
+    kind = config_type(values | chosen)
+    if imports:
+        import_code((values | chosen).get("code_from"))
+    if "methods" in chosen:  # some of the file's: what it sets for the others is not for this run
+        values = without_others(values, methods_in(values, kind.model_fields), methods_in(chosen, kind.model_fields))
     values |= chosen
     notebook = _notebook(str(values.get("task", "classification"))) if rendered else Path()
-    _check_names(values, _parameters(notebook) if rendered else [*config_type(values).model_fields, *NOT_SETTINGS])
+    _check_names(
+        values, methods_in(values, kind.model_fields), _parameters(notebook) if rendered else list(kind.model_fields)
+    )
     config = make_config({name: value for name, value in values.items() if name not in NOT_SETTINGS})
     folder = Path(output or str(values.get("output_dir") or "") or _default_folder(config, chosen))
     folder = Path(os.path.abspath(folder))  # links stay: what lies below outputs/ shares its baselines
-    refuse_other_run(config, folder)
-    check(config)
-    return Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0)
+    listed = bool(config.code_from) and not imports
+    if not listed:
+        refuse_other_run(config, folder)
+        check(config)
+        refuse_unshared(config)
+    return Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0, checked=not listed)
 
 
 def with_data(job: Job, data: Any) -> Job:
@@ -163,9 +182,12 @@ def _parameters(notebook: Path) -> list[str]:
     return list(inspect_notebook(str(notebook)))
 
 
-def _check_names(values: dict[str, Any], known: list[str]) -> None:
-    """Every name must be a parameter of the notebook: papermill itself only warns."""
-    unknown = [unknown_name(name, known) for name in values if name not in known]
+def _check_names(values: dict[str, Any], methods: list[str], known: list[str]) -> None:
+    """Every name must be a parameter of the notebook, for papermill itself only warns, or be one of a method, which the config checks."""
+    known = [*known, *NOT_SETTINGS, "parameters", *flat_names(methods)]
+    unknown = [
+        unknown_name(name, known) for name in values if name not in known and not owner_of(name, [*methods, *METHODS])
+    ]
     if unknown:
         raise ConfigError("unknown parameters:\n" + "\n".join(f"  - {line}" for line in unknown))
 
@@ -174,7 +196,7 @@ def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
     """outputs/<experiment>/<variant>: seed (and split), and whatever else was set for this run."""
     parts = [config.variant]
     for name, value in chosen.items():
-        if name not in ("seed", "split", "experiment", "output_dir", "data_dir", "device", "processes"):
+        if name not in ("seed", "split", "experiment", "output_dir", "data_dir", "code_from", "device", "processes"):
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             parts.append(f"{name}-{text}")
     try:

@@ -8,10 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from dmtkit.config import Config, config_type
+from dmtkit.config import Config, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError
 from dmtkit.methods import METHODS
-from dmtkit.params import load_params, outputs_root, project_root
+from dmtkit.own import import_code
+from dmtkit.parameters import flat_names, methods_in
+from dmtkit.params import is_parameter, load_params, outputs_root, project_root
 from dmtkit.run_folder import default_folder
 from dmtkit.runs import Run, load_run
 from dmtkit.training.experiment import run_methods
@@ -22,6 +24,25 @@ if TYPE_CHECKING:
 
     from dmtkit.batch.status import Status
     from dmtkit.viewer.live import Live
+
+
+def notebook_config(namespace: dict[str, Any]) -> Config:
+    """Make the config from a notebook's variables; call it right after the parameters cell.
+
+    Every variable set so far must be a parameter, so that a name mistyped on papermill's command
+    line is an error and not a warning. Later calls in the same kernel check values alone, since by
+    then the notebook has variables of its own.
+    """
+    values = {name: value for name, value in namespace.items() if is_parameter(name, value)}
+    kind = config_type(values)
+    import_code(values.get("code_from"))
+    if namespace.get("_dmtkit_checked"):
+        known = [*kind.model_fields, *flat_names(methods_in(values, kind.model_fields))]
+        values = {name: value for name, value in values.items() if name in known}
+    values.pop("output_dir", None)
+    config = make_config(values)
+    namespace["_dmtkit_checked"] = True
+    return config
 
 
 class Bar:
@@ -103,7 +124,7 @@ def newest_run() -> Run:
     from dmtkit.report.folders import find
 
     root = outputs_root()
-    finished = [root / name for name, (done, _) in find(root).finished.items() if _stores_labels(done)]
+    finished = [root / name for name, (done, _) in find(root).finished.items() if _stores_labels(root / name, done)]
     if not finished:
         raise RunError(
             f"{root}: holds no finished run of a method that stores labels; make one: make demo-segmentation"
@@ -111,8 +132,9 @@ def newest_run() -> Run:
     return load_run(max(finished, key=lambda folder: (folder / "DONE.json").stat().st_mtime))
 
 
-def _stores_labels(done: dict[str, Any]) -> bool:
-    return any(METHODS[name].stores_labels for name in done["results"] if name in METHODS)
+def _stores_labels(folder: Path, done: dict[str, Any]) -> bool:
+    run = Run(folder)
+    return any(run.method(name).stores_labels for name in done["results"])
 
 
 def run_all(

@@ -48,6 +48,15 @@ def gather(values: Mapping[str, Any], methods: Sequence[str], settings: Collecti
     return {**rest, "parameters": found}
 
 
+def without_others(values: Mapping[str, Any], methods: Sequence[str], chosen: Sequence[str]) -> dict[str, Any]:
+    """The values without the parameters of those of the `methods` that are not among the `chosen` ones."""
+    others = [name for name in methods if name not in chosen]
+    rest = {name: value for name, value in values.items() if owner_of(name, methods) not in others}
+    if isinstance(nested := rest.get("parameters"), Mapping):
+        rest["parameters"] = {name: given for name, given in nested.items() if name not in others}
+    return rest
+
+
 def changed(given: Parameters, methods: Sequence[str], task: str) -> Parameters:
     """What of it differs from the defaults; of methods that are not known here (`code_from`) all, as it is.
 

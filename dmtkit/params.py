@@ -6,7 +6,6 @@ from typing import Any
 
 import yaml
 
-from dmtkit.config import Config, config_type, make_config
 from dmtkit.errors import ConfigError, unknown_name
 
 
@@ -25,23 +24,19 @@ def load_params(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path}: found a {type(values).__name__}, expected a mapping of parameter names to values "
             "(lines such as 'seed: 1')"
         )
+    if isinstance(values.get("code_from"), str):
+        values["code_from"] = from_project(Path(path).parent / values["code_from"])
     return values
 
 
-def notebook_config(namespace: dict[str, Any]) -> Config:
-    """Make the config from a notebook's variables; call it right after the parameters cell.
+def from_project(path: Path) -> str:
+    """A path as settings hold it: relative to the project, if it lies in it.
 
-    Every variable set so far must be a parameter, so that a name mistyped on papermill's command
-    line is an error and not a warning. Later calls in the same kernel check values alone, since by
-    then the notebook has variables of its own.
+    >>> from_project(project_root() / "params" / ".." / "my_methods.py")
+    'my_methods.py'
     """
-    values = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
-    if namespace.get("_dmtkit_checked"):
-        values = {name: value for name, value in values.items() if name in config_type(values).model_fields}
-    values.pop("output_dir", None)
-    config = make_config(values)
-    namespace["_dmtkit_checked"] = True
-    return config
+    absolute = Path(os.path.abspath(path))
+    return absolute.relative_to(project_root()).as_posix() if absolute.is_relative_to(project_root()) else str(absolute)
 
 
 def check_parameters(namespace: dict[str, Any], known: str) -> None:
@@ -53,7 +48,7 @@ def check_parameters(namespace: dict[str, Any], known: str) -> None:
     Traceback (most recent call last):
     dmtkit.errors.ConfigError: worker: unknown parameter; did you mean 'workers'?
     """
-    names = [name for name, value in namespace.items() if _is_parameter(name, value)]
+    names = [name for name, value in namespace.items() if is_parameter(name, value)]
     unknown = [unknown_name(name, known.split()) for name in names if name not in known.split()]
     if unknown and not namespace.get("_dmtkit_checked"):
         raise ConfigError("; ".join(unknown))
@@ -75,6 +70,7 @@ def outputs_root() -> Path:
     return Path(os.environ.get("DMTKIT_OUTPUTS") or project_root() / "outputs")
 
 
-def _is_parameter(name: str, value: Any) -> bool:
+def is_parameter(name: str, value: Any) -> bool:
+    """Whether a notebook's variable is plain enough for a parameter."""
     plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
     return plain and not name.startswith("_") and name not in ("In", "Out")

@@ -14,7 +14,6 @@ from dmtkit.data.segmentation import Scenes
 from dmtkit.errors import RunError
 from dmtkit.files import read_json
 from dmtkit.label_store import Kept, LabelStore, open_labels
-from dmtkit.methods import METHODS
 from dmtkit.pixels import SCORES
 from dmtkit.pseudo import confidence_of
 from dmtkit.review import Agreement, Review, agreement, from_roc
@@ -61,7 +60,7 @@ def labeller(run: Run, method: str, number: int, model: str) -> Phase:
 
 def teacher_of(run: Run, method: str, number: int, student: str) -> Phase:
     """The phase of the model whose labels `student` learns in phase `number`: the other's last one, or its own."""
-    return labeller(run, method, number - 1, run.task.teacher(student, METHODS[method].teacher))
+    return labeller(run, method, number - 1, run.task.teacher(student, run.method(method).teacher))
 
 
 def store_of(phase: Phase) -> LabelStore:

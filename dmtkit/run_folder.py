@@ -15,11 +15,13 @@ from filelock import FileLock, Timeout
 from dmtkit.config import Config
 from dmtkit.errors import LockedError, RunError
 from dmtkit.files import TEMPORARY, alone, append_line, cannot_write, note, read_json, write_atomically, write_json
+from dmtkit.own import describe, own_code, place_of, read
 from dmtkit.params import outputs_root
+from dmtkit.registry import METHODS
 from dmtkit.runs import Phase, read_config, read_log
 
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
-NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels"}
+NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels", "code_from"}
 STARTED_BY = "DMTKIT_STARTED_BY"  # an environment variable: the token of the command that a process belongs to
 # What must stay as it was for a resumed run to end in the same bits.
 SAME_BITS = ("device", "precision", "machine", "versions", "processes")
@@ -89,10 +91,14 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
             _note_other_machine(path, environment)
         else:
             write_json(path / "environment.json", environment)
+            write_json(path / "methods.json", described)
+            if config.code_from:
+                write_atomically(path / Path(config.code_from).name, read(place_of(config.code_from)))
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
             write_atomically(path / "config.yaml", text.encode())
 
     refuse_other_run(config, path)
+    described = describe(config)
     with alone(hold(path), prepare):
         yield RunFolder(path, config)
 
@@ -171,6 +177,32 @@ def refuse_other_run(config: Config, path: Path) -> None:
         raise RunError(
             f"{path}: holds a run of other settings ({'; '.join(differing)}); "
             "choose another folder with output_dir, or remove this one"
+        )
+    _refuse_other_code(config, path)
+
+
+def _refuse_other_code(config: Config, path: Path) -> None:
+    """RunError where a run was started with other code of one's own, or with some that is not here."""
+    if not (path / "methods.json").is_file():
+        return
+    recorded = read_json(path / "methods.json")
+    there, here = recorded["own"], own_code(config)
+    for name in {**there, **here}:
+        copy = f" (a copy: {path / name})" if (path / name).is_file() else ""
+        if name not in here:
+            raise RunError(
+                f"{path}: was started with {name}, which is not here{copy}; name its file with code_from, or run the cell that defines it"
+            )
+        if there.get(name) != here[name]:
+            raise RunError(
+                f"{path}: {name} has changed since this run began; restore it{copy}, or give --output (output_dir in a notebook)"
+            )
+    known = {name: METHODS[name].facts(config.task, config.parameters.get(name, {})) for name in config.methods}
+    changed = [name for name, facts in known.items() if json.loads(json.dumps(facts)) != recorded["methods"][name]]
+    if changed:
+        raise RunError(
+            f"{path}: {', '.join(changed)}: other parameters or facts than when this run began, in an earlier version; choose another "
+            "folder with output_dir"
         )
 
 

@@ -5,8 +5,8 @@
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from dmtkit.files import (
     write_json,
 )
 from dmtkit.metrics import TASK_FACTS, TaskFacts
+from dmtkit.registry import METHODS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,6 +166,22 @@ def records_of(text: str) -> Iterator[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
+class MethodFacts:
+    """What tables, figures and the explorer must know of a method, as its run recorded it."""
+
+    title: str
+    teacher: str
+    rule: str
+    views: Sequence[str] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stores_labels(self) -> bool:
+        """Whether its phases begin with labelling U, once and for the whole phase."""
+        return self.teacher in ("itself", "other")
+
+
+@dataclass(frozen=True)
 class Run:
     """A run read from its folder, finished or not; needs neither GPU nor data set."""
 
@@ -213,6 +230,14 @@ class Run:
         """The finished phases of a method, in order; phase 0, shared by the methods, belongs to `supervised`."""
         folders = sorted((self.path / method).glob("phase_*"), key=lambda p: int(p.name.removeprefix("phase_")))
         return [phase for phase in (Phase(folder, self.path) for folder in folders) if phase.done]
+
+    def method(self, name: str) -> MethodFacts:
+        """What a method of the run is; it need not be known here."""
+        recorded = read_json(self.path / "methods.json")["methods"] if (self.path / "methods.json").is_file() else {}
+        if name in recorded:
+            return MethodFacts(**recorded[name])
+        known = METHODS[name]  # a run of before that was recorded has the kit's own
+        return MethodFacts(known.title, known.teacher, known.rule)
 
     @property
     def methods(self) -> list[str]:

@@ -15,6 +15,7 @@ from dmtkit.config import Config
 from dmtkit.errors import DmtkitError, RunError
 from dmtkit.files import cannot_write
 from dmtkit.launch import newest_record
+from dmtkit.own import import_code, place_of, refuse_unshared
 from dmtkit.params import project_root
 from dmtkit.processes import OUTCOME, count_interrupts, last_lines, watch
 from dmtkit.run_folder import refuse_other_run
@@ -31,6 +32,8 @@ def train_together(
 
     They load the data themselves; RunError if `data` is given and is not what the settings load. What they print is in train.log, in the run folder. Raises what they met; Ctrl-C lets them save and stop.
     """
+    import_code(config.code_from)
+    refuse_unshared(config)
     refuse_other_run(config, folder)
     if (folder / "DONE.json").is_file():
         return load_run(folder)
@@ -58,7 +61,10 @@ def train_together(
         raise cannot_write(folder, error) from error
     with tempfile.TemporaryDirectory() as place, count_interrupts() as asked:
         params, outcome, log = Path(place) / "params.yaml", Path(place) / "outcome.json", folder / "train.log"
-        params.write_text(yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True), encoding="utf-8")
+        values = config.model_dump(mode="json")
+        if config.code_from:
+            values["code_from"] = str(place_of(config.code_from))
+        params.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
         command = [*launcher(processes), "-m", "dmtkit.train", str(params), "--output", str(folder.absolute())]
         code = watch(command, log, project_root(), tick=tell, stops=asked, environment={OUTCOME: str(outcome)})
         tell()

@@ -131,6 +131,9 @@ def _end_well(text: str, job: Job, words: list[str]) -> None:
     if distributed.size() > 1:
         distributed.barrier()
         dist.destroy_process_group()
+        _leave(
+            0
+        )  # the thread that watches the others may be asking the store, which would abort the interpreter's own end
 
 
 def _end(error: BaseException, code: int) -> NoReturn:
@@ -156,9 +159,13 @@ def _end(error: BaseException, code: int) -> NoReturn:
             Path(os.environ[OUTCOME]).write_text(json.dumps(said), encoding="utf-8")
     if distributed.size() == 1:
         raise SystemExit(code)
+    _leave(code)  # an orderly end would wait for processes that are not coming
+
+
+def _leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # an orderly end would wait for processes that are not coming
+    os._exit(code)
 
 
 def _lost(error: BaseException) -> bool:

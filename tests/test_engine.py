@@ -1,6 +1,7 @@
 """What the engine promises to every method, shown on one that declares all that can be declared."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from dmtkit.errors import ConfigError, RunError, TrainingError
 from dmtkit.methods import Helper, Method, Step
 from dmtkit.methods.given import Nets, Now
 from dmtkit.models import build
+from dmtkit.own import describe
 from dmtkit.training.experiment import check_data, load, plan, run_methods
 from dmtkit.training.recipe import Recipe
 from dmtkit.training.state import begin
@@ -231,6 +233,7 @@ def test_a_checkpoint_of_another_method_is_refused(undisturbed, tmp_path):
     with pytest.raises(RunError, match=r"methods: .*own.* there, .*online_st.* now"):
         run_methods(other, data, tmp_path / "run")
     config_file.write_text(config_file.read_text().replace("- own", "- online_st"))
+    (tmp_path / "run" / "methods.json").write_text(json.dumps(describe(other)))
     (tmp_path / "run" / "own").rename(tmp_path / "run" / "online_st")
     with pytest.raises(
         RunError, match=r"online_st.*phase_1.*checkpoint of another method \(own, with the networks model, second"

@@ -167,7 +167,7 @@ def test_a_run_without_samples_and_a_folder_that_is_no_run_are_refused_in_words(
     with pytest.raises(RunError, match="is no run folder"):
         dmtkit.explore(tmp_path / "nowhere")
     bare = explorable(tmp_path, methods=("supervised",))
-    with pytest.raises(RunError, match=r"supervised\) store no pseudo labels; run one of cl, cbst"):
+    with pytest.raises(RunError, match=r"supervised\) store no pseudo labels; run one that does, such as dmt"):
         dmtkit.explore(bare)
     (bare / "config.yaml").write_text((bare / "config.yaml").read_text().replace("- supervised", "- dmt"))
     (bare / "DONE.json").unlink()

@@ -33,10 +33,12 @@ def run_list(batch: Batch) -> Table:
         users = sum(baseline.key in keys for keys in batch.needs.values())
         state = "there already" if baseline.finished else f"to do, {_count(users, 'run starts', 'runs start')} from it"
         table.add_row(escape(baseline.name), "baseline", str(baseline.steps), state)
-    steps_of = {job_name(job): str(job.steps) for job in batch.waiting}
+    waiting = {job_name(job): job for job in batch.waiting}
     for job in batch.jobs:
-        steps = steps_of.get(job_name(job), "")
-        state = "to do" if steps else "finished"
+        to_do = job_name(job) in waiting
+        steps = str(waiting[job_name(job)].steps) if to_do and job.checked else "?" * to_do
+        state = "to do" if to_do else "finished"
+        state += "" if job.checked else f", not checked: {job.config.code_from} is imported by a run alone"
         table.add_row(escape(job_name(job)), ", ".join(job.config.methods), steps, state)
     return table
 

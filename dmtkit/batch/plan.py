@@ -13,6 +13,7 @@ from dmtkit.errors import ConfigError, DmtkitError, listing
 from dmtkit.launch import Job, plan_job, with_data
 from dmtkit.methods import METHODS
 from dmtkit.methods.lab import Training
+from dmtkit.own import import_code
 from dmtkit.params import load_params, outputs_root
 from dmtkit.runs import Phase
 from dmtkit.training.baselines import store_for
@@ -60,10 +61,12 @@ def make_batch(
     splits: Sequence[int] | None = None,
     methods: Sequence[str] | None = None,
     overrides: dict[str, Any] | None = None,
+    imports: bool = True,
 ) -> Batch:
     """Every run of a selection: params × splits × seeds × methods, one run for each; without `methods` one for all of them.
 
-    `methods` may be `["all"]`: every method that is defined for the task. Raises ConfigError naming every bad parameter
+    `methods` may be `["all"]`: every method that is defined for the task. What is only listed need not import code of one's own
+    (`imports`), and then is not checked. Raises ConfigError naming every bad parameter
     of every run, DataError for data that cannot be used; nothing is written.
     """
     if not params:
@@ -71,13 +74,15 @@ def make_batch(
     jobs, problems = [], []
     for path in params:
         try:
+            if imports:
+                import_code(load_params(path).get("code_from"))
             variants = list(_variants(path, seeds, splits, methods))
         except DmtkitError as error:
             problems.append(str(error))
             continue
         for chosen in variants:
             try:
-                jobs.append(plan_job(path, {**(overrides or {}), **chosen}))
+                jobs.append(plan_job(path, {**(overrides or {}), **chosen}, imports=imports))
             except DmtkitError as error:
                 problems.append(f"{path}: {error}")
     if problems:
@@ -127,6 +132,9 @@ def _with_baselines(jobs: list[Job]) -> Batch:
     last: tuple[str, Any] = ("", None)
     for job in jobs:
         if job.finished:  # reads its notebook, so it is asked once
+            continue
+        if not job.checked:
+            waiting.append(job)
             continue
         what = job.config.model_copy(update={"methods": ()}).model_dump_json(exclude={"experiment", "published"})
         if what != last[0]:

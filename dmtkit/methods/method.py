@@ -86,6 +86,13 @@ class Method:
         found, default = parameters(cls, task, given), parameters(cls, task, {})
         return {name: value for name, value in found.items() if value != default[name]}
 
+    @classmethod
+    def facts(cls, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What a run records of it, for tables, figures and the explorer."""
+        self = for_task(cls, task, given)
+        facts = {name: getattr(self, name) for name in ("title", "teacher", "rule", "views")}
+        return {**facts, "parameters": {name: getattr(self, name) for name in names_of(cls)}}
+
     @property
     def flat_names(self) -> tuple[str, ...]:
         """Its parameters as a params file names them."""

@@ -10,7 +10,6 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from dmtkit.methods import METHODS
 from dmtkit.runs import Run
 from dmtkit.style import CASE_COLOURS, CASE_HATCHES, VOID_COLOUR, WEIGHT_MAP, case_title, class_colours
 
@@ -68,7 +67,7 @@ def plot_weight_maps(
     for ax, title in zip(axes[0], COLUMNS, strict=True):
         ax.set_title(title, fontsize=11)
     figure.colorbar(drawn, ax=axes[:, 5].tolist(), fraction=0.05, label="weight")
-    teacher = run.task.teacher(model, METHODS[method].teacher)
+    teacher = run.task.teacher(model, run.method(method).teacher)
     figure.suptitle(
         f"{method}: labels of model {teacher} as {model} weighs them, {time} of each phase", fontweight="bold"
     )

@@ -18,6 +18,7 @@ from dmtkit.config import Config
 from dmtkit.environment import machine, versions
 from dmtkit.files import TEMPORARY, alone, read_json, write_json
 from dmtkit.methods.lab import Training
+from dmtkit.own import own_code
 from dmtkit.params import outputs_root, project_root
 from dmtkit.run_folder import NOT_COMPARED, hold
 from dmtkit.runs import Phase
@@ -67,6 +68,7 @@ def identity(config: Config, training: Training, recipe: Recipe, data: dict[str,
         "device": device,
         "versions": installed,
         "code": code(),
+        "own": own_code(config, baseline=True),
     }
     return json.loads(json.dumps(found))
 

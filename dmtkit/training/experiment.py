@@ -9,6 +9,7 @@ from dmtkit.errors import ConfigError
 from dmtkit.files import ask, in_turn, once
 from dmtkit.methods.lab import Call, Lab, Score, Training
 from dmtkit.methods.plan import Plan, plan_of
+from dmtkit.own import import_code
 from dmtkit.published import check_table
 from dmtkit.registry import DATASETS
 from dmtkit.run_folder import RunFolder, default_folder, open_run, refuse_other_run
@@ -21,6 +22,11 @@ from dmtkit.training.resume import Progress, Session, complete, train_baseline
 
 def load(config: Config) -> DataSet:
     """The data of a run; DataError names every offender at once."""
+    if config.code_from and config.dataset not in DATASETS[config.task]:
+        raise ConfigError(
+            f"dataset: {config.dataset} is not known here, and code_from ({config.code_from}) is imported by `dmtkit run` and "
+            "`dmtkit batch` alone"
+        )
     return DATASETS[config.task][config.dataset](config)
 
 
@@ -35,6 +41,7 @@ def run_methods(
     A finished run is opened and returned as it is. `progress` is called after every step.
     """
     folder = Path(output_dir) if output_dir else default_folder(config)
+    import_code(config.code_from)
     refuse_other_run(config, folder)
     if ask((folder / "DONE.json").is_file):
         return load_run(folder)
@@ -102,6 +109,7 @@ def baselines(config: Config, data: DataSet) -> dict[str, Training]:
 
 def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
     """Train one model of phase 0 into the store, or what is left of it; its folder there."""
+    import_code(config.code_from)
     check(config)
     data = load(config)
     check_data(config, data)

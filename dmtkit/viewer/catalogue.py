@@ -9,7 +9,6 @@ import numpy as np
 
 from dmtkit.errors import RunError
 from dmtkit.files import read_json
-from dmtkit.methods import METHODS
 from dmtkit.runs import Phase, Run
 from dmtkit.viewer.packs import VOID, colours_of, image_pack, labels_pack, levels, student_pack, thumbnail
 
@@ -32,7 +31,7 @@ def read_catalogue(run: Run) -> Catalogue:
     """List what a run holds; RunError if that is nothing. Files that are missing or damaged are named and left out."""
     found = Catalogue()
     add = _add_maps if run.task.pixels else _add_gallery
-    for method in (name for name in run.config.methods if METHODS[name].stores_labels):
+    for method in (name for name in run.config.methods if run.method(name).stores_labels):
         for phase in _phases(run, method):
             if phase.number > (count := len(run.config.label_ratios)):
                 found.notices.append(
@@ -55,9 +54,8 @@ def read_catalogue(run: Run) -> Catalogue:
 
 def _why_nothing(run: Run) -> str:
     """Why no phase has samples."""
-    if not any(METHODS[name].stores_labels for name in run.config.methods):
-        labelling = ", ".join(name for name, method in METHODS.items() if method.stores_labels)
-        return f"its methods ({', '.join(run.config.methods)}) store no pseudo labels; run one of {labelling}"
+    if not any(run.method(name).stores_labels for name in run.config.methods):
+        return f"its methods ({', '.join(run.config.methods)}) store no pseudo labels; run one that does, such as dmt"
     if not run.finished:
         return "no phase with pseudo labels is complete yet; let the run go on (the same command again)"
     return "the samples of its phases are missing; run it again into another folder"
@@ -100,7 +98,7 @@ def _name(run: Run, place: Phase) -> str:
 
 
 def _view(run: Run, method: str, phase: Phase, student: str, time: str, samples: dict[str, Any]) -> dict[str, Any]:
-    teacher = run.task.teacher(student, METHODS[method].teacher)
+    teacher = run.task.teacher(student, run.method(method).teacher)
     ratio = run.config.label_ratios[phase.number - 1]
     return {"method": method, "phase": phase.number, "student": student, "teacher": teacher, "time": time,
             "ratio": ratio, "samples": samples}  # fmt: skip

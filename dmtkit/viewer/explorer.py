@@ -12,7 +12,6 @@ import traitlets
 
 from dmtkit.errors import DmtkitError, RunError
 from dmtkit.files import read_json
-from dmtkit.methods import METHODS
 from dmtkit.runs import Run, load_run
 from dmtkit.style import CASE_COLOURS, CASE_TITLES, VOID_COLOUR, WEIGHT_MAP, class_colours
 from dmtkit.viewer.bundle import STATIC, bundle
@@ -128,8 +127,8 @@ def make_index(run: Run, catalogue: Catalogue) -> dict[str, Any]:
         "weight_map": weight_colours(),
         "void_colour": VOID_COLOUR,
         "gamma": [config.gamma1, config.gamma2],
-        "rules": {name: METHODS[name].rule for name in methods},
-        "titles": {name: METHODS[name].title for name in methods},
+        "rules": {name: run.method(name).rule for name in methods},
+        "titles": {name: run.method(name).title for name in methods},
         "phases": {name: len(config.label_ratios) for name in methods},
         "first": catalogue.views[0]["method"],
         "views": catalogue.views,

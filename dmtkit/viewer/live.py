@@ -13,8 +13,8 @@ import anywidget
 import traitlets
 
 from dmtkit.config import Config
-from dmtkit.methods import METHODS
 from dmtkit.metrics import TASK_FACTS
+from dmtkit.registry import METHODS
 from dmtkit.style import CASE_COLOURS, CASE_HATCHES, CASE_TITLES, METHOD_COLOURS
 from dmtkit.viewer.bundle import STATIC, bundle
 from dmtkit.viewer.pace import Pace, Progress
@@ -143,7 +143,7 @@ def make_setup(config: Config, every: float = 1.0) -> dict[str, Any]:
         "metric": TASK_FACTS[config.task].label,
         "held_out": bool(getattr(config, "val", 0)),
         "two_models": len(TASK_FACTS[config.task].models) > 1,
-        "titles": {name: METHODS[name].title for name in METHODS},
+        "titles": {name: METHODS[name].title for name in config.methods},
         "colours": METHOD_COLOURS,
         "cases": [
             {"key": key, "title": CASE_TITLES[key], "colour": colour, "hatch": CASE_HATCHES[key]}

@@ -161,8 +161,9 @@ def ablations() -> str:
         f"| | who labels | weights | {' | '.join(heads)} |",
         "|---" * (3 + len(heads)) + "|",
     ]
-    for method in dict.fromkeys(runs["method"]):
-        row = METHODS[method]
+    for method, row in METHODS.items():
+        if method not in set(runs["method"]):
+            continue
         cells = [spread(values.get((name, method), [])) for name in experiments]
         shown = [f"{cell.mean:.1f} ± {cell.sd:.1f}" if cell.n else "–" for cell in cells]
         lines.append(f"| `{method}` | {row.teacher} | {row.rule} | {' | '.join(shown)} |")

@@ -1,0 +1,305 @@
+"""What every method must keep, whoever wrote it: each contract is a function that fails for a method which breaks it."""
+
+import copy
+from dataclasses import replace
+from functools import cache, cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dmtkit.config import make_config
+from dmtkit.data.augment import Augment
+from dmtkit.data.batches import Batches
+from dmtkit.data.crops import Ahead, Crops
+from dmtkit.methods import METHODS, Method, Step
+from dmtkit.methods.given import Nets, Now
+from dmtkit.methods.lab import Training
+from dmtkit.methods.parameters import for_task, names_of
+from dmtkit.methods.plan import plan_of
+from dmtkit.models import build
+from dmtkit.tasks.task import task_of
+from dmtkit.training.experiment import load
+from dmtkit.training.recipe import Recipe
+from dmtkit.training.state import begin
+from dmtkit.training.step import advance
+from tests.helpers import TINY, TINY_SEGMENTATION
+
+STEPS = 4
+CONFIGS = {
+    "classification": make_config({**TINY, "batch_labeled": 6, "batch_pseudo": 8, "mixup": 0}),
+    "segmentation": make_config({**TINY_SEGMENTATION, "batch_labeled": 2, "batch_pseudo": 4, "scale": (0.5, 0.8)}),
+}
+
+
+@cache
+def data_of(task):
+    return load(CONFIGS[task])
+
+
+class Made:
+    """Labels and confidences at random, a third of them not kept, for every image of U."""
+
+    def kept(self, position):
+        rng = np.random.default_rng(position)
+        label = rng.integers(0, 11, (24, 24), dtype=np.uint8)
+        label[rng.random((24, 24)) < 0.3] = 255
+        return label, rng.integers(0, 65536, (24, 24), dtype=np.uint16)
+
+
+class Pointwise(nn.Module):
+    """A network of pixels that sees each one alone."""
+
+    channels = 6
+
+    def __init__(self, classes):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 6, 1), nn.Conv2d(6, classes, 1)
+
+    def encode(self, x):
+        return self.first(x / 255).relu()
+
+    def decode(self, features, size):
+        return self.last(features)
+
+    def forward(self, x):
+        return self.decode(self.encode(x), x.shape[2:])
+
+
+class Bench:
+    """A method on a small task: networks at random, batches as its first phase of its own has them."""
+
+    def __init__(self, kind: type[Method], task: str, network=None, **given):
+        self.kind, self.task, self.data = kind, task, data_of(task)
+        self.classes = len(self.data.classes)
+        known = {name: value for name, value in given.items() if name in names_of(kind)}
+        self.method = for_task(kind, task, known)
+        self._build = network or self._usual
+
+    def _usual(self):
+        if self.task == "classification":
+            return build("wrn-10-1", 1, self.classes)
+        return build("deeplab-tiny", 3, self.classes, (1, 2))
+
+    @cached_property
+    def learns(self):
+        """What the method's own training learns."""
+        terms = task_of(CONFIGS[self.task])(CONFIGS[self.task], self.data).terms
+        calls = plan_of({self.method.name: self.method}, terms).calls
+        return next(call.learns for call in calls if isinstance(call, Training) and call.method == self.method.name)
+
+    @cached_property
+    def batches(self):
+        config, views = CONFIGS[self.task], self.method.views if self.learns == "views" else ()
+        sizes = {"batch_labeled": config.batch_labeled, "batch_pseudo": config.batch_pseudo}
+        with_u = self.learns not in ("X", "truth")
+        if self.task == "classification":
+            u = self.data.unlabeled
+            rng = np.random.default_rng(1)
+            label = torch.from_numpy(rng.integers(0, self.classes, len(u)))
+            confidence = torch.from_numpy(rng.random(len(u), dtype=np.float32))
+            return Batches(
+                self.data, self.data.labeled, u if with_u else None, label, confidence, **sizes,
+                augment=Augment(1, False, ("all",), 0), seed=3, views=views,
+            )  # fmt: skip
+        crops = Crops(
+            self.data.labeled, self.data.unlabeled, Made() if with_u else None, True, **sizes, crop=(24, 24),
+            scale=config.scale, flip=True, fill=self.data.fill, seed=3, views=views,
+        )  # fmt: skip
+        return Ahead(crops, STEPS, 0, torch.device("cpu"))
+
+    def loop(self):
+        torch.manual_seed(5)
+        networks = {name: self._build() for name in self.method.nets}
+        networks |= {name: helper.build(self.classes) for name, helper in self.method.helpers.items()}
+        memory = self.method.memory(len(self.data.unlabeled), self.classes)
+        average = self.task == "classification"
+        recipe = Recipe(STEPS, 7, gamma1=2, gamma2=2, lr=0.05, keeps="average" if average else "last",
+                        quiet_unlabeled=average)  # fmt: skip
+        return begin(self.method, networks, recipe, memory)
+
+    def drawn(self, step):
+        n = self.batches(step).unlabeled
+        loop = self.loop()
+        return self.method.draws(Now(step, STEPS, seed=step, channels=getattr(loop.current, "channels", 0)), n)
+
+    def losses(self, loop, batch, drawn, step=STEPS - 1) -> Step:
+        """What a step computes of these networks, at the end of all ramps."""
+        now = Now(step, STEPS, 2.0, 2.0, 0.0, None, loop.memory, drawn)
+        quiet = "quiet" if batch.u and loop.recipe.quiet_unlabeled else "train"
+        return self.method.losses(Nets(loop.modules, "fp32", quiet), batch, now)
+
+    def gradients(self, loop, batch, drawn) -> dict[str, Tensor]:
+        """Of every loss, for its own network."""
+        step = self.losses(loop, batch, drawn)
+        return {name: _flat(torch.autograd.grad(loss, list(loop.modules[name].parameters()), allow_unused=True))
+                for name, loss in step.losses.items()}  # fmt: skip
+
+
+def _flat(gradients):
+    return torch.cat([g.flatten() for g in gradients if g is not None])
+
+
+def weights(loop):
+    return {name: _flat(list(module.parameters())).clone() for name, module in loop.modules.items()}
+
+
+def same(one, other, names=None):
+    return all(torch.equal(one[name], other[name]) for name in names or one)
+
+
+def trained(bench, loop=None, until=STEPS):
+    loop = loop or bench.loop()
+    while loop.step < until:
+        advance(loop, bench.batches(loop.step))
+    return loop
+
+
+def weight_0_is_x_alone(kind, task):
+    """With all that it adds at 0 it learns what X alone teaches, bit for bit."""
+    if not kind.adds:
+        return
+    alone = type("Alone", (Method,), {
+        "name": "alone", "nets": for_task(kind, task).nets, "reports": for_task(kind, task).nets[0],
+        "losses": lambda self, nets, batch, now: Step({n: now.supervised(nets, batch, n) for n in self.nets}),
+    })  # fmt: skip
+    off, x = Bench(kind, task, **dict.fromkeys(kind.adds, 0.0)), Bench(kind, task)
+    x.method = alone()
+    found, expected = weights(trained(off)), weights(trained(x))
+    assert same(expected, found, expected), "the supervised loss is not as X alone has it"
+    assert not same(weights(off.loop()), found, expected), "nothing was learned"
+
+
+def unlabeled_term_has_a_gradient(kind, task):
+    """On random weights, thresholds 0, teachers of other random weights than their students'."""
+    if not kind.adds:
+        return
+    on, off = (Bench(kind, task, threshold=0.0, **more) for more in ({}, dict.fromkeys(kind.adds, 0.0)))
+    loop = on.loop()
+    for name in on.method.averages:
+        loop.modules[name] = on._usual()
+    batch, drawn = on.batches(0), on.drawn(0)
+    with_u, without = (bench.gradients(loop, batch, drawn) for bench in (on, off))
+    for name in on.method.nets:
+        assert (with_u[name] - without[name]).norm() > 1e-4 * without[name].norm(), f"U teaches {name} nothing"
+
+
+def weight_0_of_labels_is_x_over_the_joint_count(kind, task):
+    """Stored labels that the student is surer against: X's gradient, over all elements."""
+    bench = Bench(kind, task)
+    if bench.learns != "labels" or kind.rule != "dynamic":
+        return
+    loop, batch = bench.loop(), bench.batches(0)
+    with torch.no_grad():
+        prediction = copy.deepcopy(loop.current)(batch.images).argmax(1)
+    trusted = batch.trusted.view(-1, *[1] * (batch.label.dim() - 1)).expand_as(batch.label)
+    label = batch.label.where(trusted | (batch.label == 255), ((prediction + 1) % bench.classes).to(batch.label.dtype))
+    batch = replace(batch, label=label, confidence=batch.confidence.where(trusted, 0))
+    found = bench.gradients(loop, batch, {})["model"]
+    network = bench.loop().current
+    logits = network(batch.images)
+    each = nn.functional.cross_entropy(logits, label.long(), ignore_index=255, reduction="none")
+    loss = (each * trusted).sum() / (label != 255).sum()
+    expected = _flat(torch.autograd.grad(loss, list(network.parameters())))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def stopped_and_resumed_it_ends_in_the_same_bits(kind, task):
+    """Stopped after every step, a fresh loop taking over."""
+    whole, loop = trained(Bench(kind, task)), Bench(kind, task).loop()
+    for step in range(STEPS):
+        bench = Bench(kind, task)  # a process of its own has nothing but the checkpoint
+        loop, state = bench.loop(), copy.deepcopy(loop.state_dict())
+        loop.load_state_dict(state)
+        trained(bench, loop, step + 1)
+    assert same(weights(whole), weights(loop)), "a resumed run differs: something is kept that no checkpoint holds"
+    assert all(torch.equal(value, loop.memory[name]) for name, value in whole.memory.items())
+
+
+def a_loss_moves_its_own_network_alone(kind, task):
+    """Whatever the others are, in a step whose other losses are left out."""
+    bench = Bench(kind, task)
+    names = list(bench.losses(bench.loop(), bench.batches(0), bench.drawn(0)).losses)
+    losses = bench.method.losses
+    trained(bench, until=1)  # all of them together: none may need what another one's gradient has used up
+    for name in names:
+        loop = bench.loop()
+        before = weights(loop)
+        only = type("Only", (type(bench.method),), {
+            "losses": lambda self, nets, batch, now, name=name: Step({name: losses(nets, batch, now).losses[name]}),
+        })  # fmt: skip
+        loop.method = only(**{field: getattr(bench.method, field) for field in names_of(type(bench.method))})
+        advance(loop, bench.batches(0))
+        after, averages = weights(loop), bench.method.averages
+        moved = {other for other in after if not torch.equal(after[other], before[other])} - set(averages)
+        assert moved == {name}, f"the loss of {name} moved {moved}"
+
+
+def the_truth_of_u_changes_nothing(kind, task):
+    """Statistics may count it; nothing may learn it."""
+    bench, loops = Bench(kind, task), []
+    if bench.learns == "truth":
+        return
+    for change in (lambda truth: truth, lambda truth: (truth * 0 + 3).to(truth.dtype)):
+        loop = bench.loop()
+        for step in range(2):
+            batch = bench.batches(step)
+            advance(loop, batch if batch.truth is None else replace(batch, truth=change(batch.truth)))
+        loops.append(weights(loop))
+    assert same(*loops), "it learns the truth of U"
+
+
+def ignored_pixels_change_nothing(kind, task):
+    """What lies outside an image, or has no label, is garbage: a network that sees pixel by pixel learns the same."""
+    if task != "segmentation":
+        return
+    classes = len(data_of(task).classes)
+    bench = Bench(kind, task, lambda: Pointwise(classes), threshold=0.0)
+    batch, drawn = bench.batches(0), bench.drawn(0)
+
+    def garbage(images, counts):
+        noise = 255 * torch.rand(images.shape, generator=torch.Generator().manual_seed(2))
+        return images.where(counts.unsqueeze(1), noise)
+
+    spoiled = replace(batch, images=garbage(batch.images, batch.label != 255))
+    if batch.u:
+        assert not batch.valid.all(), "these crops reach beyond their images"
+        spoiled = replace(spoiled, u={view: garbage(images, batch.valid) for view, images in batch.u.items()})
+    first, second = (bench.gradients(bench.loop(), each, drawn) for each in (batch, spoiled))
+    for name, gradient in first.items():
+        torch.testing.assert_close(
+            second[name], gradient, rtol=1e-4, atol=1e-7, msg=f"{name} learns from what is ignored"
+        )
+
+
+def a_permuted_batch_has_the_same_loss(kind, task):
+    """Rows of X and of U in another order, with their draws."""
+    bench = Bench(kind, task, threshold=0.0)
+    batch, drawn = bench.batches(0), bench.drawn(0)
+    generator = torch.Generator().manual_seed(4)
+    x = torch.randperm(batch.labeled, generator=generator)
+    u = torch.randperm(batch.unlabeled or len(batch.images) - batch.labeled, generator=generator)
+    joint = x if batch.u else torch.cat([x, batch.labeled + u])
+    tensors = {name: value[joint] for name, value in vars(batch).items()
+               if isinstance(value, Tensor) and name not in ("valid", "index", "x2", "y2")}  # fmt: skip
+    beside = {"u": {view: images[u] for view, images in batch.u.items()}, "valid": batch.valid[u], "index": batch.index[u]} if batch.u else {}  # fmt: skip
+    moved = {name: value[u] for name, value in drawn.items()}
+    if "partner" in moved:
+        moved["partner"] = torch.argsort(u)[moved["partner"]]
+    one, two = (bench.losses(bench.loop(), *each).losses
+                for each in ((batch, drawn), (replace(batch, **tensors, **beside), moved)))  # fmt: skip
+    for name, loss in one.items():
+        torch.testing.assert_close(two[name], loss, rtol=1e-4, atol=1e-5, msg=f"{name}: the order of rows counts")
+
+
+CONTRACTS = [
+    weight_0_is_x_alone,
+    unlabeled_term_has_a_gradient,
+    weight_0_of_labels_is_x_over_the_joint_count,
+    stopped_and_resumed_it_ends_in_the_same_bits,
+    a_loss_moves_its_own_network_alone,
+    the_truth_of_u_changes_nothing,
+    ignored_pixels_change_nothing,
+    a_permuted_batch_has_the_same_loss,
+]
+PAIRS = [(name, task) for name, method in METHODS.items() for task in method.tasks]

@@ -1,0 +1,138 @@
+"""Every method keeps the contracts, and for each contract a method that breaks it is found out."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from dmtkit.methods import METHODS, Method, Step, method
+from dmtkit.methods.lab import Lab
+from tests import contract
+from tests.contract import CONTRACTS, PAIRS
+
+
+@pytest.mark.parametrize("keeps", CONTRACTS, ids=lambda keeps: keeps.__name__)
+@pytest.mark.parametrize(("name", "task"), PAIRS)
+def test_a_method_keeps_the_contract(name, task, keeps):
+    keeps(type(METHODS[name]), task)
+
+
+def pseudo(nets, batch, label=None):
+    logits = nets("model", batch.u["weak"])
+    return cross_entropy(logits, logits.detach().argmax(1) if label is None else label, reduction="none")
+
+
+class Plain(Method):
+    """Keeps all of them."""
+
+    weight: float = 1.0
+    views = ("weak",)
+    adds = ("weight",)
+
+    def losses(self, nets, batch, now):
+        return Step({"model": now.supervised(nets, batch) + self.weight * now.mean(pseudo(nets, batch), batch.valid)})
+
+
+class Halved(Plain):
+    def losses(self, nets, batch, now):
+        return Step(
+            {"model": now.supervised(nets, batch) / 2 + self.weight * now.mean(pseudo(nets, batch), batch.valid)}
+        )
+
+
+class Deaf(Plain):
+    """The fault of a well-known Mean Teacher: the student's output is the teacher's."""
+
+    def losses(self, nets, batch, now):
+        p = nets.label("model", batch.u["weak"]).softmax(1)
+        return Step(
+            {
+                "model": now.supervised(nets, batch)
+                + self.weight * now.mean((p - p.flip(1)).square().mean(1), batch.valid)
+            }
+        )
+
+
+class Remembering(Plain):
+    """Keeps something beside the checkpoint."""
+
+    seen = 0
+
+    def losses(self, nets, batch, now):
+        type(self).seen += 1
+        scale = 1 + type(self).seen % 5
+        return Step({"model": now.supervised(nets, batch) + scale * now.mean(pseudo(nets, batch), batch.valid)})
+
+
+class Sharing(Plain):
+    """Two losses of one term."""
+
+    nets = ("model", "second")
+
+    def losses(self, nets, batch, now):
+        both = now.mean((nets("model", batch.u["weak"]) * nets("second", batch.u["weak"])).mean(1), batch.valid)
+        return Step({name: now.supervised(nets, batch, name) + both for name in self.nets})
+
+
+class Cheating(Method):
+    """Learns the truth of U."""
+
+    def phases(self, lab: Lab):
+        models = lab.supervised(lab.models(1))
+        yield lab.score(1, {m: lab.train(1, m, lab.unlabeled, models[m], lab.budget()) for m in models})
+
+    def losses(self, nets, batch, now):
+        each = cross_entropy(nets("model", batch.images), batch.truth.long(), ignore_index=255, reduction="none")
+        return Step({"model": each.mean()})
+
+
+class Padded(Plain):
+    """Counts what lies outside an image."""
+
+    def losses(self, nets, batch, now):
+        return Step({"model": now.supervised(nets, batch) + pseudo(nets, batch).mean()})
+
+
+class Ordered(Plain):
+    """Rows count by their place."""
+
+    def losses(self, nets, batch, now):
+        each = pseudo(nets, batch)
+        place = torch.arange(len(each)).view(-1, *[1] * (each.dim() - 1)).float()
+        return Step({"model": now.supervised(nets, batch) + now.mean(each * place, batch.valid)})
+
+
+class Joint(type(METHODS["dmt"])):
+    """Divides by what has weight, not by all."""
+
+    def losses(self, nets, batch, now):
+        step = super().losses(nets, batch, now)
+        return Step({"model": step.losses["model"] * 2})
+
+
+BREAKS = {
+    contract.weight_0_is_x_alone: Halved,
+    contract.unlabeled_term_has_a_gradient: Deaf,
+    contract.weight_0_of_labels_is_x_over_the_joint_count: Joint,
+    contract.stopped_and_resumed_it_ends_in_the_same_bits: Remembering,
+    contract.a_loss_moves_its_own_network_alone: Sharing,
+    contract.the_truth_of_u_changes_nothing: Cheating,
+    contract.ignored_pixels_change_nothing: Padded,
+    contract.a_permuted_batch_has_the_same_loss: Ordered,
+}
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+@pytest.mark.parametrize("keeps", CONTRACTS, ids=lambda keeps: keeps.__name__)
+def test_a_method_that_breaks_it_is_found_out(keeps, task):
+    kind = BREAKS[keeps]
+    try:
+        for each in (Plain, kind):
+            method("broken")(each)
+            kind_of = type(METHODS["broken"])
+            if each is Plain:
+                keeps(kind_of, task)
+            elif keeps is not contract.ignored_pixels_change_nothing or task == "segmentation":
+                with pytest.raises((AssertionError, RuntimeError)):
+                    keeps(kind_of, task)
+    finally:
+        METHODS._found.pop("broken")

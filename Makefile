@@ -4,7 +4,7 @@ BIN := .venv/bin
 PAPERMILL := $(BIN)/papermill
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-segmentation test test-browser lint lab bench docs constraints clean
+.PHONY: help setup demo demo-segmentation test test-all test-browser lint lab bench docs constraints clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -23,8 +23,11 @@ demo: setup  ## train on real handwriting (2 to 4 minutes on 2 cores) and render
 demo-segmentation: setup  ## train two models on digit scenes (under 5 minutes on 2 cores): weight maps and all
 	$(BIN)/dmtkit run params/scenes.yaml
 
-test: setup  ## run all tests
+test: setup  ## run the tests of every day
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-all: setup  ## run these and the long ones
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not browser'
 
 test-browser: setup  ## try the notebooks and the explorer in JupyterLab, driven by the system's Chromium
 	$(BIN)/python -m pytest -m browser tests/browser -s

@@ -16,7 +16,7 @@ from dmtkit.config import make_config
 from dmtkit.data.pictures import Part
 from dmtkit.errors import TrainingError
 from dmtkit.labelling import Reader, confusion_matrices, label_images
-from dmtkit.methods import METHODS
+from dmtkit.methods import METHODS, Method, Step, method
 from dmtkit.models import build
 from dmtkit.models.sync_norm import SyncNorm
 from dmtkit.training.experiment import load, run_methods
@@ -45,6 +45,43 @@ OWN = {
     ),
 }  # X is no multiple of the processes
 FEW = make_config({**TINY_SEGMENTATION, "methods": ("cbst",), "label_ratios": (0.5,), "batch_pseudo": 20})
+
+
+SIZES_OF = {
+    "classification": {**TINY, "batch_labeled": 7, "batch_pseudo": 9, "log_points": 100, "lr": 0.01},
+    "segmentation": {**TINY_SEGMENTATION, "batch_labeled": 3, "batch_pseudo": 5, "log_points": 100, "lr": 0.01},
+}
+
+
+class OwnRows(Method):
+    """Breaks the contract: a mean over own rows."""
+
+    views = ("weak",)
+
+    def losses(self, nets, batch, now):
+        logits = nets("model", batch.u["weak"])
+        loss = nn.functional.cross_entropy(logits, logits.detach().argmax(1))
+        return Step({"model": now.supervised(nets, batch) + loss})
+
+
+def peers(folder, pairs):
+    """Whole runs of methods that are not DMT, with batches that two cannot halve."""
+    method("own_rows")(OwnRows)
+    try:
+        for name, task in pairs:
+            config = make_config({**SIZES_OF[task], "methods": (name,)})
+            assert run_methods(config, None, Path(folder) / f"{name}_{task}").finished
+    finally:
+        METHODS._found.pop("own_rows")
+
+
+def member_of_peers(rank, folder, pairs):
+    """One process of a team of two."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    peers(folder, pairs)
+    dist.barrier()
+    os._exit(0)
 
 
 def member(rank, folder, size=2):

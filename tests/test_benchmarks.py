@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu, gpu_cifar, loss, performance, profile, readme, scaling
+from benchmarks import gpu, gpu_cifar, loss, peers, performance, profile, readme, scaling
 from tests.helpers import make_tree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +71,12 @@ def test_results_say_where_they_come_from(path):
 def test_the_readme_quotes_the_results_as_they_came():
     text = (ROOT / "README.md").read_text()
     assert readme.render(text) == text, "run python -m benchmarks.readme"
+
+
+@pytest.mark.skipif(not (peers.RESULTS / "peers.json").is_file(), reason="not measured yet")
+def test_the_page_on_methods_quotes_the_results_as_they_came():
+    text = peers.PAGE.read_text()
+    assert peers.render(text) == text, "run python -m benchmarks.peers"
 
 
 def test_the_page_on_speed_quotes_the_results_as_they_came():

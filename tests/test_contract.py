@@ -1,12 +1,15 @@
 """Every method keeps the contracts, and for each contract a method that breaks it is found out."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
 from dmtkit.methods import METHODS, Method, Step, method
 from dmtkit.methods.lab import Lab
-from tests import contract
+from dmtkit.runs import load_run
+from tests import contract, teamwork
 from tests.contract import CONTRACTS, PAIRS
 
 
@@ -14,6 +17,57 @@ from tests.contract import CONTRACTS, PAIRS
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_a_method_keeps_the_contract(name, task, keeps):
     keeps(type(METHODS[name]), task)
+
+
+ONLINE = [(name, task) for name, task in PAIRS if METHODS[name].adds]
+TWO = [("fixmatch", "segmentation"), ("flexmatch", "classification")]  # partners and memory of everyone
+
+
+def _trained(places, pairs):
+    one, two = places
+    context = torch.multiprocessing.spawn(teamwork.member_of_peers, (str(two), pairs), nprocs=2, join=False)
+    teamwork.peers(one, pairs)
+    while not context.join():
+        pass
+    return one, two
+
+
+@pytest.fixture(scope="module")
+def two_methods(tmp_path_factory):
+    pairs = [*TWO, ("own_rows", "classification")]
+    return _trained([tmp_path_factory.mktemp(name) for name in ("one", "two")], pairs)
+
+
+@pytest.fixture(scope="module")
+def other_methods(tmp_path_factory):
+    return _trained(
+        [tmp_path_factory.mktemp(name) for name in ("one", "two")], [pair for pair in ONLINE if pair not in TWO]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [pytest.param(*pair, marks=() if pair in TWO else pytest.mark.long) for pair in ONLINE],
+)
+def test_two_processes_learn_what_one_learns(name, task, request):
+    places = request.getfixturevalue("two_methods" if (name, task) in TWO else "other_methods")
+    two_are_one(places, name, task)
+
+
+@pytest.mark.slow
+def test_a_mean_over_own_rows_is_found_out(two_methods):
+    with pytest.raises(AssertionError, match="loss"):
+        two_are_one(two_methods, "own_rows", "classification")
+
+
+def two_are_one(places, name, task):
+    logs = (load_run(Path(place) / f"{name}_{task}").metrics for place in places)
+    one, two = (log[(log["method"] == name) & (log["step"] <= 4)] for log in logs)  # later rounding turns a label
+    assert len(one) == len(two) == 4
+    numbers = [column for column in one.columns if column.startswith(("loss", "consistency"))]
+    for column in numbers:
+        assert (one[column] - two[column]).abs().max() < 1e-5 * max(1, one[column].abs().max()), column
 
 
 def pseudo(nets, batch, label=None):

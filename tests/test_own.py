@@ -263,3 +263,14 @@ def test_a_file_of_ones_own_runs_from_the_command_line_in_a_notebook_and_in_two_
     assert run.finished
     values = [dmtkit.load_run(tmp_path / name).metrics.query("method == 'mine'")["loss"] for name in ("one", "two")]
     assert (values[0] - values[1]).abs().max() < 1e-4
+
+
+def test_the_readmes_method_is_short_and_trains(cell, tmp_path, monkeypatch):
+    text = (Path(__file__).parent.parent / "README.md").read_text().split("<!-- own method -->")[1]
+    source = text.split("```python\n")[1].split("```")[0]
+    assert sum(map(bool, source.splitlines())) <= 15
+    monkeypatch.setattr(dmtkit, "make_config", lambda values: make_config({**TINY, **values}), raising=False)
+    cell(source)
+    run = dmtkit.load_run(tmp_path / "outputs" / "mine" / "seed-1")
+    assert run.finished
+    assert run.method("pseudo_label").title == "Pseudo-Label"

@@ -99,6 +99,11 @@ class Classification(Task):
             kept = data.unlabeled.select(chosen.tolist()) if len(chosen) < len(data.unlabeled) else data.unlabeled
             label = torch.from_numpy(pseudo.label[chosen].astype(np.int64)).to(self.device)
             confidence = torch.from_numpy(pseudo.confidence[chosen]).to(self.device)
+        views = self.method_of(training).views if training.learns == "views" else ()
+        if data.test.pixels.shape[1] == 1 and any(view.startswith("strong") for view in views):
+            self.phase(training).remark(
+                "strong views of images of one channel: what changes colours leaves them as they are"
+            )
         return Batches(
             data,
             labeled,
@@ -111,7 +116,7 @@ class Classification(Task):
             seed=self.seed("batches", training),
             mixup=config.mixup,
             mixup_seed=self.seed("steps", training),
-            views=self.method_of(training).views if training.learns == "views" else (),
+            views=views,
         )
 
     def pseudo(self, labels: Labels | None) -> PseudoLabels:

@@ -36,7 +36,9 @@ def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
                 numbers, values = [0, *numbers], [start[model], *values]
             ax.plot(numbers, values, label=label, ls=line, **style)
             ax.set_xticks(numbers)
-    ax.set(xlabel="phase", ylabel=f"test {measure.label} (%)", title=f"Test {measure.label} after every phase")
+    phases = len(ax.get_xticks()) > 0
+    title = f"Test {measure.label}" + " after every phase" * phases
+    ax.set(xlabel="phase" if phases else "", ylabel=f"test {measure.label} (%)", title=title)
     ax.legend(title="last phase", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 

@@ -87,16 +87,16 @@ class Config(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _gather_parameters(cls, values: Any) -> Any:
+    def _gather_parameters(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """`fixmatch_threshold: 0.9` is kept as `parameters: {fixmatch: {threshold: 0.9}}`."""
-        given = isinstance(values, Mapping) and isinstance(values.get("parameters", {}), Mapping)
-        return gather(values, methods_in(values, cls.model_fields), cls.model_fields) if given else values
+        return gather(values, methods_in(values, cls.model_fields), cls.model_fields)
 
     @field_validator("parameters")
     @classmethod
     def _known_parameters(cls, value: Parameters, info: ValidationInfo) -> Parameters:
         """Those of a run that was started were checked then, maybe where more methods were known."""
-        return value if info.context == STORED else changed(value, info.data.get("methods", ()), info.data["task"])
+        stored = info.context == STORED or "methods" not in info.data  # else these are what is wrong
+        return value if stored else changed(value, info.data["methods"], info.data["task"])
 
     @field_validator("experiment")
     @classmethod

@@ -85,8 +85,6 @@ def plan_job(
     """
     values = load_params(params)
     values.setdefault("experiment", params.stem)
-    if isinstance(chosen.get("code_from"), str):
-        chosen = chosen | {"code_from": from_project(Path.cwd() / chosen["code_from"])}
     kind = config_type(values | chosen)
     if imports:
         import_code((values | chosen).get("code_from"))
@@ -122,9 +120,10 @@ def refuse_locked(folder: Path) -> None:
 
 
 def parse_value(name: str, text: str) -> Any:
-    """A value from the command line, read as YAML: 3, 1e-3, true, [a, b] or words."""
+    """A value from the command line, read as YAML: 3, 1e-3, true, [a, b] or words; a file of code is relative to here."""
     try:
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
+        return from_project(Path.cwd() / value) if name == "code_from" and isinstance(value, str) else value
     except yaml.YAMLError:
         raise ConfigError(f"{name}: {text!r} is not valid YAML; quote it, or close its brackets") from None
 

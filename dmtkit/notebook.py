@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dmtkit.config import Config, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError
 from dmtkit.methods import METHODS
-from dmtkit.own import import_code
+from dmtkit.own import import_code, with_code
 from dmtkit.parameters import flat_names, methods_in
 from dmtkit.params import is_parameter, load_params, outputs_root, project_root
 from dmtkit.run_folder import default_folder
@@ -85,7 +85,7 @@ def train(
     processes = config.processes if processes is None else processes
     if processes < 1:
         raise ConfigError(f"processes: found {processes}, expected 1 or more")
-    bar = Bar()
+    bar, config = Bar(), with_code(config)
     view = _live_view(config, output_dir, bar, live)
     started, state = time.monotonic(), "failed"
     try:

@@ -9,76 +9,104 @@ import textwrap
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
-from dmtkit.config import Config
+from dmtkit.config import Config, make_config
 from dmtkit.errors import ConfigError
 from dmtkit.params import project_root
 from dmtkit.registry import DATASETS, METHODS, MODELS, Registry
 
 PREFIX = "dmtkit_own_"  # of the names of modules that are imported from such files
-IMPORTED: dict[Path, str] = {}  # such files, and the checksums of what was imported
+GENERATED = {"__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__", "__replace__"}  # by dataclass
+PLAIN = (str, int, float, type(None))
+_imported: dict[Path, bytes] = {}  # the file whose classes are registered now, as it was imported
+_announced: set[tuple[Path, str]] = set()
 
 
 def import_code(code_from: Any) -> None:
-    """Import a file of one's own, relative to the project, unless it was and has not changed; a line says so.
+    """Import a file of one's own, unless it is there and has not changed, in place of any other such file; a line says so.
 
-    ConfigError, with its line, for one that is missing or fails.
+    ConfigError, with its line, for one that is missing or fails. Without a name only what other files registered is forgotten.
     """
     if not isinstance(code_from, str):  # none, or what the config will refuse
-        return
+        return _forget()
     path = place_of(code_from)
-    content = read(path)
-    if IMPORTED.get(path) == _sum(content):
+    content = _read(path)
+    if _imported.get(path) == content:
         return
-    if os.environ.get("RANK", "0") == "0":  # before several processes meet
+    _forget()
+    if (path, _sum(content)) not in _announced and os.environ.get("RANK", "0") == "0":  # before several processes meet
         print(f"{path}: importing this file of your own (code_from)")
+        _announced.add((path, _sum(content)))
     module = ModuleType(PREFIX + path.stem, f"{path}, by code_from")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look their module up
     try:
         exec(compile(content, str(path), "exec"), vars(module))
     except ConfigError as error:
+        _forget()
         raise ConfigError(f"{path}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        _forget()
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1]
-        raise ConfigError(f"{path}, line {line}: {type(error).__name__}: {error}") from None
-    IMPORTED[path] = _sum(content)
+        lines += [error.lineno] if isinstance(error, SyntaxError) and error.filename == str(path) else []
+        where = f", line {lines[-1]}" if lines and lines[-1] else ""
+        raise ConfigError(f"{path}{where}: {type(error).__name__}: {error}") from None
+    _imported[path] = content
+
+
+def with_code(config: Config) -> Config:
+    """Import what a config names; the config as it is where that is known, its parameters checked."""
+    import_code(config.code_from)
+    return make_config(config.model_dump()) if config.parameters else config
+
+
+def _forget() -> None:
+    """Take what such a file registered out of the registries."""
+    _imported.clear()
+    registries: list[Registry[Any]] = [METHODS, *DATASETS.values(), *MODELS.values()]
+    for registry in registries:
+        registry.forget(PREFIX)
 
 
 def place_of(code_from: str) -> Path:
-    """Where the file lies."""
-    return Path(os.path.abspath(project_root() / code_from))
+    """Where a file lies: relative to the project or, where a notebook was only given the file's name, to params/."""
+    places = [Path(os.path.abspath(project_root() / part / code_from)) for part in ("", "params")]
+    return places[1] if places[1].is_file() and not places[0].is_file() else places[0]
 
 
-def read(path: Path) -> bytes:
-    """Its content; ConfigError if there is none."""
+def content_of(code_from: str) -> bytes:
+    """The file as it was imported or, where it was not, as it is."""
+    path = place_of(code_from)
+    return _imported[path] if path in _imported else _read(path)
+
+
+def _read(path: Path) -> bytes:
+    if path.suffix != ".py":
+        raise ConfigError(f"code_from: found {path.name}, expected a Python file, such as my_methods.py")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"code_from: {path}: cannot be read ({error.strerror})") from None
+        raise ConfigError(
+            f"code_from: {path}: cannot be read ({error.strerror}); a params file names it relative to itself, a notebook relative "
+            "to the project or to its params/"
+        ) from None
 
 
 def own_code(config: Config, baseline: bool = False) -> dict[str, str]:
-    """The checksum of every piece of one's own code that decides a run, by what it is: `my_methods.py`, or `method mine`.
+    """The checksum of every piece of one's own code that decides a run: of its file, or of a cell's class such as `method mine`.
 
     For a `baseline` methods do not count. ConfigError where a source cannot be read.
     """
-    things = {} if baseline else {f"method {name}": _found(METHODS, name) for name in config.methods}
-    family = config.model if config.model in MODELS[config.task] else config.model.partition("-")[0]
-    things |= {
-        f"data set {config.dataset}": _found(DATASETS[config.task], config.dataset),
-        f"model {family}": _found(MODELS[config.task], family),
+    things = {name: thing for name, thing in _own(config).items() if not (baseline and name.startswith("method "))}
+    file = {Path(config.code_from).name: _sum(content_of(config.code_from))} if config.code_from else {}
+    found = {
+        name: next(iter(file.values())) if _filed(thing) else _source(name, thing) for name, thing in things.items()
     }
-    ours = {name: thing for name, thing in things.items() if thing is not None}
-    filed = {name for name, thing in ours.items() if thing.__module__.startswith(PREFIX)}
-    found = {name: _source(name, thing) for name, thing in ours.items() if name not in filed}
-    if config.code_from and (filed or not baseline):
-        found[Path(config.code_from).name] = _sum(read(place_of(config.code_from)))
-    return found
+    return found if baseline else file | found
 
 
 def describe(config: Config) -> dict[str, Any]:
@@ -89,7 +117,7 @@ def describe(config: Config) -> dict[str, Any]:
 
 def refuse_unshared(config: Config) -> None:
     """ConfigError for what other processes cannot import: what a notebook's cell defines."""
-    lost = [name for name in own_code(config) if not name.endswith(".py")]
+    lost = [name for name, thing in _own(config).items() if not _filed(thing)]
     if lost:
         raise ConfigError(
             f"{', '.join(lost)}: defined in this notebook or program alone, and other processes cannot import it; put it into a "
@@ -97,17 +125,22 @@ def refuse_unshared(config: Config) -> None:
         )
 
 
-def _found(registry: Registry[Any], name: str) -> Any:
-    """What is registered by someone else than the kit, as a class or function; None otherwise."""
-    if registry.is_ours(name) or name not in registry:
-        return None
-    thing = registry[name]
-    return thing if inspect.isroutine(thing) else type(thing)
+def _own(config: Config) -> dict[str, Any]:
+    """What of a run is registered by someone else than the kit: classes and functions by what they are."""
+    family = config.model if config.model in MODELS[config.task] else config.model.partition("-")[0]
+    named: list[tuple[Registry[Any], str]] = [(METHODS, name) for name in config.methods]
+    named += [(DATASETS[config.task], config.dataset), (MODELS[config.task], family)]
+    found = {f"{registry.kind} {name}": registry[name] for registry, name in named if registry.is_own(name)}
+    return {name: thing if callable(thing) else type(thing) for name, thing in found.items()}
+
+
+def _filed(thing: Any) -> bool:
+    return thing.__module__.startswith(PREFIX)
 
 
 def _source(name: str, thing: Any) -> str:
     try:
-        return _sum("\n".join(_told(thing, set())).encode())
+        return _sum("\n".join(_text(thing, {})).encode())
     except (OSError, TypeError):
         raise ConfigError(
             f"{name}: its source cannot be read here, so a resumed run could not tell whether it is the same; define it in a "
@@ -115,47 +148,38 @@ def _source(name: str, thing: Any) -> str:
         ) from None
 
 
-def _told(value: Any, seen: set[int]) -> Iterator[str]:
-    """What decides a value, as text: of functions and classes the source, and that of all of the same module that they name."""
-    if id(value) in seen and not isinstance(value, str | int | float | None):
+def _text(value: Any, seen: dict[int, Any]) -> Iterator[str]:
+    """What decides a value: of functions and classes the source, and all of the same notebook that they name."""
+    if isinstance(value, property | cached_property | staticmethod | classmethod):
+        value = getattr(value, "fget", None) or getattr(value, "func", None) or value.__func__  # type: ignore[union-attr]
+    value = inspect.unwrap(value) if callable(value) else value
+    if id(value) in seen and not isinstance(value, PLAIN):
         return
-    seen.add(id(value))
+    seen[id(value)] = value
     if isinstance(value, type):
-        for base in value.__mro__:
-            if base.__module__ == value.__module__:
-                for name, part in sorted(vars(base).items()):
-                    if not name.startswith("_") or (name == "__init__" and not is_dataclass(base)):
-                        yield name
-                        yield from _told(part, seen)
-    elif isinstance(value, property | staticmethod | classmethod):
-        yield from _told(value.fget if isinstance(value, property) else value.__func__, seen)
+        for base in (each for each in value.__mro__ if each.__module__ == value.__module__):
+            for name, part in sorted(vars(base).items()):
+                special = name.startswith("__")
+                if not special or (inspect.isfunction(part) and not (is_dataclass(base) and name in GENERATED)):
+                    yield name
+                    yield from _text(part, seen)
     elif inspect.isfunction(value):
-        yield _plain(inspect.getsource(value))
-        for name in sorted(_names(value.__code__)):
-            other = value.__globals__.get(name)
-            if getattr(other, "__module__", None) == value.__module__:
-                yield from _told(other, seen)
+        tree = ast.parse(textwrap.dedent(inspect.getsource(value)).lstrip(". "))
+        yield ast.unparse(tree)
+        for name in sorted(
+            {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & value.__globals__.keys()
+        ):
+            other = value.__globals__[name]
+            if isinstance(other, (*PLAIN, tuple, list, dict)) or getattr(other, "__module__", "") == value.__module__:
+                yield name
+                yield from _text(other, seen)
     elif is_dataclass(value):
-        for field in fields(value):
-            yield from _told(getattr(value, field.name), seen)
+        yield from _text([getattr(value, field.name) for field in fields(value)], seen)
     elif isinstance(value, Mapping | tuple | list):
-        for part in value.items() if isinstance(value, Mapping) else value:
-            yield from _told(part, seen)
+        for part in [each for pair in value.items() for each in pair] if isinstance(value, Mapping) else value:
+            yield from _text(part, seen)
     else:
-        yield repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
-
-
-def _plain(source: str) -> str:
-    """Source without comments and layout, as far as it parses by itself."""
-    try:
-        return ast.unparse(ast.parse(textwrap.dedent(source)))
-    except SyntaxError:  # a lambda amid a line
-        return source
-
-
-def _names(code: CodeType) -> set[str]:
-    inner = (const for const in code.co_consts if isinstance(const, CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+        yield repr(value) if isinstance(value, PLAIN) else type(value).__name__
 
 
 def _sum(content: bytes) -> str:

@@ -34,11 +34,10 @@ def flat_names(methods: Sequence[str]) -> list[str]:
 
 def gather(values: Mapping[str, Any], methods: Sequence[str], settings: Collection[str]) -> dict[str, Any]:
     """The same values, with the parameters of these methods in one, `parameters`; the names of `settings` stay."""
-    found = {
-        name: dict(given) if isinstance(given, Mapping) else given
-        for name, given in values.get("parameters", {}).items()
-    }
-    rest = {}
+    nested = values.get("parameters") or {}
+    if not isinstance(nested, Mapping) or not all(isinstance(given, Mapping) for given in nested.values()):
+        return dict(values)  # the config says what it expects
+    found, rest = {name: dict(given) for name, given in nested.items()}, {}
     for name, value in values.items():
         owner = None if name in settings else owner_of(name, methods)
         if owner is None:

@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """A mapping from names to things of one kind; a thing of ours is imported when it is first asked for.
+    """A mapping from names to things of one kind; a thing of the kit is imported when it is first asked for.
 
-    `ours` says which module registers a name, `field` where a config gives one. An unknown name is answered with the nearest
+    `kit` says which module registers a name, `field` where a config gives one. An unknown name is answered with the nearest
     known one.
 
     >>> shapes = Registry[type]("shape", {})
@@ -26,27 +26,35 @@ class Registry(Mapping[str, T], Generic[T]):
     dmtkit.errors.ConfigError: shape: rond: unknown shape; did you mean 'round'?
     """
 
-    def __init__(self, kind: str, ours: Mapping[str, str], field: str = "") -> None:
-        self.kind, self.field, self._ours = kind, field or kind, ours
+    def __init__(self, kind: str, kit: Mapping[str, str], field: str = "") -> None:
+        self.kind, self.field, self._kit = kind, field or kind, kit
         self._found: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """A decorator that puts what it decorates behind `name`; done again, it replaces what was there.
 
-        ConfigError for a name of ours.
+        ConfigError for a name of the kit.
         """
 
         def put(thing: T) -> T:
-            if self._ours.get(name, thing.__module__) != thing.__module__:
+            if self._kit.get(name, thing.__module__) != thing.__module__:
                 raise ConfigError(f"{self.field}: the {self.kind} {name!r} is the kit's own; choose another name")
             self._found[name] = thing
             return thing
 
         return put
 
-    def is_ours(self, name: str) -> bool:
-        """Whether a name is the kit's own."""
-        return name in self._ours
+    def is_kits(self, name: str) -> bool:
+        """Whether a name is the kit's."""
+        return name in self._kit
+
+    def is_own(self, name: str) -> bool:
+        """Whether someone else than the kit registered a name."""
+        return name in self._found and name not in self._kit
+
+    def forget(self, module: str) -> None:
+        """Take out what modules whose names begin like this registered."""
+        self._found = {name: thing for name, thing in self._found.items() if not thing.__module__.startswith(module)}
 
     def loaded(self) -> list[T]:
         """What is registered by now; nothing is imported."""
@@ -61,14 +69,14 @@ class Registry(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         self.check(name)
         if name not in self._found:
-            import_module(self._ours[name])
+            import_module(self._kit[name])
         return self._found[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._ours or name in self._found
+        return name in self._kit or name in self._found
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._ours, *self._found]))
+        return iter(dict.fromkeys([*self._kit, *self._found]))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -92,8 +100,8 @@ METHODS: "Registry[Method]" = Registry(
 Build = Callable[..., Any]
 
 
-def _registries(kind: str, field: str, ours: Mapping[str, Mapping[str, str]]) -> dict[str, Registry[Build]]:
-    return {task: Registry(kind, names, field) for task, names in ours.items()}
+def _registries(kind: str, field: str, kit: Mapping[str, Mapping[str, str]]) -> dict[str, Registry[Build]]:
+    return {task: Registry(kind, names, field) for task, names in kit.items()}
 
 
 IMAGES, SCENES = "dmtkit.data.images", "dmtkit.data.segmentation"

@@ -15,9 +15,8 @@ from filelock import FileLock, Timeout
 from dmtkit.config import Config
 from dmtkit.errors import LockedError, RunError
 from dmtkit.files import TEMPORARY, alone, append_line, cannot_write, note, read_json, write_atomically, write_json
-from dmtkit.own import describe, own_code, place_of, read
+from dmtkit.own import content_of, describe, own_code
 from dmtkit.params import outputs_root
-from dmtkit.registry import METHODS
 from dmtkit.runs import Phase, read_config, read_log
 
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
@@ -93,7 +92,7 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
             write_json(path / "environment.json", environment)
             write_json(path / "methods.json", described)
             if config.code_from:
-                write_atomically(path / Path(config.code_from).name, read(place_of(config.code_from)))
+                write_atomically(path / Path(config.code_from).name, content_of(config.code_from))
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
             write_atomically(path / "config.yaml", text.encode())
 
@@ -167,11 +166,11 @@ def refuse_other_run(config: Config, path: Path) -> None:
         raise RunError(f"{path}: is a file, expected a folder; choose another with output_dir")
     if not (path / "config.yaml").is_file():
         return
-    there = read_config(path)
+    there, here = read_config(path).model_dump(mode="json"), config.model_dump(mode="json")
     differing = [
-        f"{name}: {getattr(there, name)!r} there, {value!r} now"
-        for name, value in config
-        if name not in NOT_COMPARED and getattr(there, name) != value
+        f"{name}: {there[name]!r} there, {value!r} now"
+        for name, value in here.items()
+        if name not in NOT_COMPARED and there.get(name) != value
     ]
     if differing:
         raise RunError(
@@ -197,13 +196,19 @@ def _refuse_other_code(config: Config, path: Path) -> None:
             raise RunError(
                 f"{path}: {name} has changed since this run began; restore it{copy}, or give --output (output_dir in a notebook)"
             )
-    known = {name: METHODS[name].facts(config.task, config.parameters.get(name, {})) for name in config.methods}
-    changed = [name for name, facts in known.items() if json.loads(json.dumps(facts)) != recorded["methods"][name]]
+    known = json.loads(json.dumps(describe(config)["methods"]))
+    parts = {f"{name}: {part}" for name, facts in known.items() for part in facts if part != "title"}
+    changed = [each for each in sorted(parts) if _part(known, each) != _part(recorded["methods"], each)]
     if changed:
         raise RunError(
-            f"{path}: {', '.join(changed)}: other parameters or facts than when this run began, in an earlier version; choose another "
-            "folder with output_dir"
+            f"{path}: begun by an earlier version, in which other values held ({'; '.join(changed)}); choose another folder with "
+            "output_dir, or finish it with that version"
         )
+
+
+def _part(facts: dict[str, dict[str, Any]], name: str) -> Any:
+    method, _, part = name.partition(": ")
+    return facts.get(method, {}).get(part)
 
 
 def writer() -> dict[str, object]:

@@ -15,7 +15,7 @@ from dmtkit.config import Config
 from dmtkit.errors import DmtkitError, RunError
 from dmtkit.files import cannot_write
 from dmtkit.launch import newest_record
-from dmtkit.own import import_code, place_of, refuse_unshared
+from dmtkit.own import place_of, refuse_unshared, with_code
 from dmtkit.params import project_root
 from dmtkit.processes import OUTCOME, count_interrupts, last_lines, watch
 from dmtkit.run_folder import refuse_other_run
@@ -32,7 +32,7 @@ def train_together(
 
     They load the data themselves; RunError if `data` is given and is not what the settings load. What they print is in train.log, in the run folder. Raises what they met; Ctrl-C lets them save and stop.
     """
-    import_code(config.code_from)
+    config = with_code(config)
     refuse_unshared(config)
     refuse_other_run(config, folder)
     if (folder / "DONE.json").is_file():

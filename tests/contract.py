@@ -69,8 +69,8 @@ class Pointwise(nn.Module):
 class Bench:
     """A method on a small task: networks at random, batches as its first phase of its own has them."""
 
-    def __init__(self, kind: type[Method], task: str, network=None, **given):
-        self.kind, self.task, self.data = kind, task, data_of(task)
+    def __init__(self, kind: type[Method], task: str, network=None, mixup=0.0, **given):
+        self.kind, self.task, self.data, self.mixup = kind, task, data_of(task), mixup
         self.classes = len(self.data.classes)
         known = {name: value for name, value in given.items() if name in names_of(kind)}
         self.method = for_task(kind, task, known)
@@ -100,7 +100,7 @@ class Bench:
             confidence = torch.from_numpy(rng.random(len(u), dtype=np.float32))
             return Batches(
                 self.data, self.data.labeled, u if with_u else None, label, confidence, **sizes,
-                augment=Augment(1, False, ("all",), 0), seed=3, views=views,
+                augment=Augment(1, False, ("all",), 0), seed=3, views=views, mixup=self.mixup,
             )  # fmt: skip
         crops = Crops(
             self.data.labeled, self.data.unlabeled, Made() if with_u else None, True, **sizes, crop=(24, 24),
@@ -163,25 +163,30 @@ def weight_0_is_x_alone(kind, task):
         "name": "alone", "nets": for_task(kind, task).nets, "reports": for_task(kind, task).nets[0],
         "losses": lambda self, nets, batch, now: Step({n: now.supervised(nets, batch, n) for n in self.nets}),
     })  # fmt: skip
-    off, x = Bench(kind, task, **dict.fromkeys(kind.adds, 0.0)), Bench(kind, task)
-    x.method = alone()
-    found, expected = weights(trained(off)), weights(trained(x))
-    assert same(expected, found, expected), "the supervised loss is not as X alone has it"
-    assert not same(weights(off.loop()), found, expected), "nothing was learned"
+    for mixup in (0.0, 0.75) if task == "classification" else (0.0,):
+        off, x = (Bench(kind, task, mixup=mixup, **dict.fromkeys(kind.adds, value)) for value in (0.0, 1.0))
+        x.method = alone()
+        found, expected = weights(trained(off)), weights(trained(x))
+        assert same(expected, found, expected), "the supervised loss is not as X alone has it"
+        assert not same(weights(off.loop()), found, expected), "nothing was learned"
 
 
 def unlabeled_term_has_a_gradient(kind, task):
     """On random weights, thresholds 0, teachers of other random weights than their students'."""
     if not kind.adds:
         return
-    on, off = (Bench(kind, task, threshold=0.0, **more) for more in ({}, dict.fromkeys(kind.adds, 0.0)))
-    loop = on.loop()
-    for name in on.method.averages:
-        loop.modules[name] = on._usual()
-    batch, drawn = on.batches(0), on.drawn(0)
-    with_u, without = (bench.gradients(loop, batch, drawn) for bench in (on, off))
-    for name in on.method.nets:
-        assert (with_u[name] - without[name]).norm() > 1e-4 * without[name].norm(), f"U teaches {name} nothing"
+    nothing = dict.fromkeys(kind.adds, 0.0)
+    for term in kind.adds:
+        on, off = (Bench(kind, task, threshold=0.0, **nothing | more) for more in ({term: 1.0}, {}))
+        loop = on.loop()
+        for name in on.method.averages:
+            loop.modules[name] = on._usual()
+        batch, drawn = on.batches(0), on.drawn(0)
+        with_u, without = (bench.gradients(loop, batch, drawn) for bench in (on, off))
+        for name in on.method.nets:
+            assert (with_u[name] - without[name]).norm() > 1e-4 * without[name].norm(), (
+                f"{term}: teaches {name} nothing"
+            )
 
 
 def weight_0_of_labels_is_x_over_the_joint_count(kind, task):

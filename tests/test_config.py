@@ -4,7 +4,8 @@ import pytest
 
 from dmtkit.config import ClassificationConfig, make_config
 from dmtkit.errors import ConfigError
-from dmtkit.params import load_params, notebook_config
+from dmtkit.notebook import notebook_config
+from dmtkit.params import load_params
 from dmtkit.training.experiment import check
 
 

@@ -12,9 +12,16 @@ from dmtkit.runs import load_run
 from tests import contract, teamwork
 from tests.contract import CONTRACTS, PAIRS
 
+EVERY_DAY = {"fixmatch", "flexmatch", "dmt"}  # the others' resumed and permuted steps are for make test-all
+SLOWER = (contract.stopped_and_resumed_it_ends_in_the_same_bits, contract.a_permuted_batch_has_the_same_loss)
+CASES = [
+    pytest.param(name, task, keeps, marks=[pytest.mark.long] if keeps in SLOWER and name not in EVERY_DAY else [],
+                 id=f"{name}-{task}-{keeps.__name__}")
+    for name, task in PAIRS for keeps in CONTRACTS
+]  # fmt: skip
 
-@pytest.mark.parametrize("keeps", CONTRACTS, ids=lambda keeps: keeps.__name__)
-@pytest.mark.parametrize(("name", "task"), PAIRS)
+
+@pytest.mark.parametrize(("name", "task", "keeps"), CASES)
 def test_a_method_keeps_the_contract(name, task, keeps):
     keeps(type(METHODS[name]), task)
 

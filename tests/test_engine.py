@@ -264,7 +264,7 @@ def test_a_checkpoint_of_an_earlier_version_is_said_to_be_and_trained_anew(undis
 def test_a_statistic_that_is_no_number_is_refused():
     loop = loop_of(lambda nets, batch, now: {"one": nets("one", batch.images).sum()})
     loop.method.losses = lambda nets, batch, now: Step({"one": nets("one", batch.images).sum()}, {"s": torch.ones(3)})
-    with pytest.raises(TrainingError, match="the statistic 's' is no single number"):
+    with pytest.raises(TrainingError, match="the statistic 's' is no tensor of a single number"):
         advance(loop, batch())
 
 

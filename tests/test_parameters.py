@@ -46,6 +46,7 @@ def test_flat_names_are_kept_by_method(values, kept):
         ({"supervised_weight": 1.0}, "supervised_weight: unknown parameter; supervised has none"),
         ({"fixmatch_weight": -1, "fixmatch_treshold": 1, "sed": 1}, "(?s)2 bad parameters.*fixmatch_treshold.*fixmatch_weight|sed"),
         ({"parameters": 3}, "parameters: found 3, expected"),
+        ({"parameters": {"fixmatch": 3}, "fixmatch_weight": 1}, "fixmatch: found 3, expected"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(values, message):
@@ -84,7 +85,7 @@ def losses(self, nets, batch, now):
         ("mean", {"teacher_weight": 3}, {"teacher_weight": int}, "mean_teacher_weight is a parameter of mean_teacher"),
         ("mine", {"rates": [1, 2]}, {"rates": list}, "its parameters cannot be read"),
         ("mine", {"rule": "uniform"}, {"rule": str}, "rule: a fact and no parameter: leave out its type"),
-        ("mine", {"rate": per_task(classification=1)}, {"rate": int}, "per_task: found no value for 'segmentation'"),
+        ("mine", {"rate": per_task(classification=1)}, {"rate": int}, "rate: per_task has no value for segmentation"),
         ("mine", {"rate": 3}, {"rate": Share}, "mine_rate: found 3, expected less than or equal to 1"),
         ("mine", {"adds": ("weight",)}, {}, "adds: found weight, expected some of its parameters"),
     ],
@@ -107,6 +108,38 @@ def test_methods_of_two_tasks_are_never_taken_for_one():
         images.weight = 3
 
 
+def test_a_value_without_a_type_fixes_a_parameter_that_is_inherited():
+    fixmatch = type(METHODS["fixmatch"])
+    kinds = [type("Mine", (fixmatch,), {"threshold": 0.5}), fixmatch]
+    try:
+        for kind, more in zip(kinds, ({}, {"threshold": 0.5}), strict=True):
+            method("mine", **more)(kind)
+            assert METHODS["mine"].threshold == 0.5
+            assert METHODS["mine"].flat_names == ("mine_weight",)
+    finally:
+        METHODS._found.pop("mine")
+    assert METHODS["fixmatch"].threshold == 0.95
+
+
+def test_a_base_class_that_is_no_method_yet_has_parameters_too():
+    class Base(Method):
+        strength: float = 2.0
+
+    class Mine(Base):
+        scales: tuple[float, ...] = (1.0,)
+
+        losses = losses
+
+    method("mine")(Mine)
+    try:
+        config = make_config({"methods": ["mine"], "mine_strength": 3, "mine_scales": "1, 2"})
+        assert config.parameters == {"mine": {"strength": 3.0, "scales": (1.0, 2.0)}}
+        with pytest.raises(ConfigError, match="mine_scales: found"):
+            make_config({"methods": ["mine"], "mine_scales": [True]})
+    finally:
+        METHODS._found.pop("mine")
+
+
 def test_memory_of_another_data_sets_size_is_refused():
     loop = Bench(type(METHODS["flexmatch"]), "classification").loop()
     state = copy.deepcopy(loop.state_dict())
@@ -125,11 +158,11 @@ def test_memory_that_was_not_declared_is_refused():
         "losses": lambda self, *given: real(self, *given)._replace(memory={"labels": torch.zeros(3)}),
     })  # fmt: skip
     loop.method = other()
-    with pytest.raises(TrainingError, match=r"the memory 'labels' is not as memory\(n, classes\) declares it"):
+    with pytest.raises(TrainingError, match=r"memory 'labels': found \(3,\), expected \(\d+,\), as memory"):
         advance(loop, bench.batches(0))
 
 
 def test_a_network_without_halves_is_said_where_a_method_wants_them():
     bench = Bench(type(METHODS["unimatch"]), "segmentation", lambda: torch.nn.Conv2d(3, 11, 1))
-    with pytest.raises(TrainingError, match=r"a Conv2d, which has no encode, decode, channels; give it encode\(x\)"):
+    with pytest.raises(TrainingError, match=r"a Conv2d has no encode, decode, channels, and .* encode\(x\)"):
         advance(bench.loop(), bench.batches(0))

@@ -177,6 +177,7 @@ def test_partners_and_boxes_are_drawn_as_said():
     assert there.float().mean() == pytest.approx(0.5, abs=0.02)
     top, left, bottom, right = box[there].unbind(1)
     area, aspect = (bottom - top) * (right - left), (bottom - top) / (right - left)
+    assert area.mean() == pytest.approx(0.21, abs=0.005), "uniform"
     assert 0.0199 < area.min() < 0.03
     assert 0.3 < area.max() < 0.4001
     assert 0.299 < aspect.min() < 0.4

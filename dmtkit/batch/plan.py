@@ -14,6 +14,7 @@ from dmtkit.launch import Job, plan_job, with_data
 from dmtkit.methods import METHODS
 from dmtkit.methods.lab import Training
 from dmtkit.own import import_code
+from dmtkit.parameters import without_others
 from dmtkit.params import load_params, outputs_root
 from dmtkit.runs import Phase
 from dmtkit.training.baselines import store_for
@@ -75,14 +76,15 @@ def make_batch(
     for path in params:
         try:
             if imports:
-                import_code(load_params(path).get("code_from"))
+                import_code(({**load_params(path), **(overrides or {})}).get("code_from"))
             variants = list(_variants(path, seeds, splits, methods))
         except DmtkitError as error:
             problems.append(str(error))
             continue
         for chosen in variants:
             try:
-                jobs.append(plan_job(path, {**(overrides or {}), **chosen}, imports=imports))
+                asked = without_others(overrides or {}, methods or (), chosen.get("methods", methods or ()))
+                jobs.append(plan_job(path, {**asked, **chosen}, imports=imports))
             except DmtkitError as error:
                 problems.append(f"{path}: {error}")
     if problems:
@@ -136,6 +138,7 @@ def _with_baselines(jobs: list[Job]) -> Batch:
         if not job.checked:
             waiting.append(job)
             continue
+        import_code(job.config.code_from)  # another run's may have taken its place
         what = job.config.model_copy(update={"methods": ()}).model_dump_json(exclude={"experiment", "published"})
         if what != last[0]:
             last = (what, load(job.config))

@@ -40,7 +40,7 @@ def adam(parameters: list[nn.Parameter]) -> torch.optim.Adam:
     return torch.optim.Adam(parameters, 1e-4, betas=(0.9, 0.99))
 
 
-@method("adversarial", title="Adversarial learning (Hung et al.)", tasks=("segmentation",))
+@method("adversarial", title="Adversarial learning (Hung et al.)")
 class Adversarial(Method):
     """L = CE(x) + λ_x BCE(D(p(x)), 1) + λ_u BCE(D(p(u)), 1) + λ · 1[t ≥ t₀] · CE(u, ŷ | σ(D(p(u))) ≥ τ), and the critic's
 
@@ -53,30 +53,31 @@ class Adversarial(Method):
     threshold: Share = 0.2
     start: Share = 0.25  # the share of the steps before the critic is asked whom to believe
     helpers: ClassVar = {"critic": Helper(Critic, adam)}
+    tasks = ("segmentation",)
     views = ("weak", "x2")
     adds = ("fool_x", "fool_u", "weight")
 
     def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
-        """BCE(D, 1) is softplus(−D), BCE(D, 0) softplus(D); what is outside of an image or has no label is 0 in every map."""
+        """BCE(D, 1) is softplus(−D), BCE(D, 0) softplus(D); what lies beyond an image or has no label is 0 in every map."""
         assert batch.valid is not None
         assert batch.y2 is not None
-        inside, outside = batch.y != 255, batch.valid
+        valid_x, valid_u = batch.y != 255, batch.valid
         on_x, on_u = nets("model", batch.x, "train"), nets("model", batch.u["weak"])
-        maps = masked(on_x.softmax(1), inside), masked(on_u.softmax(1), outside)
+        maps = masked(on_x.softmax(1), valid_x), masked(on_u.softmax(1), valid_u)
         told_x, told_u = (nets("critic", p) for p in maps)
         loss = now.cross_entropy(on_x, batch)
         loss = (
             loss
-            + self.fool_x * now.mean(softplus(-told_x), inside)
-            + self.fool_u * now.mean(softplus(-told_u), outside)
+            + self.fool_x * now.mean(softplus(-told_x), valid_x)
+            + self.fool_u * now.mean(softplus(-told_u), valid_u)
         )
-        kept = outside & (told_u.detach().sigmoid() >= self.threshold)
+        kept = valid_u & (told_u.detach().sigmoid() >= self.threshold)
         each = cross_entropy(on_u, on_u.detach().argmax(1), reduction="none")
         loss = loss + self.weight * (now.step >= self.start * now.steps) * now.mean(each, kept)
 
         fake, real = torch.cat([p.detach() for p in maps]), label_map(batch.y2, on_x.shape[1])
         told_fake, told_real = nets("critic", fake), nets("critic", real)
-        valid = torch.cat([inside, outside])
+        valid = torch.cat([valid_x, valid_u])
         critic = (now.mean(softplus(told_fake), valid) + now.mean(softplus(-told_real), batch.y2 != 255)) / 2
         return Step({"model": loss, "critic": critic}, {"believed": kept.sum()})
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dmtkit.data.batches import Batch
 
 
-@method("cps", title="Cross pseudo supervision", tasks=("segmentation",))
+@method("cps", title="Cross pseudo supervision")
 class CPS(Method):
     """L_i = CE(f_i(x), y) + λ · CE(f_i, ŷ_j) over x and u, where ŷ_j is what the other network says of the same pixels.
 
@@ -21,6 +21,7 @@ class CPS(Method):
 
     weight: NotNegative = 1.5
     nets = ("model", "second")
+    tasks = ("segmentation",)
     views = ("weak",)
     adds = ("weight",)
 

@@ -25,7 +25,8 @@ def cut_mix(batch: "Batch", now: Now, name: str, *values: Tensor) -> list[Tensor
 class FixMatch(Method):
     """L = CE(x) + λ · Σ 1[c ≥ τ] · CE(f(s(u)), ŷ) / n, of all n valid elements: ŷ and its confidence c come from the weak view.
 
-    Pixels: half of the strong views have a box of their partner's, as UniMatch's `fixmatch` does; no ½ in front of either term.
+    Pixels: half of the strong views have a box of their partner's, as UniMatch's `fixmatch` does; here no ½ in front of either
+    term, and the pass that labels never moves running statistics.
     """
 
     threshold: Share = 0.95
@@ -61,9 +62,14 @@ class FixMatch(Method):
         return {}
 
 
-@method("flexmatch", title="FlexMatch", tasks=("classification",))
+@method("flexmatch", title="FlexMatch")
 class FlexMatch(FixMatch):
-    """The threshold of a class is lower, the fewer images of U have been labeled with it: τ_c = τ · β_c / (2 − β_c)."""
+    """The threshold of a class is lower, the fewer images of U have been labeled with it: τ_c = τ · β_c / (2 − β_c).
+
+    Those of a step follow from the labels before it, as in TorchSSL.
+    """
+
+    tasks = ("classification",)
 
     def memory(self, n: int, classes: int) -> dict[str, Tensor]:
         """The last sure label of every image of U, `classes` where there was none yet, and how many there are of each."""
@@ -78,8 +84,10 @@ class FlexMatch(FixMatch):
         """The labels of this step that are sure by τ itself."""
         assert batch.index is not None
         before, counts = now.memory["labels"], now.memory["counts"]
-        chosen = label.where(confidence >= self.threshold, before[batch.index])
-        labels = before.index_copy(0, batch.everyones(batch.index), batch.everyones(chosen))
+        sure = batch.everyones(label.where(confidence >= self.threshold, -1))
+        index = batch.everyones(batch.index)  # an image may be there twice: the higher class of the two counts
+        newest = torch.full_like(before, -1).scatter_reduce(0, index, sure, "amax")
+        labels = newest.where(newest >= 0, before)
         return {"labels": labels, "counts": torch.zeros_like(counts).index_add(0, labels, torch.ones_like(labels))}
 
 

@@ -40,12 +40,8 @@ class Nets:
     def features(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode | None = None) -> Float[Tensor, "n d *i"]:
         """The first part of a network, `encode`: what its last layers see; TrainingError where it has no such part."""
         module = self._module(name)
-        if not all(hasattr(module, part) for part in SPLIT):
-            raise TrainingError(
-                f"nets: the method looks into the network {name!r}, a {type(module).__name__}, which has no "
-                f"{', '.join(part for part in SPLIT if not hasattr(module, part))}; give it encode(x), decode(features, size) "
-                "and channels, the width of its features"
-            )
+        if lacking := halves_lacking(module):
+            raise TrainingError(f"nets: {name}: {lacking}")
         return self._run(module, x, mode, module.encode)
 
     def head(self, name: str, features: Float[Tensor, "n d *i"], size: Sequence[int]) -> Float[Tensor, "n *k"]:
@@ -75,6 +71,15 @@ class Nets:
         """Run a network without gradient."""
         with torch.no_grad():
             return self(name, x, mode)
+
+
+def halves_lacking(module: nn.Module) -> str:
+    """What a network lacks whose features a method changes, in words; nothing where it has all of it."""
+    lacking = ", ".join(part for part in SPLIT if not hasattr(module, part))
+    return lacking and (
+        f"a {type(module).__name__} has no {lacking}, and the method looks between encoder and decoder; give the network "
+        "encode(x), decode(features, size) and channels, the width of its features"
+    )
 
 
 @contextmanager
@@ -168,7 +173,14 @@ class Now:
         return self.cross_entropy(nets(net, batch.images, "train"), batch)
 
     def cross_entropy(self, logits: Float[Tensor, "n k *s"], batch: "Batch") -> Float[Tensor, ""]:
-        """The same from the logits of `batch.images`, for a method that needs these logits too; of a run without mixup."""
+        """The same from the logits of `batch.images`, for a method that needs these logits too; of a run without mixup.
+
+        TrainingError in a run with it, whose loss is another.
+        """
+        if self.mix is not None:
+            raise TrainingError(
+                "now.cross_entropy: this run mixes X (mixup); use now.supervised(nets, batch), or set mixup: 0"
+            )
         loss, _ = dynamic_cross_entropy(
             logits, batch.label, torch.ones_like(batch.confidence), gamma1=0.0, gamma2=0.0, rule="uniform",
             trusted=batch.trusted, total=self.total,

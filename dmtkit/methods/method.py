@@ -19,6 +19,7 @@ from dmtkit.losses.dynamic import DynamicWeights, Gamma, Rule, weigh
 from dmtkit.methods.given import Nets, Now
 from dmtkit.methods.lab import Lab, Score
 from dmtkit.methods.parameters import for_task, names_of, parameters, refuse_clash
+from dmtkit.metrics import TASK_FACTS
 from dmtkit.registry import METHODS
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Method:
     # draw of its own. Pixels: one crop for all views; plain and weak are that crop, strong is in other colours. weak2: again.
     # x2: as `batch.x2` and `batch.y2` another batch of X.
     views: ClassVar[tuple[str, ...]] = ("strong",)
+    splits: ClassVar[bool] = False  # whether it uses the two halves of a network, `nets.features` and `nets.head`
     adds: ClassVar[tuple[str, ...]] = ()  # parameters that weigh what it adds to the supervised loss; all 0: X alone
     reports: ClassVar[str] = "model"  # the network or average that labels and is tested
     teacher: ClassVar[str] = "online"  # who labels: nobody, truth, online (itself, in every step), itself, other
@@ -139,19 +141,21 @@ def method(name: str, title: str = "", **fixed: Any) -> Callable[[M], M]:
     which imports it by name. Raises ConfigError for what is declared wrongly, and for a name of the kit.
     """
 
+    if not isinstance(name, str):
+        raise ConfigError(f'@method: found {name!r}, expected a name: @method("mine") above the class')
+
     def put(base: M) -> M:
         if not NAME.fullmatch(name):
             raise ConfigError(
                 f"method {name!r}: expected small letters, digits and _: it names a folder and parameters"
             )
+        own = {"__doc__": base.__doc__, "__module__": base.__module__, "name": name, "title": title or name}
         try:
-            made: type[Method] = _frozen(base)
-            if fixed:
-                own = {"__doc__": base.__doc__, "__module__": base.__module__}
-                made = _frozen(type(base.__name__, (base,), {**own, **fixed}))
-        except (TypeError, ValueError) as error:
+            made = _frozen(type(base.__name__, (_frozen(base),), {**own, **fixed}))
+        except (TypeError, ValueError, NameError) as error:
             raise ConfigError(f"{name}: its parameters cannot be read ({error})") from None
-        made.name, made.title = name, title or name
+        if strange := [task for task in made.tasks if task not in TASK_FACTS]:
+            raise ConfigError(f"{name}: tasks: found {', '.join(strange)}, expected some of {', '.join(TASK_FACTS)}")
         for task in made.tasks:
             _refuse(for_task(made, task))
         refuse_clash(made)
@@ -162,15 +166,29 @@ def method(name: str, title: str = "", **fixed: Any) -> Callable[[M], M]:
 
 
 def _frozen(kind: type[Method]) -> type[Method]:
-    """A class as a frozen dataclass of its parameters; ValueError where a fact was given a type, which would make it one."""
-    typed = {name: hint for name, hint in inspect.get_annotations(kind).items() if name in vars(Method)}
-    if wrong := [name for name, hint in typed.items() if "ClassVar" not in str(hint)]:
+    """A class as a frozen dataclass of its parameters, and those it inherits; what it gives a value without a type is none any more.
+
+    ValueError where a fact was given a type, which would make it a parameter.
+    """
+    if kind is Method or "__dataclass_fields__" in vars(kind):
+        return kind
+    for base in kind.__bases__:
+        if issubclass(base, Method):
+            _frozen(base)
+    typed = inspect.get_annotations(kind)
+    if wrong := [name for name, hint in typed.items() if name in vars(Method) and "ClassVar" not in str(hint)]:
         raise ValueError(f"{', '.join(sorted(wrong))}: a fact and no parameter: leave out its type")
-    return kind if "__dataclass_fields__" in vars(kind) else dataclass(frozen=True)(kind)
+    kind.__annotations__ = typed | {
+        name: ClassVar for name in names_of(kind) if name in vars(kind) and name not in typed
+    }
+    return dataclass(frozen=True)(kind)
 
 
 def _refuse(kind: Method) -> None:
     """ConfigError for what is declared wrongly."""
+    for fact in ("tasks", "nets", "views", "adds"):
+        if not isinstance(value := getattr(kind, fact), tuple):
+            raise ConfigError(f"{kind.name}: {fact}: found {value!r}, expected a tuple, such as ({value!r},)")
     names = [*kind.nets, *kind.averages, *kind.helpers]
     if not kind.nets or len(set(names)) < len(names) or {"kept", "seconds"} & set(names):
         raise ConfigError(

@@ -1,11 +1,12 @@
 """Parameters of a method: its typed fields, under flat names such as `fixmatch_threshold`, checked for type, bounds and spelling."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
 
 from dmtkit.errors import ConfigError, unknown_name
 from dmtkit.registry import METHODS
@@ -32,7 +33,7 @@ def per_task(**values: Any) -> Any:
 
 def names_of(kind: type["Method"]) -> tuple[str, ...]:
     """The names of a method's parameters."""
-    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # @method makes it a dataclass
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def for_task(kind: type["Method"], task: str, given: Mapping[str, Any] | None = None) -> "Method":
@@ -40,24 +41,31 @@ def for_task(kind: type["Method"], task: str, given: Mapping[str, Any] | None = 
 
     ConfigError for what it does not know, or of the wrong type.
     """
-    try:
-        return _bound(kind, task)(**parameters(kind, task, given or {}))  # type: ignore[arg-type]  # a class is hashable
-    except KeyError as error:
-        raise ConfigError(f"{kind.name}: per_task: found no value for {error}") from None
+    return _bound(kind, task)(**parameters(kind, task, given or {}))  # type: ignore[arg-type]  # a class is hashable
 
 
 @cache
 def _bound(kind: type["Method"], task: str) -> type["Method"]:
     """The class with its facts of one task: another class, so that methods of two tasks are never taken for one."""
     parameters = names_of(kind)
-    facts = {name: value.values[task] for base in reversed(kind.__mro__) for name, value in vars(base).items()
+    facts = {name: _of_task(kind, name, value, task) for base in reversed(kind.__mro__) for name, value in vars(base).items()
              if isinstance(value, PerTask) and getattr(kind, name) is value and name not in parameters}  # fmt: skip
     return type(kind.__name__, (kind,), {"__module__": kind.__module__, "__doc__": kind.__doc__, **facts})
 
 
+def _of_task(kind: type["Method"], name: str, value: Any, task: str) -> Any:
+    if isinstance(value, PerTask) and task not in value.values:
+        raise ConfigError(f"{kind.name}: {name}: per_task has no value for {task}")
+    return value.values[task] if isinstance(value, PerTask) else value
+
+
 def parameters(kind: type["Method"], task: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every parameter of a method for a task: its default, or what is `given`; ConfigError naming all that cannot be."""
-    known, hints = names_of(kind), get_type_hints(kind, include_extras=True)
+    known = names_of(kind)
+    try:
+        hints = get_type_hints(kind, include_extras=True)
+    except NameError as error:
+        raise ConfigError(f"{kind.name}: the type of a parameter cannot be read ({error})") from None
     wrong = [
         unknown_name(f"{kind.name}_{name}", [f"{kind.name}_{each}" for each in known])
         if known
@@ -67,16 +75,22 @@ def parameters(kind: type["Method"], task: str, given: Mapping[str, Any]) -> dic
     ]
     found = {}
     for field in fields(kind):  # type: ignore[arg-type]
-        default = field.default.values[task] if isinstance(field.default, PerTask) else field.default
+        default = _of_task(kind, field.name, field.default, task)
         value = given.get(field.name, default)
         if default is MISSING:
-            wrong.append(f"{kind.name}_{field.name}: a parameter needs a default value, one that cannot change")
+            wrong.append(
+                f"{kind.name}_{field.name}: a parameter needs a default value, one that cannot change (a tuple, no list)"
+            )
             continue
         try:
             found[field.name] = _checked(hints[field.name], value)
         except ValidationError as error:
             reason = error.errors()[0]["msg"].removeprefix("Input should be ")
             wrong.append(f"{kind.name}_{field.name}: found {value!r}, expected {reason}")
+        except PydanticSchemaGenerationError:
+            wrong.append(
+                f"{kind.name}_{field.name}: found the type {hints[field.name]}, expected a number, text, or a tuple of them"
+            )
     if wrong:
         raise ConfigError("; ".join(wrong))
     return found
@@ -85,9 +99,12 @@ def parameters(kind: type["Method"], task: str, given: Mapping[str, Any]) -> dic
 def _checked(hint: Any, value: Any) -> Any:
     """A value as its type has it: text is read as YAML would mean it, but a yes or no is no number."""
     adapter = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
-    if isinstance(value, bool):
-        return adapter.validate_python(value, strict=True)
-    return adapter.validate_python(value)
+    if isinstance(value, str) and get_origin(hint) is tuple:
+        value = [part.strip() for part in value.split(",")]
+    strict = isinstance(value, bool) or (
+        isinstance(value, list | tuple) and any(isinstance(part, bool) for part in value)
+    )
+    return adapter.validate_python(value, strict=strict)
 
 
 def refuse_clash(kind: type["Method"]) -> None:
@@ -95,8 +112,9 @@ def refuse_clash(kind: type["Method"]) -> None:
     from dmtkit.config import TASKS
 
     flat = {f"{kind.name}_{name}" for name in names_of(kind)}
-    taken = {setting: "a setting" for config in TASKS.values() for setting in config.model_fields}
-    others = (other for other in METHODS.loaded() if other.name != kind.name)
+    taken = {setting: "a setting" for config in TASKS.values() for setting in [*config.model_fields, "output_dir"]}
+    known = METHODS.loaded() if METHODS.is_kits(kind.name) else list(METHODS.values())
+    others = [other for other in known if other.name != kind.name]
     taken |= {
         f"{other.name}_{name}": f"a parameter of {other.name}" for other in others for name in names_of(type(other))
     }

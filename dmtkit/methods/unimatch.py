@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dmtkit.data.batches import Batch
 
 
-@method("unimatch", title="UniMatch", tasks=("segmentation",))
+@method("unimatch", title="UniMatch")
 class UniMatch(Method):
     """L = CE(x) + λ (¼ L_s1 + ¼ L_s2 + ½ L_fp), each Σ 1[c ≥ τ] · CE(…, ŷ) / n over its own n valid pixels.
 
@@ -24,8 +24,10 @@ class UniMatch(Method):
 
     threshold: Share = 0.95
     weight: NotNegative = 1.0
+    tasks = ("segmentation",)
     views = ("weak", "strong", "strong2")
     adds = ("weight",)
+    splits = True
 
     def draws(self, now: Now, n: int) -> dict[str, Tensor]:
         """A partner, a box for each strong view, and the channels that stay."""

@@ -15,6 +15,7 @@ from dmtkit.published import tables as published_tables
 from dmtkit.report.folders import Found, find, number, read_settings
 from dmtkit.report.names import UNPUBLISHED, in_order
 from dmtkit.report.settings import compared, group
+from dmtkit.report.variants import method_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,6 +176,7 @@ def _tidy(root: Path, found: Found) -> Collected:
     left_out = [(path, "unfinished", "", _experiment(root, path)) for path in found.unfinished]
     left_out += [(path, "skipped", reason, _experiment(root, path)) for path, reason in found.skipped]
     names, mixed = _names(found)
+    called = method_names(root, found, names)
     paper = {*published_tables(), *UNPUBLISHED}
     rows: list[dict[str, Any]] = []
     steps: list[dict[str, Any]] = []
@@ -196,7 +198,7 @@ def _tidy(root: Path, found: Found) -> Collected:
                 reason = f"{method} has {metric} {result.get(metric)!r}, expected a number"
                 left_out.append((folder, "skipped", reason, done["experiment"]))
                 continue
-            row = {**run, "method": method, "value": float(result[metric])}
+            row = {**run, "method": called[folder, method], "value": float(result[metric])}
             row |= {model: float(result[model]) for model in MODELS if number(result.get(model))}
             first = counted.setdefault(tuple(row[key] for key in SAME), row)
             if first is not row:

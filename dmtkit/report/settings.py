@@ -10,8 +10,8 @@ from dmtkit.config import TASKS
 
 # What may differ between runs that are averaged: what tells them apart, and (as in dmtkit.run_folder.NOT_COMPARED,
 # whose import would load torch) what changes how a run is computed but not what comes out of it.
-IDENTITY = {"seed", "split", "methods", "published", "experiment", "output_dir"}
-NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels"}
+IDENTITY = {"seed", "split", "methods", "parameters", "published", "experiment", "output_dir"}  # parameters: by method
+NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels", "code_from"}
 IN_LABEL = 3  # more differing fields than this make no readable name
 
 

@@ -54,6 +54,7 @@ class Classification(Task):
 
     def check_data(self, plan: Plan) -> None:
         """The oracle needs every truth."""
+        super().check_data(plan)
         if "oracle" in self.config.methods and not self.data.truth_known:
             raise ConfigError("methods: oracle needs the truth of every unlabeled image, which this data does not have")
 

@@ -56,6 +56,7 @@ class Segmentation(Task):
 
     def check_data(self, plan: Plan) -> None:
         """Images to choose a snapshot by, masks for the oracle, weights that fit, and one share where labels are for one."""
+        super().check_data(plan)
         config, data = self.config, self.data
         several = [training for training in plan.trainings if len(plan.labelled_for(training)) > 1]
         if config.label_rule == "normalized" and several:

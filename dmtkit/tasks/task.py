@@ -16,6 +16,7 @@ from dmtkit.data.batches import Batch
 from dmtkit.environment import pick_device, pick_precision
 from dmtkit.errors import ConfigError
 from dmtkit.methods import METHODS, Method
+from dmtkit.methods.given import halves_lacking
 from dmtkit.methods.lab import Score, Terms, Training
 from dmtkit.methods.parameters import for_task
 from dmtkit.methods.plan import Plan
@@ -84,9 +85,11 @@ class Task(ABC):
     def check(config: Config) -> None:
         """Refuse what the config alone shows to be impossible."""
 
-    @abstractmethod
     def check_data(self, plan: Plan) -> None:
-        """Refuse what this data cannot give to the run."""
+        """Refuse what this data, or a network that is built for it, cannot give to the run."""
+        splitting = [name for name, method in self.methods.items() if method.splits]
+        if splitting and (lacking := halves_lacking(self.build())):
+            raise ConfigError(f"model: {self.config.model}: {lacking} (methods: {', '.join(splitting)})")
 
     # ---- the loops (methods/lab.py)
 

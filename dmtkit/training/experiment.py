@@ -9,7 +9,7 @@ from dmtkit.errors import ConfigError
 from dmtkit.files import ask, in_turn, once
 from dmtkit.methods.lab import Call, Lab, Score, Training
 from dmtkit.methods.plan import Plan, plan_of
-from dmtkit.own import import_code
+from dmtkit.own import with_code
 from dmtkit.published import check_table
 from dmtkit.registry import DATASETS
 from dmtkit.run_folder import RunFolder, default_folder, open_run, refuse_other_run
@@ -40,8 +40,7 @@ def run_methods(
 
     A finished run is opened and returned as it is. `progress` is called after every step.
     """
-    folder = Path(output_dir) if output_dir else default_folder(config)
-    import_code(config.code_from)
+    folder, config = Path(output_dir) if output_dir else default_folder(config), with_code(config)
     refuse_other_run(config, folder)
     if ask((folder / "DONE.json").is_file):
         return load_run(folder)
@@ -109,7 +108,7 @@ def baselines(config: Config, data: DataSet) -> dict[str, Training]:
 
 def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
     """Train one model of phase 0 into the store, or what is left of it; its folder there."""
-    import_code(config.code_from)
+    config = with_code(config)
     check(config)
     data = load(config)
     check_data(config, data)

@@ -46,16 +46,17 @@ def advance(loop: Loop, batch: Batch) -> None:
         update_average(loop.modules[name], loop.modules[source], min(1 - 1 / (loop.step + 1), decay))
     if loop.kept is not None and recipe.keeps == "average":  # it starts as the first step's network
         update_average(loop.kept, loop.current, recipe.ema_decay if loop.step else 0)
-    lost = [
-        name for name, value in step.memory.items() if name not in loop.memory or value.shape != loop.memory[name].shape
-    ]
-    if lost:
-        raise TrainingError(f"{method.name}: the memory {lost[0]!r} is not as memory(n, classes) declares it")
+    for name, value in step.memory.items():
+        if name not in loop.memory or value.shape != loop.memory[name].shape:
+            expected = tuple(loop.memory[name].shape) if name in loop.memory else "none of that name"
+            raise TrainingError(
+                f"{method.name}: memory {name!r}: found {tuple(value.shape)}, expected {expected}, as memory(n, classes) declares"
+            )
     loop.memory = {name: value.detach() for name, value in {**loop.memory, **step.memory}.items()}
-    bad = [name for name, value in step.statistics.items() if value.dim()]
+    bad = [name for name, value in step.statistics.items() if not isinstance(value, Tensor) or value.dim()]
     if bad:
         raise TrainingError(
-            f"{method.name}: the statistic {bad[0]!r} is no single number; sum it up before it is returned"
+            f"{method.name}: the statistic {bad[0]!r} is no tensor of a single number; sum it up before it is returned"
         )
     named = {f"loss_{name}" if len(step.losses) > 1 else "loss": loss for name, loss in step.losses.items()}
     loop.sums.add(**named, **step.statistics)

@@ -36,7 +36,6 @@ PAGE = ROOT / "docs" / "methods.md"
 LINES, RESULTS_FROM, END = "<!-- lines -->", "<!-- results -->", "<!-- end of results -->"
 
 
-@method("x_alone", title="X alone, as many steps")
 class XAlone(Method):
     """The supervised loss for as long as a method that learns from U online."""
 
@@ -54,6 +53,7 @@ def methods_of(task: str) -> list[str]:
 
 def run_one(params: str, seed: int) -> Run:
     """Every method on one seed (and split)."""
+    method("x_alone", title="X alone, as many steps")(XAlone)
     values = load_params(ROOT / "params" / f"{params}.yaml")
     place = {"seed": seed} | ({"split": seed} if params == "scenes" else {})
     how = {"methods": methods_of(values["task"]), "precision": "fp32", "experiment": f"peers_{params}"}

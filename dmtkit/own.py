@@ -104,7 +104,8 @@ def own_code(config: Config, baseline: bool = False) -> dict[str, str]:
     things = {name: thing for name, thing in _own(config).items() if not (baseline and name.startswith("method "))}
     file = {Path(config.code_from).name: _sum(content_of(config.code_from))} if config.code_from else {}
     found = {
-        name: next(iter(file.values())) if _filed(thing) else _source(name, thing) for name, thing in things.items()
+        name: next(iter(file.values())) if is_from_file(thing) else _source(name, thing)
+        for name, thing in things.items()
     }
     return found if baseline else file | found
 
@@ -117,7 +118,7 @@ def describe(config: Config) -> dict[str, Any]:
 
 def refuse_unshared(config: Config) -> None:
     """ConfigError for what other processes cannot import: what a notebook's cell defines."""
-    lost = [name for name, thing in _own(config).items() if not _filed(thing)]
+    lost = [name for name, thing in _own(config).items() if not is_from_file(thing)]
     if lost:
         raise ConfigError(
             f"{', '.join(lost)}: defined in this notebook or program alone, and other processes cannot import it; put it into a "
@@ -134,7 +135,8 @@ def _own(config: Config) -> dict[str, Any]:
     return {name: thing if callable(thing) else type(thing) for name, thing in found.items()}
 
 
-def _filed(thing: Any) -> bool:
+def is_from_file(thing: Any) -> bool:
+    """Whether a class, or an instance of it, comes from the file that `code_from` names."""
     return thing.__module__.startswith(PREFIX)
 
 

@@ -66,6 +66,10 @@ class Pointwise(nn.Module):
         return self.decode(self.encode(x), x.shape[2:])
 
 
+def flat(values):
+    return torch.cat([value.flatten() for value in values if value is not None])
+
+
 class Bench:
     """A method on a small task: networks at random, batches as its first phase of its own has them."""
 
@@ -132,16 +136,12 @@ class Bench:
     def gradients(self, loop, batch, drawn) -> dict[str, Tensor]:
         """Of every loss, for its own network."""
         step = self.losses(loop, batch, drawn)
-        return {name: _flat(torch.autograd.grad(loss, list(loop.modules[name].parameters()), allow_unused=True))
+        return {name: flat(torch.autograd.grad(loss, list(loop.modules[name].parameters()), allow_unused=True))
                 for name, loss in step.losses.items()}  # fmt: skip
 
 
-def _flat(gradients):
-    return torch.cat([g.flatten() for g in gradients if g is not None])
-
-
 def weights(loop):
-    return {name: _flat(list(module.parameters())).clone() for name, module in loop.modules.items()}
+    return {name: flat(list(module.parameters())).clone() for name, module in loop.modules.items()}
 
 
 def same(one, other, names=None):
@@ -205,7 +205,7 @@ def weight_0_of_labels_is_x_over_the_joint_count(kind, task):
     logits = network(batch.images)
     each = nn.functional.cross_entropy(logits, label.long(), ignore_index=255, reduction="none")
     loss = (each * trusted).sum() / (label != 255).sum()
-    expected = _flat(torch.autograd.grad(loss, list(network.parameters())))
+    expected = flat(torch.autograd.grad(loss, list(network.parameters())))
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
 
 

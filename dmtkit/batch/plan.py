@@ -13,7 +13,7 @@ from dmtkit.errors import ConfigError, DmtkitError, listing
 from dmtkit.launch import Job, plan_job, with_data
 from dmtkit.methods import METHODS
 from dmtkit.methods.lab import Training
-from dmtkit.own import import_code
+from dmtkit.own import import_code, is_from_file
 from dmtkit.parameters import without_others
 from dmtkit.params import load_params, outputs_root
 from dmtkit.runs import Phase
@@ -111,7 +111,8 @@ def _variants(
         )
     if methods == ["all"]:
         task = values.get("task", "classification")
-        methods = [name for name, method in METHODS.items() if task in method.tasks]
+        shared = [name for name in METHODS if METHODS.is_kits(name) or is_from_file(METHODS[name])]  # not a cell's
+        methods = [name for name in shared if task in METHODS[name].tasks]
     given = {"split": splits, "seed": seeds, "methods": None if methods is None else [[name] for name in methods]}
     axes: dict[str, Sequence[Any]] = {name: found for name, found in given.items() if found is not None}
     empty = [name for name, found in axes.items() if not found]

@@ -183,7 +183,7 @@ def _parameters(notebook: Path) -> list[str]:
 
 def _check_names(values: dict[str, Any], methods: list[str], known: list[str]) -> None:
     """Every name must be a parameter of the notebook, for papermill itself only warns, or be one of a method, which the config checks."""
-    known = [*known, *NOT_SETTINGS, "parameters", *flat_names(methods)]
+    known = list(dict.fromkeys([*known, *NOT_SETTINGS, "parameters", *flat_names(methods)]))
     unknown = [
         unknown_name(name, known) for name in values if name not in known and not owner_of(name, [*methods, *METHODS])
     ]

@@ -12,7 +12,7 @@ from dmtkit.launch import plan_job
 from dmtkit.methods import METHODS, Method, Share, Step, method, per_task
 from dmtkit.methods.parameters import for_task
 from dmtkit.training.step import advance
-from tests.contract import Bench
+from tests.bench import Bench
 
 
 @pytest.mark.parametrize(

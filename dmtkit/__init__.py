@@ -54,6 +54,8 @@ _PLACES = {
     "load_run": "runs",
 }
 
+_ROOMS = ("plots", "report")  # parts that are used by name, dmtkit.plots.plot_curves(run)
+
 __all__ = [
     "METHODS",
     "ClassificationConfig",
@@ -92,6 +94,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"dmtkit.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module 'dmtkit' has no attribute {name!r}; it offers {', '.join(__all__)}")
     module, _, attribute = _PLACES[name].partition(":")
@@ -99,4 +103,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_ROOMS, "__version__"]

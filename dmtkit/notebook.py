@@ -85,6 +85,7 @@ def train(
     processes = config.processes if processes is None else processes
     if processes < 1:
         raise ConfigError(f"processes: found {processes}, expected 1 or more")
+    short_errors()
     bar, config = Bar(), with_code(config)
     view = _live_view(config, output_dir, bar, live)
     started, state = time.monotonic(), "failed"

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,13 +86,15 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
     def prepare() -> None:
         for torn in path.rglob(f"*{TEMPORARY}"):
             torn.unlink(missing_ok=True)
-        if (path / "config.yaml").is_file():
-            _note_other_machine(path, environment)
-        else:
-            write_json(path / "environment.json", environment)
+        begun = (path / "config.yaml").is_file()
+        if not begun or (path / "methods.json").is_file():  # code may have changed that nothing was trained with
             write_json(path / "methods.json", described)
             if config.code_from:
                 write_atomically(path / Path(config.code_from).name, content_of(config.code_from))
+        if begun:
+            _note_other_machine(path, environment)
+        else:
+            write_json(path / "environment.json", environment)
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
             write_atomically(path / "config.yaml", text.encode())
 
@@ -166,49 +168,53 @@ def refuse_other_run(config: Config, path: Path) -> None:
         raise RunError(f"{path}: is a file, expected a folder; choose another with output_dir")
     if not (path / "config.yaml").is_file():
         return
+    recorded = read_json(path / "methods.json") if (path / "methods.json").is_file() else None
     there, here = read_config(path).model_dump(mode="json"), config.model_dump(mode="json")
+    compared = [name for name in here if name not in NOT_COMPARED | {"parameters"}]
     differing = [
-        f"{name}: {there[name]!r} there, {value!r} now"
-        for name, value in here.items()
-        if name not in NOT_COMPARED and there.get(name) != value
+        f"{name}: {there[name]!r} there, {here[name]!r} now" for name in compared if there.get(name) != here[name]
     ]
+    if not differing and recorded:
+        _refuse_other_code(config, path, recorded["own"])
+        known = json.loads(json.dumps(describe(config)["methods"]))
+        differing = list(_other_facts(recorded["methods"], known))
     if differing:
         raise RunError(
-            f"{path}: holds a run of other settings ({'; '.join(differing)}); "
-            "choose another folder with output_dir, or remove this one"
+            f"{path}: holds a run of other settings ({'; '.join(differing)}); choose another folder with output_dir (or another "
+            "`experiment`), or remove this one"
         )
-    _refuse_other_code(config, path)
 
 
-def _refuse_other_code(config: Config, path: Path) -> None:
-    """RunError where a run was started with other code of one's own, or with some that is not here."""
-    if not (path / "methods.json").is_file():
-        return
-    recorded = read_json(path / "methods.json")
-    there, here = recorded["own"], own_code(config)
+def _refuse_other_code(config: Config, path: Path, there: Mapping[str, str]) -> None:
+    """RunError where a run was started with other code of one's own that it has used by now, or with some that is not here."""
+    here, file = own_code(config), next((name for name in there if name.endswith(".py")), "")
     for name in {**there, **here}:
-        copy = f" (a copy: {path / name})" if (path / name).is_file() else ""
+        filed = bool(file) and there.get(name) == there[file]
+        copy = f" (a copy: {path / file})" if filed else ""
         if name not in here:
             raise RunError(
-                f"{path}: was started with {name}, which is not here{copy}; name its file with code_from, or run the cell that defines it"
+                f"{path}: was started with {name}, which is not here{copy}; name its file with code_from, or run the cell that "
+                "defines it"
             )
-        if there.get(name) != here[name]:
+        kind, _, method = name.rpartition(" ")
+        begun = path.glob(f"{method}/phase_*/**/*.*" if kind == "method" else "*/phase_*/**/*.*")
+        if there.get(name) != here[name] and kind and any(begun):
             raise RunError(
-                f"{path}: {name} has changed since this run began; restore it{copy}, or give --output (output_dir in a notebook)"
+                f"{path}: {name}{f' in {file}' * filed} has changed since this run began; restore it{copy}, or give --output: in a "
+                "notebook, another `experiment` or output_dir, so that the new one is trained beside it"
             )
-    known = json.loads(json.dumps(describe(config)["methods"]))
-    parts = {f"{name}: {part}" for name, facts in known.items() for part in facts if part != "title"}
-    changed = [each for each in sorted(parts) if _part(known, each) != _part(recorded["methods"], each)]
-    if changed:
-        raise RunError(
-            f"{path}: begun by an earlier version, in which other values held ({'; '.join(changed)}); choose another folder with "
-            "output_dir, or finish it with that version"
-        )
 
 
-def _part(facts: dict[str, dict[str, Any]], name: str) -> Any:
-    method, _, part = name.partition(": ")
-    return facts.get(method, {}).get(part)
+def _other_facts(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    """What of its methods differs from when a run began: a parameter, or what an earlier version said of it."""
+    for method, facts in here.items():
+        for part in sorted(facts.keys() - {"title", "parameters"}):
+            if there[method].get(part) != facts[part]:
+                yield f"{method}'s {part}: {there[method].get(part)!r} there, {facts[part]!r} now"
+        given, now = there[method].get("parameters", {}), facts["parameters"]
+        for name in dict.fromkeys([*given, *now]):
+            if given.get(name) != now.get(name):
+                yield f"{method}_{name}: {given.get(name)!r} there, {now.get(name)!r} now"
 
 
 def writer() -> dict[str, object]:

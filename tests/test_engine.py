@@ -268,6 +268,27 @@ def test_a_statistic_that_is_no_number_is_refused():
         advance(loop, batch())
 
 
+@pytest.mark.parametrize(
+    ("losses", "message"),
+    [
+        (
+            lambda nets, batch, now: nets("one", batch.images).sum(),
+            r'losses returned a Tensor, expected Step\(\{"one": loss\}\)',
+        ),
+        (lambda nets, batch, now: Step(nets("one", batch.images).sum()), "losses returned a Tensor, expected Step"),
+        (
+            lambda nets, batch, now: Step({"one": batch.u["waek"].sum()}),
+            r"there is no 'waek'; batch.u has the views .* \(none\)",
+        ),
+    ],
+)
+def test_what_a_beginner_forgets_is_said(losses, message):
+    loop = loop_of(lambda nets, batch, now: {})
+    loop.method.losses = losses
+    with pytest.raises(TrainingError, match=message):
+        advance(loop, batch())
+
+
 def test_more_processes_than_a_batch_has_labeled_rows_are_refused(undisturbed):
     config, data, _ = undisturbed
     few = make_config({**config.model_dump(), "batch_labeled": 3, "processes": 4})

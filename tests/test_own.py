@@ -196,11 +196,11 @@ def test_a_file_of_ones_own_is_imported_by_what_runs_alone(tmp_path, capsys):
 
 
 def test_a_changed_file_refuses_to_go_on(tmp_path):
-    job = plan_job(params_file(tmp_path), {})
+    job = plan_job(params_file(tmp_path), {"checkpoint_seconds": 0})
     with pytest.raises(Stop):
         run_methods(job.config, None, tmp_path / "run", progress=stop_after(9))
     params_file(tmp_path, CELL.replace("2 *", "4 *"))
-    with pytest.raises(RunError, match=r"my_methods.py has changed since this run began; restore it \(a copy: .*run/my_methods.py\), or give --output"):  # fmt: skip
+    with pytest.raises(RunError, match=r"method mine in my_methods.py has changed since this run began; restore it \(a copy: .*run/my_methods.py\), or give --output"):  # fmt: skip
         run_methods(job.config, None, tmp_path / "run")
     (tmp_path / "my_methods.py").write_text((tmp_path / "run" / "my_methods.py").read_text())
     assert run_methods(job.config, None, tmp_path / "run").finished
@@ -416,3 +416,20 @@ def test_runs_with_other_code_or_parameters_are_not_averaged(tmp_path):
     assert sorted(counts.values()) == [1, 1, 2]
     assert set(found["experiment"]) == {"e"}
     assert any("weight=3" in name for name in counts)
+
+
+def test_a_mistake_that_is_mended_before_anything_was_learned_goes_on(cell, tmp_path):
+    cell(CELL.replace('batch.u["weak"]', 'batch.u["waek"]'))
+    with pytest.raises(dmtkit.TrainingError, match="there is no 'waek'"):
+        run_methods(config_of(), None, tmp_path / "run")
+    cell(CELL)
+    assert run_methods(config_of(), None, tmp_path / "run").finished
+    assert json.loads((tmp_path / "run" / "methods.json").read_text())["own"] == own.own_code(config_of())
+
+
+def test_another_parameter_is_named_as_one_sets_it(cell, tmp_path):
+    cell(CELL)
+    with pytest.raises(Stop):
+        run_methods(config_of(), None, tmp_path / "run", progress=stop_after(9))
+    with pytest.raises(RunError, match=r"other settings \(mine_weight: 1.0 there, 2.0 now\); choose another folder"):
+        run_methods(config_of(mine_weight=2), None, tmp_path / "run")

@@ -83,10 +83,11 @@ def losses(self, nets, batch, now):
     [
         ("batch", {"labeled": 3}, {"labeled": int}, "batch: batch_labeled is a setting"),
         ("mean", {"teacher_weight": 3}, {"teacher_weight": int}, "mean_teacher_weight is a parameter of mean_teacher"),
-        ("mine", {"rates": [1, 2]}, {"rates": list}, "its parameters cannot be read"),
+        ("mine", {"rates": [1, 2]}, {"rates": list}, "what it declares cannot be read"),
         ("mine", {"rule": "uniform"}, {"rule": str}, "rule: a fact and no parameter: leave out its type"),
         ("mine", {"rate": per_task(classification=1)}, {"rate": int}, "rate: per_task has no value for segmentation"),
         ("mine", {"rate": 3}, {"rate": Share}, "mine_rate: found 3, expected less than or equal to 1"),
+        ("mine", {"view": ("weak",)}, {}, "view: did you mean 'views'"),
         ("mine", {"adds": ("weight",)}, {}, "adds: found weight, expected some of its parameters"),
     ],
 )  # fmt: skip

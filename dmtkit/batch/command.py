@@ -38,7 +38,7 @@ def run_list(batch: Batch) -> Table:
         to_do = job_name(job) in waiting
         steps = str(waiting[job_name(job)].steps) if to_do and job.checked else "?" * to_do
         state = "to do" if to_do else "finished"
-        state += "" if job.checked else f", not checked: {job.config.code_from} is imported by a run alone"
+        state += "" if job.checked else f", not checked: {job.config.code_from} is not imported by a dry run"
         table.add_row(escape(job_name(job)), ", ".join(job.config.methods), steps, state)
     return table
 

@@ -4,6 +4,7 @@ The rest is the engine's: all losses of a step come from the same weights and ea
 follow after the step; every verb of `lab` is done once, whatever stops a run; of several processes a method knows nothing.
 """
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -153,7 +154,7 @@ def method(name: str, title: str = "", **fixed: Any) -> Callable[[M], M]:
         try:
             made = _frozen(type(base.__name__, (_frozen(base),), {**own, **fixed}))
         except (TypeError, ValueError, NameError) as error:
-            raise ConfigError(f"{name}: its parameters cannot be read ({error})") from None
+            raise ConfigError(f"{name}: what it declares cannot be read ({error})") from None
         if strange := [task for task in made.tasks if task not in TASK_FACTS]:
             raise ConfigError(f"{name}: tasks: found {', '.join(strange)}, expected some of {', '.join(TASK_FACTS)}")
         for task in made.tasks:
@@ -172,6 +173,10 @@ def _frozen(kind: type[Method]) -> type[Method]:
     """
     if kind is Method or "__dataclass_fields__" in vars(kind):
         return kind
+    facts = [name for name, value in vars(Method).items() if not callable(value) and not name.startswith("_")]
+    for name in [name for name, value in vars(kind).items() if not callable(value) and name not in facts]:
+        if not name.startswith("_") and (near := difflib.get_close_matches(name, facts, 1, 0.8)):
+            raise ValueError(f"{name}: did you mean {near[0]!r}?")
     for base in kind.__bases__:
         if issubclass(base, Method):
             _frozen(base)

@@ -5,7 +5,7 @@ No measurement is read from the device here: sums stay tensors until a log point
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import cast
@@ -94,10 +94,23 @@ def compute(loop: Loop, batch: Batch) -> Step:
     )
     drawn = method.draws(replace(now, seed=derive(recipe.seed, "draws", step)), batch.unlabeled)
     now = replace(now, drawn={name: value[batch.rows].to(device, non_blocking=True) for name, value in drawn.items()})
+    views, kept = ", ".join(batch.u) or "none", ", ".join([*loop.memory, *drawn]) or "nothing"
     nets = Nets(loop.modules, recipe.precision, "quiet" if batch.u and recipe.quiet_unlabeled else "train")
     if recipe.compile:
         return compiled(method)(nets, replace(batch, names=(), lam=math.nan), now)
-    return method.losses(nets, batch, now)
+    try:
+        found = method.losses(nets, batch, now)
+    except KeyError as error:
+        raise TrainingError(
+            f"{method.name}: losses: there is no {error}; batch.u has the views that the method declares ({views}), now.memory and "
+            f"now.drawn what it keeps and draws ({kept})"
+        ) from error
+    if not isinstance(found, Step) or not isinstance(found.losses, Mapping):
+        told = found.losses if isinstance(found, Step) else found
+        raise TrainingError(
+            f'{method.name}: losses returned a {type(told).__name__}, expected Step({{"{method.nets[0]}": loss}}), a loss for each network'
+        )
+    return found
 
 
 @cache

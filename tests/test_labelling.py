@@ -90,12 +90,12 @@ def test_labels_are_those_of_plain_inference(tmp_path, part, model, pad):
 
 def test_normalized_labels_by_one_pass_are_those_of_two(tmp_path, part, model):
     passes = []
-    coarse = model.coarse
-    model.coarse = lambda pixels: passes.append(len(pixels)) or coarse(pixels)
+    encode = model.encode
+    model.encode = lambda pixels: passes.append(len(pixels)) or encode(pixels)
     try:
         label_images(model, part, SIZES, Reader(CPU, FILL, 2), tmp_path / "labels", "m.pt", 4, normalized_ratio=0.3)
     finally:
-        del model.coarse
+        del model.encode
     assert sum(passes) == 7, "the network saw every image once"
     store = open_labels(tmp_path / "labels", "m.pt", part.names)
     assert not list((tmp_path / "labels").glob("*.partial"))

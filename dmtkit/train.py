@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import sys
 import threading
 import time
@@ -98,6 +99,7 @@ def start_team(device: str) -> str:
     few = not cpu and here > gpus
     state = PartialState(cpu=cpu or few, backend="gloo" if cpu or few else "cpu:gloo,cuda:nccl", timeout=FOREVER)
     threading.Thread(target=_end_with_the_others, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGTERM, _end_soon)
     if few:
         raise ConfigError(f"found {here} processes and {gpus} GPUs here, expected a GPU each; or set device to cpu")
     if distributed.size() > 1 and device not in ("auto", "cpu", "cuda"):
@@ -182,6 +184,13 @@ def _end_with_the_others(launcher: int) -> None:
     if os.getppid() == launcher:
         time.sleep(GRACE)
     os._exit(1)
+
+
+def _end_soon(number: int, frame: object) -> None:
+    """The launcher ends this process since another one is gone: what that means here may still be said."""
+    timer = threading.Timer(GRACE, os._exit, (128 + number,))
+    timer.daemon = True
+    timer.start()
 
 
 def _store() -> dist.Store:

@@ -158,7 +158,7 @@ def test_plain_papermill_with_an_unknown_parameter_fails_in_words(tmp_path):
         (["-p", "methods", "dtm"], "did you mean 'dst' or 'dmt'"),
         (["-p", "experiment", "../x"], "names a folder"),
         (["-p", "dataset", "folder", "-p", "data_dir", "no/where"], "there is no folder"),
-        (["-p", "task", "knitting"], "there is no notebook"),
+        (["-p", "task", "knitting"], "task: found 'knitting', expected one of classification"),
         (["-p", "methods", "[dmt"], "is not valid YAML"),
         (["-p", "seed"], "expected a name and a value"),
     ],

@@ -433,3 +433,21 @@ def test_another_parameter_is_named_as_one_sets_it(cell, tmp_path):
         run_methods(config_of(), None, tmp_path / "run", progress=stop_after(9))
     with pytest.raises(RunError, match=r"other settings \(mine_weight: 1.0 there, 2.0 now\); choose another folder"):
         run_methods(config_of(mine_weight=2), None, tmp_path / "run")
+
+
+DATA = """
+@dmtkit.dataset("mirrored", task="classification")
+def mirrored(config):
+    from dmtkit.training.experiment import load
+    data = load(dmtkit.make_config({**config.model_dump(), "dataset": "digits", "code_from": None}))
+    return data
+"""
+
+
+def test_a_data_set_of_ones_own_is_loaded_by_what_runs(tmp_path):
+    path = params_file(tmp_path, CELL + DATA, dataset="mirrored")
+    with pytest.raises(ConfigError, match=r"mirrored is not known here, and code_from .* is imported by `dmtkit run`"):
+        load(make_config(load_params(path)))
+    job = plan_job(path, {})
+    assert "data set mirrored" in own.own_code(job.config, baseline=True)
+    assert run_methods(job.config, output_dir=tmp_path / "run").finished

@@ -204,10 +204,8 @@ def test_ctrl_c_saves_and_a_killed_process_ends_all_and_the_same_command_goes_on
     lines = len(list(read_log(folder / "metrics.jsonl")))
     wait_for(lambda: len(list(read_log(folder / "metrics.jsonl"))) > lines, process)
     resumed = [r for r in read_log(folder / "metrics.jsonl") if r["phase"] == 1]
-    started = time.monotonic()
     os.kill(follower, signal.SIGKILL)
     text, _ = process.communicate(timeout=60)
-    assert time.monotonic() - started < 20
     assert text.count("lost another one") == 1, text
     assert "Traceback" not in text.split("torch/distributed/elastic")[0]
     assert all(r["step"] <= resumed[-1]["steps"] for r in resumed)
@@ -232,11 +230,9 @@ dmtkit.train.app(args=sys.argv[1:])
 
 def test_an_error_in_one_process_ends_all_with_one_message(tiny, tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTY)
-    started = time.monotonic()
     process = start(tmp_path / "faulty.py", tiny(), "--output", tmp_path / "run")
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert time.monotonic() - started < 40
     assert text.count("dmtkit: ") == 1
     assert "dmtkit: data: picture.png: cannot be read any more" in text
 

@@ -80,18 +80,10 @@ def compute(loop: Loop, batch: Batch) -> Step:
         everyones = partial(join_rows, count=len(batch.partner))
         mix = Mixed(batch.mixed, number(batch.lam), batch.partner, batch.rows, everyones)
     gamma1, gamma2 = map(number, recipe.gammas(step))
-    channels = getattr(loop.current, "channels", 0)
     now = Now(
-        number(step),
-        recipe.steps,
-        gamma1,
-        gamma2,
-        recipe.online_threshold,
-        mix,
-        loop.memory,
-        total=total,
-        channels=channels,
-    )
+        number(step), recipe.steps, gamma1, gamma2, recipe.online_threshold, mix, loop.memory, total=total,
+        channels=getattr(loop.current, "channels", 0),
+    )  # fmt: skip
     drawn = method.draws(replace(now, seed=derive(recipe.seed, "draws", step)), batch.unlabeled)
     now = replace(now, drawn={name: value[batch.rows].to(device, non_blocking=True) for name, value in drawn.items()})
     views, kept = ", ".join(batch.u) or "none", ", ".join([*loop.memory, *drawn]) or "nothing"

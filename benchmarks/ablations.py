@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmarks.common import ROOT, write_result
 from dmtkit.files import read_json
-from dmtkit.report import all_tables, collect, findings_table
-from dmtkit.report.collect import Collected
+from dmtkit.results.tables import all_tables, collect, findings_table
+from dmtkit.results.tables.collect import Collected
 
 PAPER = "supervised,oracle,online_st,{},dst,dmt_naive,dmt_flip,dmt"
 BATCHES = {

@@ -17,7 +17,7 @@ from benchmarks.common import write_result
 from benchmarks.rates import in_turn
 from benchmarks.reference.augment import augment as by_pil
 from dmtkit.data.augment import Augment
-from dmtkit.environment import pick_device
+from dmtkit.runs.environment import pick_device
 
 SIZES = {"32×32 (CIFAR)": (32, 3, 4), "8×8 (digits)": (8, 1, 1)}
 

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from benchmarks.common import ROOT, write_result
-from dmtkit.report import error_table, phase_table
-from dmtkit.runs import load_run
+from dmtkit.results.tables import error_table, phase_table
+from dmtkit.runs.search import load_run
 
 
 def one_run(data_dir: str, seed: int) -> dict[str, object]:

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from benchmarks.common import ROOT, write_result
-from dmtkit.report import phase_table
-from dmtkit.runs import load_run
+from dmtkit.results.tables import phase_table
+from dmtkit.runs.search import load_run
 
 
 def one_run(data_dir: str, seed: int) -> dict[str, object]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dmtkit.config import make_config
-from dmtkit.environment import commit, machine
 from dmtkit.params import load_params
+from dmtkit.runs.environment import commit, machine
 from dmtkit.training.experiment import run_methods
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import augmentation, gpu_cifar, labelling, loss, steps
 from benchmarks.common import write_result
-from dmtkit.environment import pick_device
+from dmtkit.runs.environment import pick_device
 
 TINY = {
     "steps": ["wrn-10-1", "--repeats", "1", "--workers", "0"],

@@ -18,8 +18,8 @@ from dmtkit.config import Config, make_config
 from dmtkit.data import Data, load
 from dmtkit.methods.lab import Lab, Training
 from dmtkit.params import load_params
-from dmtkit.run_folder import RunFolder
-from dmtkit.runs import load_run
+from dmtkit.runs.folder import RunFolder
+from dmtkit.runs.search import load_run
 from dmtkit.training.experiment import plan, run_methods, start_session
 from dmtkit.training.resume import Session, start_loop
 from dmtkit.training.step import advance

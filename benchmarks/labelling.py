@@ -21,17 +21,19 @@ from benchmarks.common import write_result
 from benchmarks.rates import in_turn
 from benchmarks.reference.labels import Whole, rank
 from benchmarks.reference.labels import label as save_labels
-from dmtkit.class_balance import class_thresholds
 from dmtkit.data.digit_scenes import DigitScenes
 from dmtkit.data.pictures import Part
-from dmtkit.environment import pick_device
-from dmtkit.label_store import Kept, open_labels
-from dmtkit.labelling import Images, Observe, Reader, explain_batch, label_images
+from dmtkit.data.whole_images import Images, Observe, Reader
+from dmtkit.labels.keep import class_thresholds
+from dmtkit.labels.predict import label_images
+from dmtkit.labels.store import Kept, open_labels
 from dmtkit.methods import METHODS
+from dmtkit.metrics.cases import case_sums
+from dmtkit.metrics.sums import Sums
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
-from dmtkit.pixels import case_sums
-from dmtkit.sums import Sums
+from dmtkit.runs.environment import pick_device
+from dmtkit.tasks.explain import explain_batch
 
 CASES = {  # model, classes, images, size, head rates, images at a time
     "deeplab-tiny, 400 scenes of 48×48, 11 classes": ("deeplab-tiny", 11, 400, 48, (1, 2), 16),

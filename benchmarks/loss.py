@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from benchmarks.common import write_result
 from benchmarks.rates import in_turn
 from benchmarks.reference.loss import dynamic_loss
-from dmtkit.environment import pick_device
 from dmtkit.losses.dynamic import dynamic_cross_entropy
+from dmtkit.runs.environment import pick_device
 
 
 def main(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from dmtkit.files import read_json
 from dmtkit.methods import Method, Step, method
 from dmtkit.methods.given import Nets, Now
 from dmtkit.params import load_params
-from dmtkit.run_folder import RunFolder
-from dmtkit.runs import Run, load_run
-from dmtkit.training.experiment import load, run_methods, start_session
+from dmtkit.runs.folder import RunFolder
+from dmtkit.runs.run import Run
+from dmtkit.runs.search import load_run
+from dmtkit.training.experiment import load_data, run_methods, start_session
 from dmtkit.training.resume import start_loop
 from dmtkit.training.step import advance
 
@@ -92,7 +93,7 @@ def costs(params: str, repeats: int = 7, together: int = 20) -> dict[str, float]
     """Seconds of a training step of each method, data included, in turn in one process."""
     values = load_params(ROOT / "params" / f"{params}.yaml")
     config = make_config({**values, "methods": ["supervised", *NEW_OF[values["task"]]], "precision": "fp32"})
-    session = start_session(config, load(config))
+    session = start_session(config, load_data(config))
     sides: dict[str, Callable[[], object]] = {}
     with TemporaryDirectory() as place:
         session.task.start(RunFolder(Path(place), config))

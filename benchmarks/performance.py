@@ -205,7 +205,7 @@ def draw_scaling(found: dict[str, Any]) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from dmtkit.style import apply_style
+    from dmtkit.results.style import apply_style
 
     apply_style()
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")

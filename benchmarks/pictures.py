@@ -19,16 +19,17 @@ SAMPLE = 1  # of the scenes kept for looking at
 
 def main(folders: list[str]) -> None:
     matplotlib.use("Agg")
-    from dmtkit import load_run, plots, style
+    from dmtkit import load_run, teach
+    from dmtkit.results import plots, style
 
     style.apply_style()
     images = ROOT / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
-    diagrams = {"framework": plots.plot_framework, "chain": plots.plot_chain, "label_way": plots.plot_label_way}
+    diagrams = {"framework": teach.plot_framework, "chain": teach.plot_chain, "label_way": teach.plot_label_way}
     for name, draw in diagrams.items():
         draw().get_figure().savefig(images / f"{name}.png", dpi=96, facecolor="white")
-    plots.plot_weight_surface().savefig(images / "weight_surface.png", dpi=90, facecolor="white")
-    plots.plot_opinions(gamma1=1, gamma2=1).savefig(images / "opinions.png", dpi=90, facecolor="white")
+    teach.plot_weight_surface().savefig(images / "weight_surface.png", dpi=90, facecolor="white")
+    teach.plot_opinions(gamma1=1, gamma2=1).savefig(images / "opinions.png", dpi=90, facecolor="white")
     for folder in folders:
         run = load_run(folder)
         if run.config.experiment == "tour":
@@ -47,18 +48,19 @@ def main(folders: list[str]) -> None:
 
 def draw_walkthroughs(run: Any, images: Path) -> None:
     """The main figures of 01 (errors found against labels reviewed) and 03 (what a share keeps)."""
-    from dmtkit import load_data, pixel_labels, plots
+    from dmtkit import load_data, teach
+    from dmtkit.teach import pixel_labels
 
     data = load_data(run.config)
     curves = pixel_labels.searches(run, data, "dmt", 1, "B")
     wrong = pixel_labels.probed_error_rate(run, data, "dmt", 1, "B")
-    save(plots.plot_errors_found(curves, wrong, share=0.1), images / "errors_found.png")
+    save(teach.plot_errors_found(curves, wrong, share=0.1), images / "errors_found.png")
     store = pixel_labels.store_of(pixel_labels.labeller(run, "dmt", 0, "A"))
     shown = pixel_labels.probed(run.config.seed, len(data.unlabeled))[:3]
     pictures = [data.unlabeled.image(position) for position in shown]
     alpha = run.config.label_ratios[0]
     kept = pixel_labels.kept_at(store, alpha)
-    save(plots.plot_kept_pixels(pictures, kept, shown, run.classes, alpha), images / "kept_pixels.png")
+    save(teach.plot_kept_pixels(pictures, kept, shown, run.classes, alpha), images / "kept_pixels.png")
 
 
 def save(drawn: Any, path: Path) -> None:

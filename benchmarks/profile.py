@@ -16,8 +16,8 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks import steps
 from benchmarks.common import write_result
 from benchmarks.rates import wait
-from dmtkit.environment import pick_device, pick_precision
 from dmtkit.methods import METHODS
+from dmtkit.runs.environment import pick_device, pick_precision
 from dmtkit.training.state import begin
 from dmtkit.training.step import advance
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.common import RESULTS, ROOT
 from dmtkit.methods import METHODS
-from dmtkit.report import spread
+from dmtkit.results.tables import spread
 
 BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->\n"
 

@@ -21,15 +21,15 @@ import numpy as np
 import torch
 
 from benchmarks.common import write_result
-from dmtkit.class_balance import class_thresholds
 from dmtkit.config import make_config
 from dmtkit.data.images import Data, Images
 from dmtkit.data.pictures import Part
 from dmtkit.data.splits import class_split, paper_splits
-from dmtkit.label_store import Kept, open_labels
-from dmtkit.labelling import Reader, label_images
+from dmtkit.data.whole_images import Reader
+from dmtkit.labels.keep import class_thresholds, keep_most_confident
+from dmtkit.labels.predict import label_images, predict
+from dmtkit.labels.store import Kept, open_labels
 from dmtkit.models import build
-from dmtkit.pseudo import keep_most_confident, predict
 from dmtkit.training.experiment import run_methods
 
 SIDE, CLASSES = 48, 11
@@ -92,7 +92,7 @@ def make_run(count: int, folder: Path) -> None:
 
 def report(count: int, folder: Path) -> None:
     """Every table of that run."""
-    from dmtkit.report import all_tables, collect, to_markdown
+    from dmtkit.results.tables import all_tables, collect, to_markdown
 
     for table in all_tables(collect(folder / "outputs")):
         to_markdown(table)

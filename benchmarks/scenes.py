@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import over_seeds, summary, write_result
-from dmtkit.runs import Run
+from dmtkit.runs.run import Run
 
 PAIRS = [("dmt", "supervised"), ("dmt", "cbst"), ("cbst", "supervised")]
 LEARNER = {"cbst": "A", "dmt": "B"}  # whose labels are looked at: B learns A's

@@ -22,7 +22,7 @@ def seconds(*command: str) -> float:
 def imports() -> dict[str, float]:
     """Medians of interleaved fresh processes, in seconds."""
     codes = {"nothing": "pass", "dmtkit": "import dmtkit", "torch": "import torch", "both": "import torch, dmtkit"}
-    codes["used"] = "import torch, dmtkit; dmtkit.dynamic_weights, dmtkit.Config"
+    codes["used"] = "import torch, dmtkit; dmtkit.dynamic_weights, dmtkit.make_config"
     times: dict[str, list[float]] = {name: [] for name in codes}
     for _ in range(REPEATS):
         for name, code in codes.items():

@@ -24,10 +24,10 @@ from dmtkit.data.batches import Batches
 from dmtkit.data.crops import Ahead, Crops
 from dmtkit.data.images import CIFAR_STATISTICS, Data, Images
 from dmtkit.data.pictures import Arrays, Part
-from dmtkit.environment import pick_device
 from dmtkit.methods import METHODS
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
+from dmtkit.runs.environment import pick_device
 from dmtkit.training.recipe import Recipe
 from dmtkit.training.state import begin
 from dmtkit.training.step import advance, can_compile

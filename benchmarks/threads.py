@@ -15,7 +15,7 @@ import torch
 from benchmarks import steps
 from benchmarks.common import write_result
 from benchmarks.rates import in_turn
-from dmtkit.environment import pick_precision
+from dmtkit.runs.environment import pick_precision
 
 CASES = {  # what a step is of → how, and how many steps are timed as one
     "digits: wrn-10-1, 16+48 of 8×8": (steps.Case(lambda *here: steps.classification("wrn-10-1", 16, 48, 8, *here), 64, True), 50),

@@ -1,24 +1,16 @@
 """`dmtkit run | batch | data check | doctor`: exit 0 when done, 1 when something failed, 2 for bad input."""
 
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError
+from dmtkit.jobs.console import Override, Params, errors, joined, overrides, program, short, show_results
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Dynamic Mutual Training, from the command line.")
 data_app = typer.Typer(no_args_is_help=True, help="Look at the data of a params file.")
 app.add_typer(data_app, name="data")
-
-Params = Annotated[Path, typer.Argument(help="a params file, such as params/digits.yaml")]
-Override = Annotated[
-    list[str] | None, typer.Option("-p", help="set a parameter: -p name value or -p name=value", metavar="NAME VALUE")
-]
 
 
 @app.command()
@@ -30,7 +22,7 @@ def run(
     """Run the notebook of a params file; run it again to go on after a stop."""
     from tqdm import tqdm
 
-    from dmtkit.launch import execute, prepare
+    from dmtkit.jobs.notebook_job import execute, prepare
 
     with errors(code=2):
         job = prepare(params, overrides(override or []), output)
@@ -73,9 +65,9 @@ def batch(
     """Run params × seeds × splits × methods, several at a time; run it again to go on after a stop."""
     from rich.console import Console
 
-    from dmtkit.batch import make_batch, names, numbers, run_batch
-    from dmtkit.batch.command import run_list, shown, summary
-    from dmtkit.launch import parse_value
+    from dmtkit.jobs import make_batch, names, numbers, run_batch
+    from dmtkit.jobs.command import run_list, shown, summary
+    from dmtkit.jobs.notebook_job import parse_value
 
     console = Console()
     with errors(code=2):
@@ -105,15 +97,15 @@ def batch(
 def check_data(params: Params, override: Override = None) -> None:
     """Read all data of a params file and report every image that cannot be used."""
     from dmtkit.config import make_config
-    from dmtkit.launch import parse_value
+    from dmtkit.jobs.notebook_job import parse_value
     from dmtkit.params import load_params
-    from dmtkit.training.experiment import load
+    from dmtkit.training.experiment import load_data
 
     with errors(code=2):
         values = load_params(params)
         values |= {name: parse_value(name, value) for name, value in overrides(override or []).items()}
         values.pop("output_dir", None)
-        data = load(make_config({"experiment": params.stem, **values}))
+        data = load_data(make_config({"experiment": params.stem, **values}))
     for line in data.overview():
         typer.echo(line)
 
@@ -126,16 +118,16 @@ def report(
     output: Annotated[Path | None, typer.Option(help="write tables and figures to this folder")] = None,
 ) -> None:
     """Tables of many finished runs, beside the published numbers; with --output also figures."""
-    from dmtkit import report_command
+    from dmtkit.results import command
 
     with errors(code=2):
-        report_command.report(folder, experiment or [], format or [], output)
+        command.report(folder, experiment or [], format or [], output)
 
 
 @app.command()
 def doctor() -> None:
     """Say what this machine offers, and what is missing."""
-    from dmtkit.doctor import examine
+    from dmtkit.runs.doctor import examine
 
     found, problems = examine()
     for subject, finding in found:
@@ -146,53 +138,10 @@ def doctor() -> None:
     raise typer.Exit(1 if problems else 0)
 
 
-@contextmanager
-def errors(code: int) -> Iterator[None]:
-    """Turn the kit's errors into a message and an exit code: 2 for bad input, before anything was written."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            yield
-    except DmtkitError as error:
-        typer.secho(message(error), fg=typer.colors.RED, err=True)
-        raise typer.Exit(code) from None
-    except KeyboardInterrupt as stop:
-        typer.echo(f"\n{stop or 'stopped'}", err=True)
-        raise typer.Exit(130) from None
-
-
-def message(error: DmtkitError) -> str:
-    """What the command line says of an error."""
-    kinds = {ConfigError: "parameters", DataError: "data", RunError: "run"}
-    kind = next((word for known, word in kinds.items() if isinstance(error, known)), "training")
-    return f"dmtkit: {kind}: {error}"
-
-
-def overrides(pairs: list[str]) -> dict[str, str]:
-    """The names and values of `-p` options; ConfigError for one that is no pair."""
-    found = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise ConfigError(f"-p {pair}: expected a name and a value, as in -p seed 2 or -p seed=2")
-        found[name.strip()] = value
-    return found
-
-
-def show_results(folder: Path) -> None:
-    """The table of results."""
-    from dmtkit.report import results_table
-    from dmtkit.runs import load_run
-
-    with errors(code=1):
-        table = results_table(load_run(folder)).dropna(axis=1, how="all")
-    typer.echo("\n" + table.to_string(float_format="%.2f", na_rep="–"))
-
-
 def _show(folder: Path, notebook: Path) -> None:
     """The table of results, and how to open the notebook."""
     show_results(folder)
-    typer.echo(f"\nOpen the notebook with:  {program('jupyter')} lab {_short(notebook)}")
+    typer.echo(f"\nOpen the notebook with:  {program('jupyter')} lab {short(notebook)}")
 
 
 def _notes(folder: Path) -> list[str]:
@@ -201,28 +150,6 @@ def _notes(folder: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
-def program(name: str) -> Path:
-    """The environment's own program of this name, as one would type it here."""
-    return _short(Path(sys.executable).with_name(name))  # not resolved: the environment's own
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
 def main() -> None:
     """Entry point."""
     app(args=joined(sys.argv[1:]))
-
-
-def joined(words: list[str]) -> list[str]:
-    """Arguments with `-p name value` made into `-p name=value`, which is what typer can read.
-
-    >>> joined(["run", "x.yaml", "-p", "seed", "2"])
-    ['run', 'x.yaml', '-p', 'seed=2']
-    """
-    for place in reversed(range(len(words) - 2)):
-        name, value = words[place + 1 : place + 3]
-        if words[place] == "-p" and "=" not in name and not value.startswith("--"):
-            words[place + 1 : place + 3] = [f"{name}={value}"]
-    return words

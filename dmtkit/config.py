@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from dmtkit.errors import ConfigError, unknown_name
-from dmtkit.parameters import Parameters, changed, flat_names, gather, methods_in, owner_of
-from dmtkit.registry import METHODS
+from dmtkit.registry import METHODS, Parameters, changed, flat_names, gather, methods_in, owner_of
 
 Positive = Annotated[int, Field(gt=0)]
 Size = tuple[Positive, Positive]  # height, width

@@ -10,20 +10,39 @@ from typing import TYPE_CHECKING, Any
 
 from dmtkit.config import Config, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError
+from dmtkit.jobs.progress import Bar
 from dmtkit.methods import METHODS
 from dmtkit.own import import_code, with_code
-from dmtkit.parameters import flat_names, methods_in
-from dmtkit.params import is_parameter, load_params, outputs_root, project_root
-from dmtkit.run_folder import default_folder
-from dmtkit.runs import Run, load_run
+from dmtkit.params import check_parameters, is_parameter, load_params, project_root
+from dmtkit.registry import flat_names, methods_in
+from dmtkit.runs.folder import default_folder
+from dmtkit.runs.run import Run
 from dmtkit.training.experiment import run_methods
-from dmtkit.training.resume import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dmtkit.batch.status import Status
+    from dmtkit.jobs.status import Status
     from dmtkit.viewer.live import Live
+
+
+def start(namespace: dict[str, Any], names: str | None = None) -> Config | None:
+    """The first call of a notebook, right after its parameters cell: the kit's figures, errors in words, names checked.
+
+    `names` says which parameters (words) the notebook has: any other variable set so far is refused, since papermill itself
+    only warns of a name mistyped on its command line. Without `names` they are the settings of a run, and its config is
+    returned; so it is where there are `params`, a params file, and `overrides`.
+    """
+    from dmtkit.results.style import apply_style
+
+    short_errors()
+    apply_style()
+    if names is None:
+        return notebook_config(namespace)
+    check_parameters(namespace, names)
+    if "overrides" in names and "seeds" not in names:
+        return make_config(load_params(project_root() / namespace["params"]) | namespace["overrides"])
+    return None
 
 
 def notebook_config(namespace: dict[str, Any]) -> Config:
@@ -43,29 +62,6 @@ def notebook_config(namespace: dict[str, Any]) -> Config:
     config = make_config(values)
     namespace["_dmtkit_checked"] = True
     return config
-
-
-class Bar:
-    """A progress bar over all training steps of a run, showing the method and phase under way."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def __call__(self, progress: Progress) -> None:
-        """Move the bar to where the run is."""
-        from tqdm.auto import tqdm
-
-        if self._bar is None:
-            self._bar = tqdm(total=progress.steps, initial=progress.step, unit="step", mininterval=0.5)
-        description = f"{progress.method}, phase {progress.phase}" + (f", {progress.model}" if progress.model else "")
-        if self._bar.desc != f"{description}: ":
-            self._bar.set_description(description)
-        self._bar.update(progress.step - self._bar.n)
-
-    def close(self) -> None:
-        """Leave the bar as it stands."""
-        if self._bar is not None:
-            self._bar.close()
 
 
 def train(
@@ -91,7 +87,7 @@ def train(
     started, state = time.monotonic(), "failed"
     try:
         if processes > 1:
-            from dmtkit.together import train_together
+            from dmtkit.jobs.training_job import train_together
 
             folder = Path(output_dir) if output_dir else default_folder(config)
             run = train_together(config, processes, folder, data, view or bar)
@@ -120,24 +116,6 @@ def _live_view(config: Config, output_dir: str | Path | None, bar: Bar, live: bo
         return None
 
 
-def newest_run() -> Run:
-    """The run below outputs/ that finished last, of those that hold samples to look at; RunError if there is none."""
-    from dmtkit.report.folders import find
-
-    root = outputs_root()
-    finished = [root / name for name, (done, _) in find(root).finished.items() if _stores_labels(root / name, done)]
-    if not finished:
-        raise RunError(
-            f"{root}: holds no finished run of a method that stores labels; make one: make demo-segmentation"
-        )
-    return load_run(max(finished, key=lambda folder: (folder / "DONE.json").stat().st_mtime))
-
-
-def _stores_labels(folder: Path, done: dict[str, Any]) -> bool:
-    run = Run(folder)
-    return any(run.method(name).stores_labels for name in done["results"])
-
-
 def run_all(
     params: str,
     methods: Sequence[str] | str,
@@ -152,7 +130,7 @@ def run_all(
     """
     import pandas as pd
 
-    from dmtkit.batch import make_batch, names, run_batch
+    from dmtkit.jobs import make_batch, names, run_batch
 
     wanted = names("methods", methods) if isinstance(methods, str) else methods
     seeds, splits = (_numbers(name, given) for name, given in (("seeds", seeds), ("splits", splits)))
@@ -174,7 +152,7 @@ def run_all(
 
 def _numbers(name: str, given: Sequence[int] | int | str | None) -> Sequence[int] | None:
     """Numbers as a notebook's parameter may hold them: a list, one number, or text such as 1-3."""
-    from dmtkit.batch import numbers
+    from dmtkit.jobs import numbers
 
     return numbers(name, str(given)) if isinstance(given, (int, str)) else given
 

@@ -1,6 +1,7 @@
-"""Names that a config may give — methods, data sets, networks — and what stands behind each; own ones are added by decorator."""
+"""Names that a config may give — methods with their parameters, data sets, networks, tasks — and what stands behind each."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -140,3 +141,102 @@ def _of(registries: Mapping[str, Registry[Build]], task: str) -> Registry[Build]
     if task not in registries:
         raise ConfigError(f"task: found {task!r}, expected one of {', '.join(registries)}")
     return registries[task]
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What tables, figures and the explorer must know of a task.
+
+    `metric` is the headline's name in DONE.json, `label` that in words; `models` are those trained side by side, one without
+    a name where there is one; `pixels` says whether labels are those of pixels or of images.
+    """
+
+    metric: str
+    label: str
+    models: tuple[str, ...]
+    pixels: bool
+
+    @property
+    def first(self) -> str:
+        """The model that is reported."""
+        return self.models[0]
+
+    def teacher(self, student: str, which: str) -> str:
+        """Who labels for a student: `itself`, or the `other` one where there are two."""
+        others = [model for model in self.models if model != student]
+        return others[0] if which == "other" and others else student
+
+
+TASK_FACTS = {
+    "classification": TaskFacts("accuracy", "accuracy", ("",), pixels=False),
+    "segmentation": TaskFacts("miou", "mIoU", ("A", "B"), pixels=True),
+}
+
+
+Parameters = dict[
+    str, dict[str, Any]
+]  # the config's: {"fixmatch": {"threshold": 0.9}}; its flat names are such as fixmatch_threshold
+
+
+def methods_in(values: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """The methods of a run before it is checked: a list, or `a,b`; those of the `settings`, pydantic's fields, by default."""
+    given = values.get("methods", settings["methods"].default)
+    names = given.split(",") if isinstance(given, str) else given if isinstance(given, (list, tuple)) else []
+    return [name.strip() for name in names if isinstance(name, str)]
+
+
+def owner_of(name: str, methods: Sequence[str]) -> str | None:
+    """Which of the `methods` a flat name sets a parameter of; None if it can be of none.
+
+    >>> owner_of("cps_weight", ["supervised", "cps"])
+    'cps'
+    """
+    possible = sorted((each for each in methods if name.startswith(f"{each}_")), key=len)
+    having = [each for each in possible if each in METHODS and name in METHODS[each].flat_names]
+    return next(iter([*having, *reversed(possible)]), None)
+
+
+def flat_names(methods: Sequence[str]) -> list[str]:
+    """The flat names of the parameters of these methods, of those that are known here."""
+    return [name for each in methods if each in METHODS for name in METHODS[each].flat_names]
+
+
+def gather(values: Mapping[str, Any], methods: Sequence[str], settings: Collection[str]) -> dict[str, Any]:
+    """The same values, with the parameters of these methods in one, `parameters`; the names of `settings` stay."""
+    nested = values.get("parameters") or {}
+    if not isinstance(nested, Mapping) or not all(isinstance(given, Mapping) for given in nested.values()):
+        return dict(values)  # the config says what it expects
+    found, rest = {name: dict(given) for name, given in nested.items()}, {}
+    for name, value in values.items():
+        owner = None if name in settings else owner_of(name, methods)
+        if owner is None:
+            rest[name] = value
+        else:
+            found.setdefault(owner, {})[name.removeprefix(f"{owner}_")] = value
+    return {**rest, "parameters": found}
+
+
+def without_others(values: Mapping[str, Any], methods: Sequence[str], chosen: Sequence[str]) -> dict[str, Any]:
+    """The values without the parameters of those of the `methods` that are not among the `chosen` ones."""
+    others = [name for name in methods if name not in chosen]
+    rest = {name: value for name, value in values.items() if owner_of(name, methods) not in others}
+    if isinstance(nested := rest.get("parameters"), Mapping):
+        rest["parameters"] = {name: given for name, given in nested.items() if name not in others}
+    return rest
+
+
+def changed(given: Parameters, methods: Sequence[str], task: str) -> Parameters:
+    """What of it differs from the defaults; of methods that are not known here (`code_from`) all, as it is.
+
+    Raises ValueError, naming all of them, for parameters of no method of the run, unknown, or of the wrong type.
+    """
+    foreign = [f"{name}_{each}" for name, values in given.items() if name not in methods for each in values or [""]]
+    if foreign:
+        raise ValueError(f"{', '.join(foreign)}: of a method that is not among `methods`")
+    try:
+        found = {
+            name: METHODS[name].changed(task, values) if name in METHODS else values for name, values in given.items()
+        }
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return {name: values for name, values in found.items() if values}

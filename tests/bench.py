@@ -17,7 +17,7 @@ from dmtkit.methods.parameters import for_task, names_of
 from dmtkit.methods.plan import plan_of
 from dmtkit.models import build
 from dmtkit.tasks.task import task_of
-from dmtkit.training.experiment import load
+from dmtkit.training.experiment import load_data
 from dmtkit.training.recipe import Recipe
 from dmtkit.training.state import begin
 from dmtkit.training.step import advance
@@ -32,7 +32,7 @@ CONFIGS = {
 
 @cache
 def data_of(task):
-    return load(CONFIGS[task])
+    return load_data(CONFIGS[task])
 
 
 class Made:

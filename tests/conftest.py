@@ -15,9 +15,9 @@ from tests.helpers import TINY
 install_import_hook(
     [
         "dmtkit.losses.dynamic",
-        "dmtkit.pseudo",
-        "dmtkit.class_balance",
-        "dmtkit.metrics",
+        "dmtkit.labels.keep",
+        "dmtkit.labels.by_class",
+        "dmtkit.metrics.scores",
         "dmtkit.data",
         "dmtkit.models",
     ],

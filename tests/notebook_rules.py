@@ -72,11 +72,11 @@ def checks_its_parameters(notebook: Any) -> Iterator[str]:
     code = "\n".join(cell.source for cell in code_of(notebook))
     names = [name for cell in code_of(notebook) if "parameters" in cell.metadata.get("tags", [])
              for name in re.findall(r"^(\w+): ", cell.source, re.MULTILINE)]  # fmt: skip
-    if re.search(r"\b(notebook_config|load_params)\(", code):
+    if "dmtkit.start(globals())" in code:
         return  # against the fields of the settings
-    found = re.search(r'check_parameters\(globals\(\), "([^"]*)"', code)
+    found = re.search(r'dmtkit\.start\(globals\(\), "([^"]*)"', code)
     if not found:
-        yield "the names of its parameters are not checked: call dmtkit.check_parameters"
+        yield "the names of its parameters are not checked: call dmtkit.start"
     elif sorted(found[1].split()) != sorted(names):
         yield f"it checks the parameters {found[1]!r}, but has {' '.join(names)!r}"
 

@@ -14,12 +14,14 @@ from torch import nn
 from dmtkit import distributed
 from dmtkit.config import make_config
 from dmtkit.data.pictures import Part
+from dmtkit.data.whole_images import Reader
 from dmtkit.errors import TrainingError
-from dmtkit.labelling import Reader, confusion_matrices, label_images
+from dmtkit.labels.predict import label_images
 from dmtkit.methods import METHODS, Method, Step, method
+from dmtkit.metrics.evaluate import confusion_matrices
 from dmtkit.models import build
 from dmtkit.models.sync_norm import SyncNorm
-from dmtkit.training.experiment import load, run_methods
+from dmtkit.training.experiment import load_data, run_methods
 from dmtkit.training.loop import train
 from dmtkit.training.recipe import Recipe
 from dmtkit.training.state import begin
@@ -158,7 +160,7 @@ def runs(folder):
 
 def resumed(folder):
     """A run that was stopped abruptly and goes on."""
-    data = load(CLASSIFICATION)
+    data = load_data(CLASSIFICATION)
     for count in (4, 9):
         try:
             run_methods(CLASSIFICATION, data, folder / "resumed", progress=stop_after(count))

@@ -11,7 +11,7 @@ from filelock import FileLock
 from dmtkit.config import make_config
 from dmtkit.training import resume
 from dmtkit.training.baselines import STORE, store_for
-from dmtkit.training.experiment import baselines, load, run_baseline, run_methods
+from dmtkit.training.experiment import baselines, load_data, run_baseline, run_methods
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, fingerprint, stop_after
 
 CONFIG = make_config({**TINY, "methods": ("cl",)})
@@ -33,7 +33,7 @@ def trained(monkeypatch):
 
 def keys(**changes):
     config = make_config({**TINY, "methods": ("dmt",), **changes})
-    return set(baselines(config, load(config)))
+    return set(baselines(config, load_data(config)))
 
 
 def test_two_runs_share_one_baseline_and_end_in_the_bits_of_runs_of_their_own(outputs, tmp_path, trained):
@@ -79,7 +79,7 @@ def test_models_parts_and_the_oracle_have_baselines_of_their_own():
 
     def found(**changes):
         config = make_config({**values, **changes})
-        return {(training.owner, training.model): key for key, training in baselines(config, load(config)).items()}
+        return {(training.owner, training.model): key for key, training in baselines(config, load_data(config)).items()}
 
     plain = found(methods=("supervised", "dmt", "oracle"))
     assert len(set(plain.values())) == 3
@@ -106,7 +106,7 @@ def test_a_baseline_half_trained_by_one_run_is_taken_up_by_another(outputs, tmp_
 
 
 def test_trained_ahead_it_is_only_taken_over(outputs, trained):
-    data = load(CONFIG)
+    data = load_data(CONFIG)
     ((key, training),) = baselines(CONFIG, data).items()
     folder = run_baseline(CONFIG, training.owner, training.model, outputs / STORE)
     assert folder == outputs / STORE / key
@@ -121,7 +121,7 @@ def test_trained_ahead_it_is_only_taken_over(outputs, trained):
 
 @pytest.mark.filterwarnings("ignore:.*damaged")
 def test_a_damaged_baseline_is_trained_again(outputs, tmp_path):
-    data = load(CONFIG)
+    data = load_data(CONFIG)
     run_methods(CONFIG, data, outputs / "digits" / "cl")
     (model,) = (outputs / STORE).glob("*/model-*.pt")
     model.write_bytes(model.read_bytes()[:-9])
@@ -131,7 +131,7 @@ def test_a_damaged_baseline_is_trained_again(outputs, tmp_path):
 
 
 def test_a_run_waits_for_a_baseline_that_another_trains_and_says_so(outputs):
-    data = load(CONFIG)
+    data = load_data(CONFIG)
     ((key, _),) = baselines(CONFIG, data).items()
     place = outputs / STORE / key
     place.mkdir(parents=True)
@@ -161,7 +161,7 @@ def test_whoever_changes_the_code_gets_new_baselines(monkeypatch):
 
 
 def test_a_baseline_of_another_machine_is_said_to_be(outputs):
-    data = load(CONFIG)
+    data = load_data(CONFIG)
     run_methods(CONFIG, data, outputs / "digits" / "cl")
     (path,) = (outputs / STORE).glob("*/machine.json")
     path.write_text('"another, 64 threads"')

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from dmtkit.batch import Batch, make_batch, names, numbers, run_batch
-from dmtkit.batch.command import run_list, status_table, summary
-from dmtkit.batch.outcome import Outcome
-from dmtkit.batch.plan import job_name
-from dmtkit.batch.status import Board, Status
-from dmtkit.batch.worker import Slot
 from dmtkit.errors import ConfigError, DataError, RunError
-from dmtkit.launch import plan_job
+from dmtkit.jobs import Batch, make_batch, names, numbers, run_batch
+from dmtkit.jobs.command import run_list, status_table, summary
+from dmtkit.jobs.notebook_job import plan_job
+from dmtkit.jobs.outcome import Outcome
+from dmtkit.jobs.plan import job_name
+from dmtkit.jobs.status import Board, Status
+from dmtkit.jobs.worker import Slot
 from dmtkit.notebook import run_all
 from dmtkit.training.baselines import STORE, store_for
 from tests.helpers import TINY_SEGMENTATION

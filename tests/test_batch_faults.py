@@ -12,9 +12,9 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from dmtkit.batch import make_batch
-from dmtkit.batch.plan import job_name
-from dmtkit.processes import watch
+from dmtkit.jobs import make_batch
+from dmtkit.jobs.plan import job_name
+from dmtkit.jobs.process import watch
 from dmtkit.training.experiment import run_methods
 from tests.helpers import fingerprint
 
@@ -74,7 +74,7 @@ def test_killed_workers_kernels_and_batches_lose_nothing(outputs, tiny, tmp_path
 
     folder, kernel = training(outputs, but=[first])
     worker = kernel.parent().parent().parent()  # kernel ← papermill ← tied ← worker
-    assert "dmtkit.tied" not in " ".join(worker.cmdline())
+    assert "dmtkit.jobs.end_with_parent" not in " ".join(worker.cmdline())
     worker.kill()
     wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, 20)
     wait_for(lambda: starts(first) == starts(folder) == 2)
@@ -206,7 +206,7 @@ def test_a_process_that_we_started_is_asked_softly(tmp_path):
 
 def test_what_we_started_ends_with_us(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from dmtkit.processes import watch\n"
+        "import sys; from pathlib import Path; from dmtkit.jobs.process import watch\n"
         "watch([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'], "
         "Path('log').absolute(), Path.cwd())\n"
     )

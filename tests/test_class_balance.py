@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmtkit.class_balance import ClassThresholds, class_thresholds, keep_by_class, normalized
-from dmtkit.pseudo import LEVELS, NEVER, confidence_histogram
+from dmtkit.labels.keep import NEVER, ClassThresholds, class_thresholds, confidence_histogram, keep_by_class, normalized
+from dmtkit.losses.levels import LEVELS
 
 
 def kept_of(label, level, ratio, classes=4, offset=0):

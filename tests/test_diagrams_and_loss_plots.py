@@ -15,10 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from dmtkit import anatomy, dynamic_weights, plots
-from dmtkit.plots.diagrams import plot_chain, plot_framework, plot_label_way
-from dmtkit.plots.loss import disagreement_regions
-from dmtkit.sliders import Painter, explore_plot
+from dmtkit import dynamic_weights, teach
+from dmtkit.teach import loss_by_hand
+from dmtkit.teach.figures_diagrams import plot_chain, plot_framework, plot_label_way
+from dmtkit.teach.figures_loss import disagreement_regions
+from dmtkit.teach.sliders import Painter, explore_plot
 from tests.helpers import TINY_SEGMENTATION
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,13 +43,13 @@ def student(c_b, p, classes, agrees):
     ("confidence", "gamma1", "gamma2", "classes"), [(0.7, 3, 2, 3), (0.4, 1, 5, 10), (0.9, 0, 0, 4)]
 )
 def test_the_surface_is_what_dynamic_weights_says_of_such_students(confidence, gamma1, gamma2, classes):
-    surface = anatomy.weight_surface(confidence, gamma1, gamma2, classes)
+    surface = loss_by_hand.weight_surface(confidence, gamma1, gamma2, classes)
     inside = np.argwhere(np.isfinite(surface.weight))
     given = torch.zeros(1, dtype=torch.long), torch.tensor([confidence], dtype=torch.float64)
     compared = 0
     for row, column in inside[:: max(1, len(inside) // 60)]:
         c_b, p = surface.student_confidence[row, column], surface.p[row, column]
-        low, high = anatomy.disagreement_range(np.array([c_b]), classes)
+        low, high = loss_by_hand.disagreement_range(np.array([c_b]), classes)
         if not low[0] <= p < min(high[0], c_b - 1e-3) or abs(c_b - confidence) < 1e-3:
             continue  # on the edge, where rounding decides the case
         found = dynamic_weights(student(c_b, p, classes, agrees=False), *given, gamma1=gamma1, gamma2=gamma2)
@@ -59,7 +60,9 @@ def test_the_surface_is_what_dynamic_weights_says_of_such_students(confidence, g
     assert compared > 20
     for c_b in (0.5, 0.8, 1.0):
         found = dynamic_weights(student(c_b, c_b, classes, agrees=True), *given, gamma1=gamma1, gamma2=gamma2)
-        assert anatomy.agreement_weights(np.array([c_b]), gamma1)[0] == pytest.approx(found.weight.item(), abs=1e-6)
+        assert loss_by_hand.agreement_weights(np.array([c_b]), gamma1)[0] == pytest.approx(
+            found.weight.item(), abs=1e-6
+        )
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
@@ -67,7 +70,7 @@ def test_no_student_stands_outside_the_possible_region(classes):
     rows = np.random.default_rng(0).dirichlet(np.full(classes, 0.6), 4000)
     disagree = rows.argmax(1) != 0
     c_b, p = rows.max(1)[disagree], rows[disagree, 0]
-    low, high = anatomy.disagreement_range(c_b, classes)
+    low, high = loss_by_hand.disagreement_range(c_b, classes)
     assert (p >= low - 1e-9).all()
     assert (p <= high + 1e-9).all()
     assert c_b.min() >= 1 / classes
@@ -83,7 +86,7 @@ def test_regions_part_at_the_teachers_confidence():
 @pytest.mark.parametrize("rule", ["dynamic", "naive", "uniform"])
 @pytest.mark.parametrize("logits", [[2.0, 0.1, -1.0], [0.3, 0.9, 0.0], [-1.0, 3.0, 0.5]])
 def test_the_gradient_is_the_weight_times_that_of_ordinary_training(rule, logits):
-    found = anatomy.take_apart([1.5, 0.5, 0.0], logits, 2, 3, rule)
+    found = loss_by_hand.take_apart([1.5, 0.5, 0.0], logits, 2, 3, rule)
     probabilities = np.exp(logits) / np.exp(logits).sum()
     plain = probabilities - [1, 0, 0]
     assert found.plain == pytest.approx(plain, abs=1e-6)
@@ -93,14 +96,14 @@ def test_the_gradient_is_the_weight_times_that_of_ordinary_training(rule, logits
 
 def test_only_the_division_by_the_number_keeps_the_weight():
     p, gamma = np.array([0.1, 0.5, 0.9]), 3
-    sizes = anatomy.gradient_sizes(p, gamma)
+    sizes = loss_by_hand.gradient_sizes(p, gamma)
     length = (1 - p) * math.sqrt(1.5)  # of (p − 1, (1 − p)/2, (1 − p)/2)
     assert sizes["count"] == pytest.approx(p**gamma * length, abs=1e-6)
     assert sizes["weights"] == pytest.approx(length, abs=1e-5)
 
 
 def test_the_table_of_rules_by_hand():
-    table = anatomy.rule_table(gamma=2)
+    table = loss_by_hand.rule_table(gamma=2)
     assert (table["uniform"] == 1).all()
     assert table["naive"].tolist() == pytest.approx([0.81, 0.25, 0.09, 0.04], abs=1e-6)
     assert table["dynamic"].tolist() == pytest.approx([0.81, 0.25, 0.09, 0], abs=1e-6)
@@ -110,7 +113,7 @@ def test_the_table_of_rules_by_hand():
 
 
 def test_ignored_pixels_have_neither_case_nor_weight():
-    made = anatomy.made_label_map()
+    made = loss_by_hand.made_label_map()
     ignored = made.pseudo_label[0].numpy() == 255
     assert ignored.any()
     assert (made.case[ignored] == 255).all()
@@ -119,7 +122,7 @@ def test_ignored_pixels_have_neither_case_nor_weight():
 
 
 def test_the_ramp_is_the_formula():
-    figure = plots.plot_gamma_ramp(gamma_max=4, steps=500, p=(0.5,))
+    figure = teach.plot_gamma_ramp(gamma_max=4, steps=500, p=(0.5,))
     t, gamma = figure.axes[0].lines[0].get_data()
     assert gamma == pytest.approx(4 * np.exp(-5 * (1 - t / 500) ** 2))
     assert figure.axes[1].lines[0].get_ydata() == pytest.approx(0.5**gamma)
@@ -130,17 +133,17 @@ FIGURES = {
     "framework of three": lambda: plot_framework((0.34, 0.67, 1.0)),
     "chain": plot_chain,
     "label's way": plot_label_way,
-    "surface": plots.plot_weight_surface,
-    "surface of two classes": lambda: plots.plot_weight_surface(classes=2),
-    "surface without negative": lambda: plots.plot_weight_surface(confidence=0.05, classes=21),
-    "surface without positive": lambda: plots.plot_weight_surface(confidence=1.0),
-    "section": plots.plot_weight_section,
-    "gammas": lambda: plots.plot_gammas((0, 1, 2, 3, 4, 5, 6), p=0.5),
-    "normalisation": plots.plot_normalisation,
-    "ramp": lambda: plots.plot_gamma_ramp(gamma_max=0.0),
-    "made labels": plots.plot_made_labels,
-    "opinions": plots.plot_opinions,
-    "rules": plots.plot_rules,
+    "surface": teach.plot_weight_surface,
+    "surface of two classes": lambda: teach.plot_weight_surface(classes=2),
+    "surface without negative": lambda: teach.plot_weight_surface(confidence=0.05, classes=21),
+    "surface without positive": lambda: teach.plot_weight_surface(confidence=1.0),
+    "section": teach.plot_weight_section,
+    "gammas": lambda: teach.plot_gammas((0, 1, 2, 3, 4, 5, 6), p=0.5),
+    "normalisation": teach.plot_normalisation,
+    "ramp": lambda: teach.plot_gamma_ramp(gamma_max=0.0),
+    "made labels": teach.plot_made_labels,
+    "opinions": teach.plot_opinions,
+    "rules": teach.plot_rules,
 }
 
 
@@ -165,7 +168,7 @@ def sliders_of(box):
 
 
 def test_sliders_change_the_picture_and_its_description():
-    box = explore_plot(plots.plot_weight_surface, confidence=(0.35, 1.0, 0.05, 0.7), gamma1=(0.0, 8.0, 0.5, 3.0),
+    box = explore_plot(teach.plot_weight_surface, confidence=(0.35, 1.0, 0.05, 0.7), gamma1=(0.0, 8.0, 0.5, 3.0),
                        classes=[3, 2])  # fmt: skip
     picture, controls = box.children[-1], sliders_of(box)
     before = picture.value
@@ -203,7 +206,7 @@ def test_groups_boxes_and_widgets_reach_the_plot():
 )
 def test_a_slider_that_cannot_be_is_refused(spec, complaint):
     with pytest.raises(ValueError, match=re.escape(complaint)):
-        explore_plot(plots.plot_rules, gamma=spec)
+        explore_plot(teach.plot_rules, gamma=spec)
 
 
 def test_a_figure_of_another_shape_is_laid_out_anew():
@@ -233,17 +236,15 @@ def execute(notebook, out, *words, **environment):
 
 @pytest.mark.parametrize("gamma1", [0.0, 0.5, 3.0, 8.0])
 def test_the_notebook_on_the_loss_is_right_for_every_gamma_it_allows(gamma1, monkeypatch):
-    from dmtkit import sliders, teach
-
     monkeypatch.setattr(
-        sliders, "explore_plot", lambda plot, **sliders: explore_plot(lambda **_: plt.figure(), **sliders)
+        teach, "explore_plot", lambda plot, **sliders: explore_plot(lambda **_: plt.figure(), **sliders)
     )
     answers = []
     monkeypatch.setattr(teach, "reveal", lambda question, answer: answers.append((question, answer)))
     notebook = nbformat.read(ROOT / "notebooks/02_dynamic_loss.ipynb", 4)
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     values = {}
-    exec(f"{code[0]}\ngamma1 = {gamma1}\n" + code[1].replace("short_errors()", ""), values)
+    exec(f"{code[0]}\ngamma1 = {gamma1}\n" + code[1], values)
     for source in code[2:]:
         if "explore_plot(" in source or "reveal(" in source:
             exec(source, values)

@@ -13,7 +13,7 @@ from dmtkit.methods import Helper, Method, Step
 from dmtkit.methods.given import Nets, Now
 from dmtkit.models import build
 from dmtkit.own import describe
-from dmtkit.training.experiment import check_data, load, plan, run_methods
+from dmtkit.training.experiment import check_data, load_data, plan, run_methods
 from dmtkit.training.recipe import Recipe
 from dmtkit.training.state import begin
 from dmtkit.training.step import advance
@@ -34,7 +34,7 @@ def _own():
 def undisturbed(request, tmp_path_factory):
     """A whole run of the method."""
     config = make_config({**TASKS[request.param], **HOW})
-    data = load(config)
+    data = load_data(config)
     return config, data, run_methods(config, data, tmp_path_factory.mktemp("own") / "run")
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from dmtkit.report.findings import FINDINGS, judge
+from dmtkit.results.tables.findings import FINDINGS, judge
 
 NAMES = {finding.claim: finding for finding in FINDINGS}
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from dmtkit.class_balance import class_thresholds
 from dmtkit.errors import RunError
-from dmtkit.label_store import Kept, open_labels, write_labels
+from dmtkit.labels.keep import class_thresholds
+from dmtkit.labels.store import Kept, open_labels, write_labels
 
 SIZES = [(4, 6), (7, 3), (1, 1), (5, 5)]
 NAMES = tuple("abcd")

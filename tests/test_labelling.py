@@ -7,15 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from dmtkit.class_balance import ClassThresholds, class_thresholds
 from dmtkit.data.pictures import Part
-from dmtkit.label_store import Kept, open_labels
-from dmtkit.labelling import Reader, confusion_matrices, explain_batch, label_images, look
+from dmtkit.data.whole_images import Reader, look
+from dmtkit.labels.keep import ClassThresholds, class_thresholds, confidence_histogram
+from dmtkit.labels.predict import label_images
+from dmtkit.labels.store import Kept, open_labels
 from dmtkit.losses.dynamic import dynamic_weights
+from dmtkit.losses.levels import LEVELS
 from dmtkit.methods import METHODS
+from dmtkit.metrics.evaluate import confusion_matrices
+from dmtkit.metrics.scores import confusion_matrix
 from dmtkit.models import build
-from dmtkit.pixels import confusion_matrix
-from dmtkit.pseudo import LEVELS, confidence_histogram
+from dmtkit.tasks.explain import explain_batch
 
 FILL = (1, 2, 3)
 CPU = torch.device("cpu")

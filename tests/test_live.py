@@ -13,8 +13,8 @@ import nbformat
 import pytest
 
 from dmtkit import make_config, notebook
-from dmtkit.plots.live import describe, plot_live
-from dmtkit.run_folder import RunFolder
+from dmtkit.results.plots.live import describe, plot_live
+from dmtkit.runs.folder import RunFolder
 from dmtkit.training.resume import Progress
 from dmtkit.viewer import live
 from dmtkit.viewer.live import Live, make_setup, wanted
@@ -212,14 +212,14 @@ def test_where_there_is_a_view(monkeypatch):
 
 
 def test_it_is_off_in_batch(tmp_path, monkeypatch):
-    from dmtkit import launch
+    from dmtkit.jobs import notebook_job
 
     seen = {}
-    monkeypatch.setattr(launch, "watch", lambda *words, environment, **more: seen.update(environment) or 1)
+    monkeypatch.setattr(notebook_job, "watch", lambda *words, environment, **more: seen.update(environment) or 1)
     monkeypatch.setenv("DMTKIT_LIVE", "1")
-    job = launch.prepare(ROOT / "params" / "digits.yaml", {}, tmp_path / "run")
+    job = notebook_job.prepare(ROOT / "params" / "digits.yaml", {}, tmp_path / "run")
     with pytest.raises(Exception, match="notebook failed"):
-        launch.execute(job, environment={"OMP_NUM_THREADS": "1"})
+        notebook_job.execute(job, environment={"OMP_NUM_THREADS": "1"})
     assert seen == {"DMTKIT_LIVE": "0", "OMP_NUM_THREADS": "1"}
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dmtkit import make_config
-from dmtkit.run_folder import RunFolder
+from dmtkit.runs.folder import RunFolder
 from dmtkit.viewer.pace import Pace
 from dmtkit.viewer.tail import Tail, measured, points
 from tests.helpers import TINY

@@ -7,11 +7,11 @@ import torch
 from dmtkit.config import make_config
 from dmtkit.methods import METHODS
 from dmtkit.methods.plan import plan_of
-from dmtkit.runs import reported
+from dmtkit.runs.run import reported
 from dmtkit.tasks.classification import Classification
 from dmtkit.tasks.task import methods_of
 from dmtkit.training import resume
-from dmtkit.training.experiment import load, run_methods
+from dmtkit.training.experiment import load_data, run_methods
 from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
 from tests.test_segmentation import taught
 
@@ -27,7 +27,7 @@ def whole(request, tmp_path_factory):
     """One run of every method of a task."""
     task = request.param
     config = make_config({**TASKS[task], "methods": every(task), "epochs": 2})
-    data = load(config)
+    data = load_data(config)
     return config, data, run_methods(config, data, tmp_path_factory.mktemp(task) / "run")
 
 
@@ -94,7 +94,7 @@ def test_flip_never_alters_stored_labels(whole):
 
 def test_students_of_dst_start_as_their_teacher_did():
     config = make_config({**TINY, "methods": ("dst", "cl")})
-    task = Classification(config, load(config))
+    task = Classification(config, load_data(config))
     trainings = {call.key: call for call in plan_of(methods_of(config), task.terms).trainings}
 
     def start(name, number):

@@ -33,7 +33,7 @@ def good():
             'n: int = 3  # how many\nnames: list = [\n    "a",\n]  # which', metadata={"tags": ["parameters"]}
         ),
         new_markdown_cell("## A section\n\n![a cat](good.png)\n\n```\n# no heading\n```"),
-        new_code_cell('check_parameters(globals(), "n names")\nplot_x(n)'),
+        new_code_cell('dmtkit.start(globals(), "n names")\nplot_x(n)'),
         new_markdown_cell("*What it shows.*\n\n## What to read next\n\n[next](good.png)"),
         new_code_cell("reveal('a', 'b')\nreveal('c', 'd')\ncheck(1, 1, '')\ncheck(2, 2, '')"),
     ]
@@ -72,7 +72,7 @@ def edit(index, old, new):
         (lambda nb: nb.cells.insert(1, new_code_cell("import x")), "not the first code"),
         (edit(1, "n: int", "n"), "without type or explanation: 'n = 3"),
         (edit(1, "# which", ""), "without type or explanation: 'names"),
-        (edit(3, 'check_parameters(globals(), "n names")', ""), "the names of its parameters are not checked"),
+        (edit(3, 'dmtkit.start(globals(), "n names")', ""), "the names of its parameters are not checked"),
         (edit(3, '"n names"', '"n m"'), "it checks the parameters 'n m', but has 'n names'"),
         (edit(3, "plot_x(n)", "x = 1\n" * 25), "a cell has 26 lines"),
         (edit(2, "a cat", ""), "an image without alt text: ![](good.png)"),

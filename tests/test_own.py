@@ -9,16 +9,16 @@ import yaml
 
 import dmtkit
 from dmtkit import own
-from dmtkit.batch import make_batch
-from dmtkit.batch.command import run_list
 from dmtkit.config import make_config
 from dmtkit.errors import ConfigError, RunError
-from dmtkit.launch import plan_job
+from dmtkit.jobs import make_batch
+from dmtkit.jobs.command import run_list
+from dmtkit.jobs.notebook_job import plan_job
 from dmtkit.params import load_params
 from dmtkit.registry import METHODS
-from dmtkit.report import collect
-from dmtkit.report.tables import methods_table
-from dmtkit.training.experiment import load, run_methods
+from dmtkit.results.tables import collect
+from dmtkit.results.tables.tables import methods_table
+from dmtkit.training.experiment import load_data, run_methods
 from tests.helpers import TINY, Stop, fingerprint, stop_after
 from tests.own_cells import CELL, NETWORK, _cell, _forgotten, config_of, params_file  # noqa: F401
 
@@ -38,7 +38,7 @@ def test_a_class_of_a_cell_trains_resumes_logs_and_reports(cell, tmp_path):
     found = dmtkit.load_run(whole.path)
     assert (found.method("mine").title, found.method("mine").views) == ("My own", ["weak"])
     assert found.method("mine").parameters == {"weight": 1.0}
-    from dmtkit import plots
+    from dmtkit.results import plots
 
     plots.plot_curves(found)
     plots.plot_phases(found)
@@ -182,7 +182,7 @@ def test_an_own_network_has_baselines_of_its_own(tmp_path):
     keys = []
     for code in (NETWORK, NETWORK.replace("64 *", "64  *  1 *"), NETWORK):
         job = plan_job(params_file(tmp_path, CELL + code, model="plain"), {})
-        keys.append(next(iter(baselines(job.config, load(job.config)))))
+        keys.append(next(iter(baselines(job.config, load_data(job.config)))))
     assert keys[0] == keys[2] != keys[1]
 
 

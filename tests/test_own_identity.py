@@ -4,16 +4,15 @@ import json
 
 import pytest
 
-import dmtkit
 from dmtkit import own
-from dmtkit.batch import make_batch
 from dmtkit.config import make_config
-from dmtkit.errors import ConfigError, RunError
-from dmtkit.launch import plan_job
+from dmtkit.errors import ConfigError, RunError, TrainingError
+from dmtkit.jobs import make_batch
+from dmtkit.jobs.notebook_job import plan_job
 from dmtkit.params import load_params
 from dmtkit.registry import METHODS
-from dmtkit.report import collect
-from dmtkit.training.experiment import load, run_methods
+from dmtkit.results.tables import collect
+from dmtkit.training.experiment import load_data, run_methods
 from tests.helpers import TINY, Stop, stop_after
 from tests.own_cells import CELL, NETWORK, _cell, _forgotten, config_of, params_file  # noqa: F401
 
@@ -30,6 +29,7 @@ DEEP = """
 import functools
 import dmtkit
 import torch
+from dmtkit.methods import Helper
 from torch import nn
 
 SCALE = 2
@@ -54,7 +54,7 @@ def sgd(parameters):
 @dmtkit.method("mine")
 class Mine(dmtkit.Method):
     views = dmtkit.per_task(classification=("weak",), segmentation=("weak",))
-    helpers = {"critic": dmtkit.Helper(Critic, sgd)}
+    helpers = {"critic": Helper(Critic, sgd)}
 
     def _half(self):
         return 1.5
@@ -115,7 +115,7 @@ def test_of_two_files_each_run_has_its_own(tmp_path):
 
 def test_what_was_imported_is_what_is_kept(tmp_path):
     job = plan_job(params_file(tmp_path), {})
-    data = load(job.config)
+    data = load_data(job.config)
 
     def edited(progress):
         (tmp_path / "my_methods.py").write_text("broken(")
@@ -152,7 +152,7 @@ def test_runs_with_other_code_or_parameters_are_not_averaged(tmp_path):
 
 def test_a_mistake_that_is_mended_before_anything_was_learned_goes_on(cell, tmp_path):
     cell(CELL.replace('batch.u["weak"]', 'batch.u["waek"]'))
-    with pytest.raises(dmtkit.TrainingError, match="there is no 'waek'"):
+    with pytest.raises(TrainingError, match="there is no 'waek'"):
         run_methods(config_of(), None, tmp_path / "run")
     cell(CELL)
     assert run_methods(config_of(), None, tmp_path / "run").finished
@@ -170,8 +170,8 @@ def test_another_parameter_is_named_as_one_sets_it(cell, tmp_path):
 DATA = """
 @dmtkit.dataset("mirrored", task="classification")
 def mirrored(config):
-    from dmtkit.training.experiment import load
-    data = load(dmtkit.make_config({**config.model_dump(), "dataset": "digits", "code_from": None}))
+    from dmtkit.training.experiment import load_data
+    data = load_data(dmtkit.make_config({**config.model_dump(), "dataset": "digits", "code_from": None}))
     return data
 """
 
@@ -179,7 +179,7 @@ def mirrored(config):
 def test_a_data_set_of_ones_own_is_loaded_by_what_runs(tmp_path):
     path = params_file(tmp_path, CELL + DATA, dataset="mirrored")
     with pytest.raises(ConfigError, match=r"mirrored is not known here, and code_from .* is imported by `dmtkit run`"):
-        load(make_config(load_params(path)))
+        load_data(make_config(load_params(path)))
     job = plan_job(path, {})
     assert "data set mirrored" in own.own_code(job.config, baseline=True)
     assert run_methods(job.config, output_dir=tmp_path / "run").finished

@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 
-import dmtkit
 from dmtkit.config import make_config
 from dmtkit.errors import ConfigError, RunError, TrainingError
-from dmtkit.launch import plan_job
+from dmtkit.jobs.notebook_job import plan_job
 from dmtkit.methods import METHODS, Method, Share, Step, method, per_task
 from dmtkit.methods.parameters import for_task
+from dmtkit.notebook import notebook_config
 from dmtkit.training.step import advance
 from tests.bench import Bench
 
@@ -67,11 +67,11 @@ def test_a_batch_of_single_methods_leaves_the_others_parameters_aside(tmp_path):
 
 def test_a_notebook_has_them_as_variables():
     namespace = {"methods": ["fixmatch"], "fixmatch_threshold": 0.9}
-    first = dmtkit.notebook_config(namespace)
-    again = dmtkit.notebook_config({**namespace, "found": 3})  # in a kernel that has moved on
+    first = notebook_config(namespace)
+    again = notebook_config({**namespace, "found": 3})  # in a kernel that has moved on
     assert first.parameters == again.parameters == {"fixmatch": {"threshold": 0.9}}
     with pytest.raises(ConfigError, match="fixmatch_treshold: unknown parameter"):
-        dmtkit.notebook_config({"methods": ["fixmatch"], "fixmatch_treshold": 0.9})
+        notebook_config({"methods": ["fixmatch"], "fixmatch_treshold": 0.9})
 
 
 def losses(self, nets, batch, now):

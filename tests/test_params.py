@@ -10,10 +10,10 @@ import yaml
 
 from dmtkit.compat import torchvision_datasets
 from dmtkit.config import make_config
-from dmtkit.launch import plan_job
+from dmtkit.jobs.notebook_job import plan_job
 from dmtkit.methods import METHODS
 from dmtkit.params import load_params
-from dmtkit.training.experiment import load, run_methods
+from dmtkit.training.experiment import load_data, run_methods
 from tests.helpers import make_tree
 from tests.trees import make_cifar10, make_cityscapes, make_voc2012, make_voc_style, write_list
 
@@ -188,7 +188,7 @@ def stand_ins(tmp_path_factory):
 
 def few_digits(path):
     """Own lists: X and the held-out digits as they are, 12 digits in U."""
-    data = load(make_config({}))
+    data = load_data(make_config({}))
     lists = {"labeled": data.labeled.names, "unlabeled": data.unlabeled.names[:12], "val": data.val.names}
     path.write_text(yaml.safe_dump({part: list(names) for part, names in lists.items()}))
     return path
@@ -210,7 +210,7 @@ def in_two_steps(path, stand_ins):
     if values["task"] == "segmentation":
         values |= {"init_a": None, "init_b": None, "workers": 0}
         values |= {"denominator": 3} if values["denominator"] else {}
-    data = load(make_config(values))
+    data = load_data(make_config(values))
     labeled, pseudo = values["batch_labeled"], values["batch_pseudo"]  # the ratio stays
     labeled, pseudo = labeled // math.gcd(labeled, pseudo), pseudo // math.gcd(labeled, pseudo)
     x, u = len(data.labeled), len(data.unlabeled)

@@ -10,7 +10,9 @@ from sklearn.metrics import roc_auc_score
 
 import dmtkit.compat  # noqa: F401  before torchmetrics, which imports torchvision
 from dmtkit.losses.dynamic import weigh
-from dmtkit.pixels import SCORES, auroc, case_sums, case_table, class_iou, confusion_matrix, error_levels, mean_iou, roc
+from dmtkit.metrics.cases import case_sums, case_table
+from dmtkit.metrics.error_search import SCORES, auroc, error_levels, roc
+from dmtkit.metrics.scores import class_iou, confusion_matrix, mean_iou
 
 
 @settings(deadline=None, max_examples=30)

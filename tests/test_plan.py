@@ -10,7 +10,7 @@ from dmtkit.errors import ConfigError
 from dmtkit.methods import METHODS, Method, method
 from dmtkit.methods.lab import Score
 from dmtkit.tasks.classification import Classification
-from dmtkit.training.experiment import check_data, load, plan, run_methods
+from dmtkit.training.experiment import check_data, load_data, plan, run_methods
 from tests import own_method
 from tests.helpers import TINY, TINY_SEGMENTATION
 
@@ -20,7 +20,7 @@ def planned(phases, **changes):
     method("planned")(kind)
     config = make_config({**TINY, **changes, "methods": ("planned",)})
     try:
-        return plan(config, load(config))
+        return plan(config, load_data(config))
     finally:
         METHODS._found.pop("planned")
 
@@ -124,7 +124,7 @@ def test_phases_that_ask_for_something_else_than_they_planned_are_refused(tmp_pa
     try:
         calls = iter((0.5, 0.5, 0.7))
         with pytest.raises(ConfigError, match="asked for something else than when it was planned"):
-            run_methods(config, load(config), tmp_path / "run")
+            run_methods(config, load_data(config), tmp_path / "run")
     finally:
         METHODS._found.pop("fickle")
 
@@ -144,7 +144,7 @@ def test_labels_of_several_shares_are_refused_where_the_rule_labels_for_one():
     try:
         config = make_config(values)
         with pytest.raises(ConfigError, match=r"of supervised, phase 0, model A several are learned \(0.5, 0.7\)"):
-            check_data(config, load(config))
+            check_data(config, load_data(config))
     finally:
         METHODS._found.pop("twofold")
 
@@ -160,7 +160,7 @@ def test_further_networks_start_from_their_own_random_weights():
     method("paired")(kind)
     try:
         config = make_config({**TINY, "methods": ("paired",)})
-        task = Classification(config, load(config))
+        task = Classification(config, load_data(config))
         training = next(t for t in plan(config, task.data).trainings if t.owner == "paired")
         reported = task.build().state_dict()
         task.phase = lambda training: SimpleNamespace(weights=lambda: {"model": reported})

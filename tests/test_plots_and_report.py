@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dmtkit import plots, report
 from dmtkit.config import make_config
 from dmtkit.data import load
 from dmtkit.errors import ConfigError
+from dmtkit.results import plots, tables
 from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY, make_tree
 
@@ -68,7 +68,7 @@ def test_the_stacked_shares_are_those_of_the_log(known):
 
 
 def test_results_stand_beside_published_ones(known):
-    table = report.results_table(known)
+    table = tables.results_table(known)
     assert list(table.index) == ["supervised", "oracle", "cl", "dmt"]
     assert table.loc["dmt", "published (%)"] == 94.21
     assert pd.isna(table.loc["oracle", "published (%)"]), "unpublished cells stay empty"
@@ -77,7 +77,7 @@ def test_results_stand_beside_published_ones(known):
 
 
 def test_phase_table_agrees_with_the_stored_labels(known):
-    table = report.phase_table(known, "dmt")
+    table = tables.phase_table(known, "dmt")
     for number, phase in zip(table.index, known.phases("dmt"), strict=True):
         stored, rows = phase.arrays("pseudo_labels"), phase.arrays("samples")
         kept = stored["kept"]
@@ -91,7 +91,7 @@ def test_phase_table_agrees_with_the_stored_labels(known):
 
 
 def test_without_truth_its_columns_are_absent_not_zero(unknown):
-    table = report.phase_table(unknown, "dmt")
+    table = tables.phase_table(unknown, "dmt")
     assert not [name for name in table if name.startswith("right")]
     assert not [name for name in unknown.metrics if name.startswith("accuracy")]
     assert "truth" not in unknown.phases("dmt")[0].arrays("samples")
@@ -105,7 +105,7 @@ def test_the_oracle_needs_the_truth(unknown):
 
 
 def test_a_finished_run_opens_without_its_data(known):
-    from dmtkit.runs import load_run
+    from dmtkit.runs.search import load_run
 
     run = load_run(known.path)
     assert run.finished

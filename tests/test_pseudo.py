@@ -6,7 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmtkit.pseudo import LEVELS, NEVER, confidence_histogram, keep_most_confident, predict, quantise, thresholds
+from dmtkit.labels.keep import NEVER, confidence_histogram, keep_most_confident, thresholds
+from dmtkit.labels.predict import predict
+from dmtkit.losses.levels import LEVELS, quantise
 
 
 @st.composite

@@ -12,18 +12,19 @@ from torch.utils.data import DataLoader
 from benchmarks.reference import augment, labels
 from benchmarks.reference.loss import dynamic_loss, mixed_loss, weights_by_masks
 from benchmarks.reference.train import classification_step, segmentation_step, update_average
-from dmtkit.class_balance import class_thresholds
 from dmtkit.data import ops
 from dmtkit.data.augment import draw_mix
 from dmtkit.data.digit_scenes import DigitScenes
 from dmtkit.data.pictures import Part
-from dmtkit.label_store import Kept, open_labels
-from dmtkit.labelling import Reader, label_images
+from dmtkit.data.whole_images import Reader
+from dmtkit.labels.keep import class_thresholds
+from dmtkit.labels.predict import label_images
+from dmtkit.labels.store import Kept, open_labels
 from dmtkit.losses.dynamic import dynamic_cross_entropy, dynamic_weights, mixed_cross_entropy
+from dmtkit.losses.levels import LEVELS
 from dmtkit.methods import METHODS
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
-from dmtkit.pseudo import LEVELS
 from dmtkit.seeds import generator
 from dmtkit.training.optim import update_average as ours_update_average
 from dmtkit.training.recipe import Recipe

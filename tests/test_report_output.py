@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from dmtkit import plots, report, style
 from dmtkit.errors import ConfigError, RunError
+from dmtkit.results import plots, style, tables
 from tests.made_runs import VOC, put
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,57 +55,57 @@ class Cells(HTMLParser):
 
 
 @pytest.fixture
-def tables(tmp_path):
+def made(tmp_path):
     for split, value in enumerate((54.0, 55.0, 56.0)):
         put(tmp_path, {"supervised": value, "dmt": [value, value + 10.123456789]}, **VOC, split=split)
     put(tmp_path, {"dmt": 60.0}, **VOC, split=4, model="deeplab-resnet18")
-    return report.all_tables(report.collect(tmp_path))
+    return tables.all_tables(tables.collect(tmp_path))
 
 
-def test_every_format_can_be_read_back(tables, tmp_path):
-    files = report.write(tables, tmp_path / "report")
-    assert len(files) == 5 * len(tables)
-    for table in tables:
+def test_every_format_can_be_read_back(made, tmp_path):
+    files = tables.write(made, tmp_path / "report")
+    assert len(files) == 5 * len(made)
+    for table in made:
         cells = [cell for row in table.shown.to_numpy().tolist() for cell in row]
-        assert all(cell in Cells(report.to_html(table)).cells for cell in cells)
-        pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(report.to_csv(table))), table.tidy, check_dtype=False)
-        lines = [line for line in report.to_markdown(table).splitlines() if line.startswith("|")]
+        assert all(cell in Cells(tables.to_html(table)).cells for cell in cells)
+        pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(tables.to_csv(table))), table.tidy, check_dtype=False)
+        lines = [line for line in tables.to_markdown(table).splitlines() if line.startswith("|")]
         assert len({len(line) for line in lines}) == 1, "columns line up"
         assert [c.strip() for c in lines[2].split("|")[2:-1]] == table.shown.iloc[0].tolist()
-        latex = report.to_latex(table)
+        latex = tables.to_latex(table)
         body = latex[latex.index(r"\midrule") : latex.index(r"\bottomrule")].splitlines()[1:-1]
         assert len(body) == len(table.shown)
         assert all(line.count("&") == table.shown.shape[1] and line.endswith(r"\\") for line in body)
         for word in (r"\toprule", r"\midrule", r"\bottomrule", r"\caption{"):
             assert latex.count(word) == 1
         assert latex.count("{") == latex.count("}")
-        for text in (report.to_markdown(table), report.to_html(table)):
+        for text in (tables.to_markdown(table), tables.to_html(table)):
             assert "Measured cells: mean ± sample standard deviation" in text
-        assert "model (deeplab-resnet18: 1 run, deeplab-tiny: 3 runs)" in report.to_markdown(table)
-    assert "10.123456789" in "".join(report.to_csv(table) for table in tables), "full precision"
+        assert "model (deeplab-resnet18: 1 run, deeplab-tiny: 3 runs)" in tables.to_markdown(table)
+    assert "10.123456789" in "".join(tables.to_csv(table) for table in made), "full precision"
 
 
 def test_a_written_report_below_outputs_is_not_taken_for_foreign_files(three):
-    report.write(report.all_tables(report.collect(three)), three / "report")
-    assert report.collect(three).skipped == []
+    tables.write(tables.all_tables(tables.collect(three)), three / "report")
+    assert tables.collect(three).skipped == []
 
 
 def test_special_signs_are_escaped():
     shown = pd.DataFrame([["1 < 2"]], index=pd.Index(["a|b_&"], name="m"), columns=["100 %"])
-    table = report.Table("t", "γ & <b>", shown, pd.DataFrame({"x": [1]}), ("50 % ± #1",))
-    assert r"a|b\_\& & 1 < 2 \\" in report.to_latex(table)
-    assert r"\caption{$\gamma$ \& <b>}" in report.to_latex(table)
-    assert "&lt;b&gt;" in report.to_html(table)
-    assert r"a\|b_&" in report.to_markdown(table)
-    assert "a|b_&" in Cells(report.to_html(table)).cells
+    table = tables.Table("t", "γ & <b>", shown, pd.DataFrame({"x": [1]}), ("50 % ± #1",))
+    assert r"a|b\_\& & 1 < 2 \\" in tables.to_latex(table)
+    assert r"\caption{$\gamma$ \& <b>}" in tables.to_latex(table)
+    assert "&lt;b&gt;" in tables.to_html(table)
+    assert r"a\|b_&" in tables.to_markdown(table)
+    assert "a|b_&" in Cells(tables.to_html(table)).cells
 
 
-def test_formats_and_places_are_checked(three, tables):
+def test_formats_and_places_are_checked(three, made):
     with pytest.raises(ConfigError, match="unknown format"):
-        report.write(tables, three / "report", ["pdf"])
+        tables.write(made, three / "report", ["pdf"])
     (three / "taken").touch()
     with pytest.raises(RunError, match="choose another folder"):
-        report.write(tables, three / "taken")
+        tables.write(made, three / "taken")
 
 
 FIGURES = [plots.plot_methods, plots.plot_progress, plots.plot_paired]
@@ -113,7 +113,7 @@ FIGURES = [plots.plot_methods, plots.plot_progress, plots.plot_paired]
 
 @pytest.mark.parametrize("plot", FIGURES, ids=lambda plot: plot.__name__)
 def test_figures_draw_into_given_axes_and_say_what_they_show(plot, three):
-    collected = report.collect(three)
+    collected = tables.collect(three)
     _, ax = plt.subplots()
     assert plot(collected, "digits", ax=ax) is ax
     assert "digits" in ax.get_title(loc="left")
@@ -123,12 +123,12 @@ def test_figures_draw_into_given_axes_and_say_what_they_show(plot, three):
 
 
 def test_figures_show_the_numbers_of_the_tables(three):
-    collected = report.collect(three)
+    collected = tables.collect(three)
     texts = [text.get_text() for text in plots.plot_methods(collected, "digits").texts]
     assert "91.58 ± 1.46  n=3" in texts
     line = plots.plot_progress(collected, "digits").containers[0].lines[0]
     np.testing.assert_allclose(line.get_ydata(), [81.1666667, 82.1666667, 91.5833333])
-    alone = report.collect(three / "digits" / "seed-2_methods-dmt")
+    alone = tables.collect(three / "digits" / "seed-2_methods-dmt")
     assert "no other method" in plots.plot_paired(alone, "digits").texts[0].get_text()
 
 
@@ -179,7 +179,7 @@ def test_command_line_with_nothing_to_report_exits_2(words, tmp_path):
 
 
 def test_reading_loads_no_torch():
-    code = "import sys, dmtkit.report_command; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
+    code = "import sys, dmtkit.results.command; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
     found = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT, env=ENVIRONMENT)
     assert found.split() == ["False", "False"]
 
@@ -200,13 +200,13 @@ def test_two_hundred_runs(tmp_path):
             (copy / "config.yaml").write_text(yaml.safe_dump(config))
         assert len(list(folder.parent.iterdir())) == 100
     started = time.monotonic()
-    collected = report.collect(tmp_path)
-    tables = report.all_tables(collected)
+    collected = tables.collect(tmp_path)
+    made = tables.all_tables(collected)
     print(f"200 runs: {time.monotonic() - started:.2f} s")
     assert len(collected.runs) == 400
     assert collected.experiments == ["a", "b"]
     values = [70.0, *(70.0 + seed for seed in range(2, 101))]
-    assert tables[0].tidy.set_index("method").loc["dmt", "mean"] == pytest.approx(np.mean(values))
+    assert made[0].tidy.set_index("method").loc["dmt", "mean"] == pytest.approx(np.mean(values))
 
 
 @pytest.mark.slow

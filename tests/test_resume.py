@@ -13,8 +13,8 @@ from dmtkit import files
 from dmtkit.config import make_config
 from dmtkit.data import load
 from dmtkit.errors import RunError, TrainingError
-from dmtkit.run_folder import RunFolder
-from dmtkit.runs import load_run
+from dmtkit.runs.folder import RunFolder
+from dmtkit.runs.search import load_run
 from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY, Stop, fingerprint, make_tree, stop_after
 

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from dmtkit.class_balance import class_thresholds, keep_by_class
-from dmtkit.keeping import accuracy_by_ratio, keep, rules
-from dmtkit.pixels import roc
-from dmtkit.review import (
+from dmtkit.labels.keep import class_thresholds, keep_by_class
+from dmtkit.metrics.error_search import roc
+from dmtkit.teach.error_review import (
     accuracy_of_kept,
     agreement,
     errors_found,
@@ -23,6 +22,7 @@ from dmtkit.review import (
     repeated,
     verdict,
 )
+from dmtkit.teach.keep_rules import accuracy_by_ratio, keep, rules
 
 few = st.lists(st.tuples(st.sampled_from([0.1, 0.4, 0.8]), st.booleans()), min_size=1, max_size=6)
 

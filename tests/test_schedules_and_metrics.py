@@ -9,7 +9,8 @@ import torch
 
 import dmtkit.compat  # noqa: F401  before torchmetrics, which imports torchvision
 from dmtkit.losses.dynamic import gamma_ramp
-from dmtkit.metrics import accuracy, case_rows, from_sums, reliability
+from dmtkit.metrics.cases import case_rows, from_sums
+from dmtkit.metrics.scores import accuracy, reliability
 from dmtkit.training.optim import schedule as make_schedule
 from dmtkit.training.optim import sgd, update_average
 

@@ -11,7 +11,7 @@ import torch
 from dmtkit.config import make_config
 from dmtkit.data.segmentation import load
 from dmtkit.errors import RunError
-from dmtkit.runs import load_run
+from dmtkit.runs.search import load_run
 from dmtkit.tasks import segmentation
 from dmtkit.training.experiment import run_methods, total_steps
 from tests.helpers import TINY_SEGMENTATION, Stop, fingerprint, stop_after

@@ -12,12 +12,12 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dmtkit import environment
 from dmtkit.config import make_config
 from dmtkit.data.augment import Mix
-from dmtkit.environment import pick_precision
 from dmtkit.methods import METHODS
 from dmtkit.models import build, wide_resnet
+from dmtkit.runs import environment
+from dmtkit.runs.environment import pick_precision
 from dmtkit.training import step
 from dmtkit.training.experiment import run_methods
 from dmtkit.training.loop import train

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dmtkit.teach import check
+from dmtkit.teach.exercises import check
 
 
 @pytest.mark.parametrize(

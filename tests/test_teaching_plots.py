@@ -13,13 +13,14 @@ import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
 
-from dmtkit import pixel_labels as labels_in
-from dmtkit import plots, review
+from dmtkit import teach
 from dmtkit.config import make_config
 from dmtkit.data.segmentation import load
 from dmtkit.data.splits import difference_maximised
 from dmtkit.errors import RunError
-from dmtkit.pixel_labels import Labels
+from dmtkit.teach import error_review
+from dmtkit.teach import pixel_labels as labels_in
+from dmtkit.teach.pixel_labels import Labels
 from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY_SEGMENTATION
 
@@ -70,7 +71,7 @@ def test_the_search_by_confidence_equals_one_made_anew(run, data, method, studen
         confidence.append(level[mask] / 65535)
     wrong, confidence = np.concatenate(wrong), np.concatenate(confidence)
     assert labels_in.probed_error_rate(run, data, method, 1, student) == pytest.approx(wrong.mean())
-    again, stored = review.errors_found(confidence, wrong), labels_in.searches(run, data, method, 1, student)
+    again, stored = error_review.errors_found(confidence, wrong), labels_in.searches(run, data, method, 1, student)
     for share in np.linspace(0, 1, 11):
         assert stored["end"]["c_A"].at(share) == pytest.approx(again.at(share), abs=0.02)
     auroc = run.phases(method)[0].model_folder(student).summary["auroc"]["end"]["c_A"]
@@ -98,7 +99,7 @@ def test_labels_and_their_teachers(run, data):
 
 
 def test_with_difference_maximised_sampling_phase_0_is_the_methods_own(run, tmp_path):
-    from dmtkit.runs import Run
+    from dmtkit.runs.run import Run
 
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**run.config.model_dump(mode="json"), "sampling": "dms"}))
     (tmp_path / "dmt" / "phase_0" / "A").mkdir(parents=True)
@@ -126,11 +127,11 @@ def test_figures_of_a_run_draw(run, data, tmp_path):
     store = labels_in.store_of(labels_in.labeller(run, "dmt", 0, "A"))
     images = [data.unlabeled.image(i) for i in (0, 3)]
     for drawn in (
-        plots.plot_wrong_labels(run),
-        plots.plot_disagreement(run, samples=(0,)),
-        plots.plot_errors_found(curves, 0.3),
-        plots.plot_label_progress(labels_in.label_progress(run, data, {"dmt": "B", "cbst": "A"})),
-        plots.plot_kept_pixels(images, labels_in.kept_at(store, 0.3), (0, 3), run.classes, 0.3),
+        teach.plot_wrong_labels(run),
+        teach.plot_disagreement(run, samples=(0,)),
+        teach.plot_errors_found(curves, 0.3),
+        teach.plot_label_progress(labels_in.label_progress(run, data, {"dmt": "B", "cbst": "A"})),
+        teach.plot_kept_pixels(images, labels_in.kept_at(store, 0.3), (0, 3), run.classes, 0.3),
     ):
         drawn_well(drawn, tmp_path)
 
@@ -141,37 +142,37 @@ def test_figures_of_labels_draw_with_classes_that_were_never_predicted(missing, 
     level = np.round(labels.confidence * 65535).astype(int)
     histogram = np.zeros((4, 65536), np.int64)
     np.add.at(histogram, (labels.label, level), 1)
-    pair = review.agreement(labels.label, labels.label, labels.truth)
+    pair = error_review.agreement(labels.label, labels.label, labels.truth)
     for drawn in (
-        plots.plot_class_errors(labels, classes),
-        plots.plot_calibration(labels),
-        plots.plot_filter(labels, 0.5),
-        plots.plot_agreement({"A and A": pair}),
-        plots.plot_kept_accuracy(labels, (0.5, 1.0)),
-        plots.plot_class_thresholds(histogram, classes, 0.5),
-        plots.plot_balance(histogram, classes, 0.5),
+        teach.plot_class_errors(labels, classes),
+        teach.plot_calibration(labels),
+        teach.plot_filter(labels, 0.5),
+        teach.plot_agreement({"A and A": pair}),
+        teach.plot_kept_accuracy(labels, (0.5, 1.0)),
+        teach.plot_class_thresholds(histogram, classes, 0.5),
+        teach.plot_balance(histogram, classes, 0.5),
     ):
         drawn_well(drawn, tmp_path)
 
 
 def test_figures_say_the_numbers(tmp_path):
     labels = made()
-    ax = plots.plot_kept_accuracy(labels, (1.0,))
+    ax = teach.plot_kept_accuracy(labels, (1.0,))
     assert f"{100 * (1 - labels.error_rate):.1f} %" in ax.texts[0].get_text()
-    never = plots.plot_class_errors(made(missing=(3,)), "abcd")
+    never = teach.plot_class_errors(made(missing=(3,)), "abcd")
     assert "never\npredicted" in [text.get_text() for text in never.texts]
-    shown = plots.plot_repeated({"B": 0.25, "C": float("nan")})
+    shown = teach.plot_repeated({"B": 0.25, "C": float("nan")})
     assert [text.get_text() for text in shown.texts] == ["25.0 %", "none"]
-    sampled = plots.plot_sampling(difference_maximised([str(i) for i in range(10)], random.Random(0)))
+    sampled = teach.plot_sampling(difference_maximised([str(i) for i in range(10)], random.Random(0)))
     assert [text.get_text() for text in sampled.texts] == ["2", "6", "6", "2"]
     nothing_wrong = {
-        "start": {name: review.errors_found(np.ones(3), np.zeros(3, bool)) for name in ("w", "p_B", "c_A")}
+        "start": {name: error_review.errors_found(np.ones(3), np.zeros(3, bool)) for name in ("w", "p_B", "c_A")}
     }
-    assert "nothing to find" in plots.plot_errors_found(nothing_wrong, 0.0).axes[0].texts[0].get_text()
-    drawn_well(plots.plot_contradicted({"dmt": {(1, "start"): 0.1, (1, "middle"): 0.2}}), tmp_path)
-    drawn_well(plots.plot_label_rules((0.9, 0.4, 0.6), side=60), tmp_path)
+    assert "nothing to find" in teach.plot_errors_found(nothing_wrong, 0.0).axes[0].texts[0].get_text()
+    drawn_well(teach.plot_contradicted({"dmt": {(1, "start"): 0.1, (1, "middle"): 0.2}}), tmp_path)
+    drawn_well(teach.plot_label_rules((0.9, 0.4, 0.6), side=60), tmp_path)
     with pytest.raises(ValueError, match="expected three"):
-        plots.plot_label_rules((0.9, 0.4))
+        teach.plot_label_rules((0.9, 0.4))
 
 
 @pytest.mark.slow

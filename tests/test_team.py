@@ -13,16 +13,18 @@ import pytest
 import torch
 from torch import nn
 
-from dmtkit import notebook, together
+from dmtkit import notebook
 from dmtkit.config import make_config
 from dmtkit.errors import ConfigError, RunError, TrainingError
 from dmtkit.files import read_json
-from dmtkit.label_store import open_labels
-from dmtkit.processes import OUTCOME
-from dmtkit.runs import load_run, read_log
-from dmtkit.together import launcher
-from dmtkit.train import start_team
-from dmtkit.training.experiment import check_shares, load, run_methods
+from dmtkit.jobs import training_job
+from dmtkit.jobs.process import OUTCOME
+from dmtkit.jobs.train import start_team
+from dmtkit.jobs.training_job import launcher
+from dmtkit.labels.store import open_labels
+from dmtkit.runs.run import read_log
+from dmtkit.runs.search import load_run
+from dmtkit.training.experiment import check_shares, load_data, run_methods
 from tests import own_method, teamwork
 from tests.helpers import TINY, fingerprint
 from tests.test_labelling import Mixed
@@ -141,7 +143,7 @@ def test_a_batch_smaller_than_the_team_is_refused():
 
 def test_the_command_does_not_hide_the_function_of_its_name(tmp_path):
     """Of a module that is imported, the package's attribute becomes the module."""
-    code = f"import dmtkit, dmtkit.train; dmtkit.train(dmtkit.make_config({{}}), output_dir={str(tmp_path)!r}, processes=99)"
+    code = f"import dmtkit, dmtkit.jobs.train; dmtkit.train(dmtkit.make_config({{}}), output_dir={str(tmp_path)!r}, processes=99)"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert "cannot be shared by 99 processes" in found.stderr
 
@@ -157,7 +159,7 @@ def start(*words):
 def ranks(process):
     """The processes that the launcher started, once the run is under way."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [pid for pid in map(int, children) if "dmtkit.train" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [pid for pid in map(int, children) if "dmtkit.jobs.train" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def wait_for(condition, process, seconds=60):
@@ -179,7 +181,7 @@ LONG = {
 
 
 def test_bad_input_is_said_once_and_nothing_is_written(tiny, tmp_path):
-    process = start("-m", "dmtkit.train", tiny(), "-p", "sed", "3", "--output", tmp_path / "run")
+    process = start("-m", "dmtkit.jobs.train", tiny(), "-p", "sed", "3", "--output", tmp_path / "run")
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 1, "accelerate's own"
     assert "exitcode  : 2" in text
@@ -189,7 +191,7 @@ def test_bad_input_is_said_once_and_nothing_is_written(tiny, tmp_path):
 
 def test_ctrl_c_saves_and_a_killed_process_ends_all_and_the_same_command_goes_on(tiny, tmp_path):
     folder = tmp_path / "run"
-    words = "-m", "dmtkit.train", tiny(base=LONG), "--output", folder
+    words = "-m", "dmtkit.jobs.train", tiny(base=LONG), "--output", folder
     process = start(*words)
     wait_for(lambda: len(list(read_log(folder / "metrics.jsonl"))) > 1, process)
     process.send_signal(signal.SIGINT)
@@ -214,7 +216,7 @@ def test_ctrl_c_saves_and_a_killed_process_ends_all_and_the_same_command_goes_on
 
 FAULTY = """
 import os, sys
-import dmtkit.train
+import dmtkit.jobs.train
 from dmtkit import distributed
 from dmtkit.errors import DataError
 
@@ -223,8 +225,8 @@ def fail(*_, **__):
         raise DataError("picture.png: cannot be read any more")
     distributed.barrier()
 
-dmtkit.train.run_methods = fail
-dmtkit.train.app(args=sys.argv[1:])
+dmtkit.jobs.train.run_methods = fail
+dmtkit.jobs.train.app(args=sys.argv[1:])
 """
 
 
@@ -245,7 +247,7 @@ def test_a_notebook_trains_in_two_processes(tmp_path, monkeypatch, capsys):
     assert read_json(run.path / "environment.json")["processes"] == 2
     assert f"{run.path}: finished" in capsys.readouterr().out
     assert "training in 2 processes" in (run.path / "train.log").read_text()
-    monkeypatch.setattr(together, "watch", None)  # nothing is started
+    monkeypatch.setattr(training_job, "watch", None)  # nothing is started
     assert notebook.train(config, output_dir=tmp_path / "run", live=False).finished
 
 
@@ -265,7 +267,7 @@ def test_a_notebook_shows_what_its_processes_met(tmp_path, monkeypatch, said, ki
             Path(environment[OUTCOME]).write_text(json.dumps(said))
         return 1
 
-    monkeypatch.setattr(together, "watch", watch)
+    monkeypatch.setattr(training_job, "watch", watch)
     with pytest.raises(kind, match=match):
         notebook.train(make_config(TINY), output_dir=tmp_path / "run", live=False, processes=2)
 
@@ -282,7 +284,7 @@ def test_a_number_of_processes_below_one_is_refused(tmp_path):
 
 
 def test_data_that_the_settings_do_not_load_are_refused_for_several_processes(tmp_path):
-    other = load(make_config({**TINY, "seed": 5, "labels": 3}))
+    other = load_data(make_config({**TINY, "seed": 5, "labels": 3}))
     with pytest.raises(RunError, match="this is other data"):
         notebook.train(make_config(TINY), other, tmp_path / "run", live=False, processes=2)
     assert not (tmp_path / "run").exists()
@@ -292,7 +294,7 @@ def test_one_process_where_the_settings_want_several_is_told_of(tiny, tmp_path):
     words = [
         sys.executable,
         "-m",
-        "dmtkit.train",
+        "dmtkit.jobs.train",
         str(tiny()),
         "-p",
         "processes",

@@ -198,7 +198,7 @@ def test_the_static_figure_stands_beside_the_widget(run, tmp_path):
 
 @given(st.lists(st.integers(0, 65535)))
 def test_levels_come_back_as_they_were(given_levels):
-    from dmtkit.pseudo import confidence_of
+    from dmtkit.losses.levels import confidence_of
 
     stored = np.array(given_levels, np.uint16)
     assert (levels(confidence_of(stored)) == stored).all()

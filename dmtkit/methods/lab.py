@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from dmtkit.errors import ConfigError
-from dmtkit.metrics import TaskFacts
+from dmtkit.registry import TaskFacts
 
 
 class Opaque:

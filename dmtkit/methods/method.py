@@ -20,8 +20,7 @@ from dmtkit.losses.dynamic import DynamicWeights, Gamma, Rule, weigh
 from dmtkit.methods.given import Nets, Now
 from dmtkit.methods.lab import Lab, Score
 from dmtkit.methods.parameters import for_task, names_of, parameters, refuse_clash
-from dmtkit.metrics import TASK_FACTS
-from dmtkit.registry import METHODS
+from dmtkit.registry import METHODS, TASK_FACTS
 
 if TYPE_CHECKING:
     from dmtkit.data.batches import Batch

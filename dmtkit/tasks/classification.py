@@ -17,12 +17,14 @@ from dmtkit.data.augment import Augment
 from dmtkit.data.batches import Batch, Batches
 from dmtkit.data.images import Data, Images
 from dmtkit.errors import ConfigError
+from dmtkit.labels.keep import PseudoLabels, keep_most_confident
+from dmtkit.labels.predict import Predictions, predict_shared
 from dmtkit.methods.lab import Labels, Score, Training
 from dmtkit.methods.plan import Plan
-from dmtkit.metrics import TASK_FACTS, accuracy
+from dmtkit.metrics.scores import accuracy
 from dmtkit.models import build
-from dmtkit.pseudo import Predictions, PseudoLabels, keep_most_confident, predict_shared
-from dmtkit.run_folder import RunFolder
+from dmtkit.registry import TASK_FACTS
+from dmtkit.runs.folder import RunFolder
 from dmtkit.seeds import derive, generator
 from dmtkit.tasks.explain import case_table, samples
 from dmtkit.tasks.task import TASKS, Task

@@ -1,14 +1,23 @@
 """Why each pseudo label of a phase has its weight: the table of cases and the samples kept for looking at."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dmtkit.config import Config
+from dmtkit.data.pictures import VOID, Part
+from dmtkit.data.whole_images import Images
+from dmtkit.labels.keep import PseudoLabels
+from dmtkit.labels.predict import Predictions, read_logits
+from dmtkit.labels.store import Kept
+from dmtkit.losses.dynamic import DynamicWeights
+from dmtkit.losses.levels import TOP, confidence_of
 from dmtkit.methods.method import Method
-from dmtkit.metrics import case_rows
-from dmtkit.pseudo import Predictions, PseudoLabels, confidence_of
+from dmtkit.metrics.cases import case_rows
 
 RANDOM, EXTREMES = 96, 24  # how many samples are kept: drawn at random, and of either end of the weights
 
@@ -66,3 +75,29 @@ def samples(columns: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     drawn = np.random.default_rng(seed).permutation(len(columns["kept"]))[:RANDOM]
     index = np.unique(np.concatenate([drawn, order[:EXTREMES], order[-EXTREMES:]]))
     return {"index": index, **{name: values[index] for name, values in columns.items()}}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a student says of the labels it was given, for one batch: weights and why, the labels, and the truth."""
+
+    images: Images
+    found: DynamicWeights
+    given: Tensor
+    confidence: Tensor
+    truth: Tensor
+
+
+def explain_batch(
+    images: Images, logits: Tensor, part: Part, kept: Kept, weigh: Callable[..., DynamicWeights], truth: bool
+) -> Explanation:
+    """Weigh the kept labels of a batch of whole images by what the student says of them; `weigh` as a method does."""
+    pairs = [kept.kept(position) for position in images.positions]
+    given = images.stack([label for label, _ in pairs], VOID)
+    level = images.stack([level.astype(np.int32) for _, level in pairs], 0)
+    masks = [part.mask(position) if truth else np.full(size, VOID, np.uint8)
+             for position, size in zip(images.positions, images.sizes, strict=True)]  # fmt: skip
+    prediction, own, p = read_logits(logits, given)
+    assert p is not None
+    c_a, c_b, p_b = (values.float() / TOP for values in (level, own, p))
+    return Explanation(images, weigh(given, c_a, prediction, c_b, p_b), given, c_a, images.stack(masks, VOID))

@@ -14,17 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from dmtkit.data.segmentation import Scenes
+from dmtkit.data.whole_images import Images, Reader, look
 from dmtkit.files import once
-from dmtkit.label_store import Kept
-from dmtkit.labelling import Explanation, Images, Reader, explain_batch, look
+from dmtkit.labels.store import Kept
 from dmtkit.losses.dynamic import DynamicWeights, weigh
+from dmtkit.losses.levels import LEVELS, quantise
 from dmtkit.methods.method import Method
-from dmtkit.metrics import CASES
-from dmtkit.pixels import SCORES, auroc, case_sums, case_table, error_levels, mean_iou, roc
-from dmtkit.pseudo import LEVELS, quantise
-from dmtkit.runs import Phase
+from dmtkit.metrics.cases import CASES, case_sums, case_table
+from dmtkit.metrics.error_search import SCORES, auroc, error_levels, roc
+from dmtkit.metrics.scores import mean_iou
+from dmtkit.metrics.sums import Sums, gather
+from dmtkit.runs.run import Phase
 from dmtkit.seeds import generator
-from dmtkit.sums import Sums, gather
+from dmtkit.tasks.explain import Explanation, explain_batch
 
 SAMPLES, PROBES = 6, 48  # images kept for looking at, and images that errors are searched in
 TIMES = ("start", "middle", "end")

@@ -15,23 +15,25 @@ from typing import Any
 import torch
 from torch import nn
 
-from dmtkit.class_balance import class_thresholds
 from dmtkit.config import Config, SegmentationConfig
 from dmtkit.data.batches import Batch
 from dmtkit.data.crops import Ahead, Blank, Crops
 from dmtkit.data.pictures import Part
 from dmtkit.data.segmentation import Scenes
+from dmtkit.data.whole_images import Reader, look
 from dmtkit.errors import ConfigError, RunError
 from dmtkit.files import ask, once
-from dmtkit.label_store import Kept, open_labels
-from dmtkit.labelling import Reader, confusion_matrices, label_images, look
+from dmtkit.labels.keep import class_thresholds
+from dmtkit.labels.predict import label_images
+from dmtkit.labels.store import Kept, open_labels
 from dmtkit.methods.lab import Score, Training
 from dmtkit.methods.plan import Plan
-from dmtkit.metrics import TASK_FACTS
+from dmtkit.metrics.evaluate import confusion_matrices
+from dmtkit.metrics.scores import class_iou, mean_iou
 from dmtkit.models import build
 from dmtkit.models.weights import load_weights
 from dmtkit.params import project_root
-from dmtkit.pixels import class_iou, mean_iou
+from dmtkit.registry import TASK_FACTS
 from dmtkit.tasks.probes import Probe
 from dmtkit.tasks.task import TASKS, Task, Visit
 

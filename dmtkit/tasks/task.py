@@ -13,17 +13,16 @@ from torch import nn
 
 from dmtkit.config import Config
 from dmtkit.data.batches import Batch
-from dmtkit.environment import pick_device, pick_precision
 from dmtkit.errors import ConfigError
 from dmtkit.methods import METHODS, Method
 from dmtkit.methods.given import halves_lacking
 from dmtkit.methods.lab import Score, Terms, Training
 from dmtkit.methods.parameters import for_task
 from dmtkit.methods.plan import Plan
-from dmtkit.metrics import TaskFacts
-from dmtkit.registry import Registry
-from dmtkit.run_folder import RunFolder
-from dmtkit.runs import Phase, reported
+from dmtkit.registry import Registry, TaskFacts
+from dmtkit.runs.environment import pick_device, pick_precision
+from dmtkit.runs.folder import RunFolder
+from dmtkit.runs.run import Phase, reported
 from dmtkit.seeds import derive
 
 Visit = Callable[[nn.Module], None]

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from dmtkit.config import Config
-from dmtkit.environment import machine, versions
 from dmtkit.files import TEMPORARY, alone, read_json, write_json
 from dmtkit.methods.lab import Training
 from dmtkit.own import own_code
 from dmtkit.params import outputs_root, project_root
-from dmtkit.run_folder import NOT_COMPARED, hold
-from dmtkit.runs import Phase
+from dmtkit.runs.environment import machine, versions
+from dmtkit.runs.folder import NOT_COMPARED, hold
+from dmtkit.runs.run import Phase
 from dmtkit.training.loop import processes
 from dmtkit.training.recipe import Recipe
 

@@ -4,23 +4,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dmtkit.config import Config
-from dmtkit.environment import describe_environment, pick_device
 from dmtkit.errors import ConfigError
 from dmtkit.files import ask, in_turn, once
 from dmtkit.methods.lab import Call, Lab, Score, Training
 from dmtkit.methods.plan import Plan, plan_of
 from dmtkit.own import with_code
-from dmtkit.published import check_table
 from dmtkit.registry import DATASETS
-from dmtkit.run_folder import RunFolder, default_folder, open_run, refuse_other_run
-from dmtkit.runs import Run, load_run
+from dmtkit.runs.environment import describe_environment, pick_device
+from dmtkit.runs.folder import RunFolder, default_folder, open_run, refuse_other_run
+from dmtkit.runs.published import check_table
+from dmtkit.runs.run import Run
+from dmtkit.runs.search import load_run
 from dmtkit.tasks.task import DataSet, Task, check_methods, methods_of, task_of
 from dmtkit.training.baselines import key_of
 from dmtkit.training.loop import check_shares, processes
 from dmtkit.training.resume import Progress, Session, complete, train_baseline
 
 
-def load(config: Config) -> DataSet:
+def load_data(config: Config) -> DataSet:
     """The data of a run; DataError names every offender at once."""
     if config.code_from and config.dataset not in DATASETS[config.task]:
         raise ConfigError(
@@ -45,7 +46,7 @@ def run_methods(
     if ask((folder / "DONE.json").is_file):
         return load_run(folder)
     check(config)
-    loaded = data or in_turn(lambda: load(config))
+    loaded = data or in_turn(lambda: load_data(config))
     in_turn(lambda: check_data(config, loaded))
     with open_run(config, folder, describe_environment(config, processes())) as run:
         run.keep_split(loaded.describe())
@@ -110,7 +111,7 @@ def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
     """Train one model of phase 0 into the store, or what is left of it; its folder there."""
     config = with_code(config)
     check(config)
-    data = load(config)
+    data = load_data(config)
     check_data(config, data)
     store.mkdir(parents=True, exist_ok=True)
     session = start_session(config, data)

@@ -16,10 +16,10 @@ from dmtkit import distributed
 from dmtkit.config import Config
 from dmtkit.data.batches import Batch
 from dmtkit.errors import ConfigError, TrainingError
-from dmtkit.interrupts import StopRequest
-from dmtkit.metrics import from_sums
+from dmtkit.metrics.cases import from_sums
+from dmtkit.metrics.sums import Sums, total
 from dmtkit.models.sync_norm import share_statistics
-from dmtkit.sums import Sums, total
+from dmtkit.training.interrupts import StopRequest
 from dmtkit.training.recipe import Recipe
 from dmtkit.training.state import Loop, State
 from dmtkit.training.step import advance, can_compile

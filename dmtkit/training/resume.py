@@ -16,8 +16,8 @@ from dmtkit.errors import RunError, TrainingError
 from dmtkit.files import ask, once
 from dmtkit.methods.lab import Training
 from dmtkit.methods.plan import Plan
-from dmtkit.run_folder import RunFolder
-from dmtkit.runs import Phase
+from dmtkit.runs.folder import RunFolder
+from dmtkit.runs.run import Phase
 from dmtkit.tasks.task import Task
 from dmtkit.training.baselines import baseline, identity, store_for
 from dmtkit.training.loop import arithmetic, train

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from dmtkit.errors import RunError
 from dmtkit.methods.method import Method
+from dmtkit.metrics.sums import Sums
 from dmtkit.models.sync_norm import spread
-from dmtkit.sums import Sums
 from dmtkit.training.optim import schedule, sgd
 from dmtkit.training.recipe import Recipe
 

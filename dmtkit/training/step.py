@@ -17,9 +17,9 @@ from dmtkit.data.batches import Batch
 from dmtkit.errors import TrainingError, unknown_name
 from dmtkit.methods.given import Mixed, Nets, Now
 from dmtkit.methods.method import Method, Step
+from dmtkit.metrics.sums import join_rows, total
 from dmtkit.models.sync_norm import add_gradients
 from dmtkit.seeds import derive
-from dmtkit.sums import join_rows, total
 from dmtkit.training.optim import update_average
 from dmtkit.training.state import Loop
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dmtkit.errors import RunError
 from dmtkit.files import read_json
-from dmtkit.runs import Phase, Run
+from dmtkit.runs.run import Phase, Run
 from dmtkit.viewer.packs import VOID, colours_of, image_pack, labels_pack, levels, student_pack, thumbnail
 
 TIMES = ("start", "middle", "end")

@@ -12,8 +12,9 @@ import traitlets
 
 from dmtkit.errors import DmtkitError, RunError
 from dmtkit.files import read_json
-from dmtkit.runs import Run, load_run
-from dmtkit.style import CASE_COLOURS, CASE_TITLES, VOID_COLOUR, WEIGHT_MAP, class_colours
+from dmtkit.results.style import CASE_COLOURS, CASE_TITLES, VOID_COLOUR, WEIGHT_MAP, class_colours
+from dmtkit.runs.run import Run
+from dmtkit.runs.search import load_run
 from dmtkit.viewer.bundle import STATIC, bundle
 from dmtkit.viewer.catalogue import Catalogue, read_catalogue
 from dmtkit.viewer.choice import check_choice, matching
@@ -59,7 +60,7 @@ class Explorer(anywidget.AnyWidget):
 
     def figure(self) -> Any:
         """The same view as a static matplotlib figure."""
-        from dmtkit import plots
+        from dmtkit.results import plots
 
         chosen = check_choice(self.chosen, self.catalogue)
         method, student, time = (matching(self.catalogue, chosen)[0][name] for name in ("method", "student", "time"))

@@ -13,9 +13,8 @@ import anywidget
 import traitlets
 
 from dmtkit.config import Config
-from dmtkit.metrics import TASK_FACTS
-from dmtkit.registry import METHODS
-from dmtkit.style import CASE_COLOURS, CASE_HATCHES, CASE_TITLES, METHOD_COLOURS
+from dmtkit.registry import METHODS, TASK_FACTS
+from dmtkit.results.style import CASE_COLOURS, CASE_HATCHES, CASE_TITLES, METHOD_COLOURS
 from dmtkit.viewer.bundle import STATIC, bundle
 from dmtkit.viewer.pace import Pace, Progress
 from dmtkit.viewer.tail import Tail, measured, points
@@ -119,7 +118,7 @@ class Live:
             return
         import matplotlib.pyplot as plt
 
-        from dmtkit.plots.live import describe, plot_live
+        from dmtkit.results.plots.live import describe, plot_live
 
         figure, buffer = plot_live(self.view.points, self.view.tests, self.view.setup), BytesIO()
         figure.savefig(buffer, dpi=100, format="png")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dmtkit.files import read_json
-from dmtkit.metrics import TASK_FACTS
-from dmtkit.runs import Phase, records_of
+from dmtkit.registry import TASK_FACTS
+from dmtkit.runs.run import Phase, records_of
 
 MEASURED = ("loss", "mean_weight", "share_agree", "share_negative", "share_positive")
 Record = dict[str, Any]

@@ -1,4 +1,4 @@
-// Colours come from Python (dmtkit.style), so that the explorer and the figures look alike.
+// Colours come from Python (dmtkit.results.style), so that the explorer and the figures look alike.
 
 export const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 

@@ -1,0 +1,114 @@
+"""Whole images in batches, padded to one size, read ahead: for passes without augmentation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dmtkit import distributed
+from dmtkit.data.crops import image_groups
+from dmtkit.data.joint import pad_to
+from dmtkit.data.pictures import Part
+from dmtkit.errors import DataError
+
+
+@dataclass(frozen=True)
+class Images:
+    """Consecutive images of a part, padded to one size, on the device; `sizes` are their own."""
+
+    positions: Sequence[int]
+    pixels: Tensor
+    sizes: list[tuple[int, int]]
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width with padding."""
+        return self.pixels.shape[2], self.pixels.shape[3]
+
+    @property
+    def inside(self) -> Tensor | None:
+        """Which pixels are the images' own, "n h w"; None where nothing is padding."""
+        if all(size == self.padded for size in self.sizes):
+            return None
+        device = self.pixels.device
+        rows, columns = (torch.arange(side, device=device) for side in self.padded)
+        heights, widths = torch.tensor(self.sizes, device=device).T
+        return (rows < heights[:, None])[:, :, None] & (columns < widths[:, None])[:, None, :]
+
+    def without_pixels(self) -> "Images":
+        """The same places and sizes, without the memory."""
+        return replace(self, pixels=self.pixels[:, :0].clone())
+
+    def stack(self, maps: list[np.ndarray], outside: int) -> Tensor:
+        """A map of every image, padded alike, on the device."""
+        canvas = np.full((len(maps), *self.padded), outside, maps[0].dtype)
+        for row, values in enumerate(maps):
+            canvas[row, : values.shape[0], : values.shape[1]] = values
+        return torch.from_numpy(canvas).to(self.pixels.device)
+
+    def crop(self, values: Tensor) -> Iterator[np.ndarray]:
+        """Each image's own part of a batch "n h w", on the host."""
+        for row, (height, width) in zip(values.cpu().numpy(), self.sizes, strict=True):
+            yield row[:height, :width]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How whole images are read: on which device, how many at once, padded to what, in which precision."""
+
+    device: torch.device
+    fill: tuple[int, int, int]
+    batch: int = 8
+    eval_size: tuple[int, int] | None = None
+    threads: int = 2
+    autocast: Callable[[], Any] = field(default=lambda: torch.autocast("cpu", enabled=False))
+
+    def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[Images]:
+        """All images of a part in order; the next ones are read while the last are used.
+
+        Of several processes each reads some of the groups, which are the same as one process alone would form.
+        """
+        least = self.eval_size or (0, 0)
+        groups = list(image_groups(sizes, self.batch, lambda h, w: (max(h, least[0]), max(w, least[1]))))
+        mine = distributed.share_of(len(groups))
+        groups = groups[mine.start : mine.stop]
+        with ThreadPoolExecutor(self.threads) as pool:
+            coming = [pool.submit(self._read, part, *group) for group in groups[: self.threads]]
+            for number in range(len(groups)):
+                ready = coming.pop(0).result()
+                if number + self.threads < len(groups):
+                    coming.append(pool.submit(self._read, part, *groups[number + self.threads]))
+                yield Images(ready[0], ready[1].to(self.device).float(), ready[2])
+
+    def _read(
+        self, part: Part, positions: Sequence[int], size: tuple[int, int]
+    ) -> tuple[Sequence[int], Tensor, list[tuple[int, int]]]:
+        images = [read_image(part, position) for position in positions]
+        pixels = np.stack([pad_to(image, size, self.fill) for image in images])
+        own = [(image.shape[0], image.shape[1]) for image in images]
+        return positions, torch.from_numpy(pixels).permute(0, 3, 1, 2), own
+
+
+def read_image(part: Part, position: int) -> np.ndarray:
+    """An image of a part; DataError names it if it can no longer be read."""
+    try:
+        return part.image(position)
+    except OSError as error:
+        raise DataError(f"{part.name(position)}: cannot be read any more ({error}); was the data moved?") from error
+
+
+Observe = Callable[[Images, Tensor], None]
+
+
+@torch.inference_mode()
+def look(model: nn.Module, part: Part, sizes: np.ndarray, reader: Reader, observe: Observe) -> None:
+    """Show `observe` the logits of every image of a part, of several processes each its share."""
+    model.eval()
+    for images in reader(part, sizes):
+        with reader.autocast():
+            logits = model(images.pixels)
+        observe(images, logits.float())

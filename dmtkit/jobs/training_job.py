@@ -1,0 +1,96 @@
+"""Trains a run in several processes from one that only watches: `accelerate launch -m dmtkit.jobs.train`, logged in train.log."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from dmtkit import errors
+from dmtkit.config import Config
+from dmtkit.errors import DmtkitError, RunError
+from dmtkit.files import cannot_write
+from dmtkit.jobs.notebook_job import newest_record
+from dmtkit.jobs.process import OUTCOME, count_interrupts, last_lines, watch
+from dmtkit.own import place_of, refuse_unshared, with_code
+from dmtkit.params import project_root
+from dmtkit.runs.folder import refuse_other_run
+from dmtkit.runs.run import Run
+from dmtkit.runs.search import load_run
+from dmtkit.training.experiment import check, check_data, load_data, total_steps
+from dmtkit.training.loop import check_shares
+from dmtkit.training.resume import Progress
+
+
+def train_together(
+    config: Config, processes: int, folder: Path, data: Any = None, progress: Callable[[Progress], None] | None = None
+) -> Run:
+    """Run all methods of `config` in `processes` processes on this machine, or open the run if it is finished.
+
+    They load the data themselves; RunError if `data` is given and is not what the settings load. What they print is in train.log, in the run folder. Raises what they met; Ctrl-C lets them save and stop.
+    """
+    config = with_code(config)
+    refuse_unshared(config)
+    refuse_other_run(config, folder)
+    if (folder / "DONE.json").is_file():
+        return load_run(folder)
+    check(config)
+    check_shares(config, processes)
+    loaded = load_data(config)
+    if data is not None and data.describe() != loaded.describe():
+        raise RunError(
+            "data: several processes load the data that the settings name, and this is other data; train it in one "
+            "process, or put it where the settings find it (dataset: folder)"
+        )
+    data = loaded
+    check_data(config, data)
+    steps = total_steps(config, data)
+
+    def tell() -> None:
+        done, last = newest_record(folder)
+        if last and progress:
+            where = last["method"], last["phase"], done, steps, last.get("model", ""), last["step"], last["steps"]
+            progress(Progress(*where))
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with tempfile.TemporaryDirectory() as place, count_interrupts() as asked:
+        params, outcome, log = Path(place) / "params.yaml", Path(place) / "outcome.json", folder / "train.log"
+        values = config.model_dump(mode="json")
+        if config.code_from:
+            values["code_from"] = str(place_of(config.code_from))
+        params.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
+        command = [*launcher(processes), "-m", "dmtkit.jobs.train", str(params), "--output", str(folder.absolute())]
+        code = watch(command, log, project_root(), tick=tell, stops=asked, environment={OUTCOME: str(outcome)})
+        tell()
+        said = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {}
+    if code == 0 and (folder / "DONE.json").is_file():
+        return load_run(folder)
+    if asked() or said.get("kind") == "KeyboardInterrupt":
+        raise KeyboardInterrupt(
+            said.get("message") or f"{folder}: stopped; run the same again and it goes on from here"
+        )
+    kind = getattr(errors, said.get("kind", ""), None)
+    if isinstance(kind, type) and issubclass(kind, DmtkitError):
+        raise kind(said["message"])
+    raise RunError(f"{log}: the processes failed: {said.get('message') or last_lines(log)}")
+
+
+def launcher(processes: int) -> list[str]:
+    """The command that starts so many processes of a module here, on GPUs or, where there are none, on the CPU."""
+    words = {
+        "num_processes": processes,
+        "num_machines": 1,
+        "mixed_precision": "no",  # these two are the run's own settings
+        "dynamo_backend": "no",
+        "main_process_port": 0,  # any that is free
+        "num_cpu_threads_per_process": max(1, torch.get_num_threads() // processes),
+    }
+    options = [word for name, value in words.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *options]

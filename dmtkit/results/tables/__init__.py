@@ -1,0 +1,52 @@
+"""Runs as tables, measured beside published: `collect` many, or the tables of one; reads run folders alone."""
+
+from dmtkit.results.tables.collect import Collected, collect
+from dmtkit.results.tables.export import FORMATS, to_csv, to_html, to_latex, to_markdown, write
+from dmtkit.results.tables.findings import compares, findings_table
+from dmtkit.results.tables.one_run import class_table, error_table, phase_table, results_table
+from dmtkit.results.tables.paper import LAYOUTS, measured, paper_table
+from dmtkit.results.tables.statistics import Spread, bootstrap_interval, paired_differences, spread
+from dmtkit.results.tables.tables import Table, methods_table, phases_table
+
+__all__ = [
+    "FORMATS",
+    "LAYOUTS",
+    "Collected",
+    "Spread",
+    "Table",
+    "all_tables",
+    "bootstrap_interval",
+    "class_table",
+    "collect",
+    "error_table",
+    "findings_table",
+    "methods_table",
+    "paired_differences",
+    "paper_table",
+    "paper_tables",
+    "phase_table",
+    "phases_table",
+    "results_table",
+    "spread",
+    "to_csv",
+    "to_html",
+    "to_latex",
+    "to_markdown",
+    "write",
+]
+
+
+def paper_tables(collected: Collected) -> list[Table]:
+    """Those of the paper's tables that a collected run fills a cell of."""
+    return [paper_table(collected, name) for name in LAYOUTS if measured(collected, name)]
+
+
+def all_tables(collected: Collected) -> list[Table]:
+    """The paper's tables that runs fill, then of every experiment its methods, its phases and, where ablations were run,
+    the paper's findings; none of no runs."""
+    tables = paper_tables(collected)
+    for experiment in collected.experiments:
+        tables += [methods_table(collected, experiment), phases_table(collected, experiment)]
+        if compares(collected, experiment):
+            tables.append(findings_table(collected, experiment))
+    return tables

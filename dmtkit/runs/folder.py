@@ -1,0 +1,236 @@
+"""The run folder of a run that is being computed: locked, appended to, and never mixed with another run's."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from dmtkit.config import Config
+from dmtkit.errors import LockedError, RunError
+from dmtkit.files import TEMPORARY, alone, append_line, cannot_write, note, read_json, write_atomically, write_json
+from dmtkit.own import content_of, describe, own_code
+from dmtkit.params import outputs_root
+from dmtkit.runs.run import Phase, read_config, read_log
+
+# Settings that change how a run is computed, or where its data lies, but not what comes out of it.
+NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels", "code_from"}
+STARTED_BY = "DMTKIT_STARTED_BY"  # an environment variable: the token of the command that a process belongs to
+# What must stay as it was for a resumed run to end in the same bits.
+SAME_BITS = ("device", "precision", "machine", "versions", "processes")
+
+
+def default_folder(config: Config) -> Path:
+    """outputs/<experiment>/<variant>."""
+    return outputs_root() / config.experiment / config.variant
+
+
+class RunFolder:
+    """The folder of a run that is being computed; `open_run` makes one."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self.path, self.config = path, config
+
+    def phase(self, method: str, number: int, model: str = "") -> Phase:
+        """The folder of a method's phase, or of one of the models trained in it."""
+        return Phase(self.path / method / f"phase_{number}" / model, self.path)
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one line to metrics.jsonl; values that are NaN are left out."""
+        line = json.dumps({key: round_off(value) for key, value in record.items() if value == value})
+        append_line(self.path / "metrics.jsonl", line)  # durable before the checkpoint that counts on it
+
+    def rewind_log(self, method: str, phase: int, model: str, step: int) -> None:
+        """Forget what was logged of this phase after `step`, and a line torn by a crash."""
+        records = list(read_log(self.path / "metrics.jsonl"))
+        here = (method, phase, model)
+        kept = [r for r in records if (r["method"], r["phase"], r.get("model", "")) != here or r["step"] <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        write_atomically(self.path / "metrics.jsonl", text.encode())
+
+    def take_log(self, other: Path, method: str, phase: int, model: str) -> None:
+        """Replace what was logged of this phase by the records of another folder's log."""
+        self.rewind_log(method, phase, model, 0)
+        own = {"method": method, "phase": phase} | ({"model": model} if model else {})
+        for record in read_log(other / "metrics.jsonl"):
+            self.log({**record, **own})
+
+    def keep_split(self, split: dict[str, Any]) -> None:
+        """Store the split (usable as a file of own `lists`); RunError if the run was started on other data."""
+        path = self.path / "split.json"
+        if not path.is_file():
+            return write_json(path, split)
+        there = read_json(path)
+        differing = [name for name, value in split.items() if there.get(name) != json.loads(json.dumps(value))]
+        if differing:
+            raise RunError(
+                f"{self.path}: was started on other data (differing: {', '.join(differing)}); put the data back "
+                "as it was, or choose another folder with output_dir"
+            )
+
+    def finish(self, done: dict[str, Any]) -> None:
+        """Write DONE.json: from now on the run is finished."""
+        write_json(self.path / "DONE.json", done)
+
+
+@contextmanager
+def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterator[RunFolder]:
+    """Lock `path` for this run, creating it if needed; another writer or other settings are a RunError."""
+
+    def prepare() -> None:
+        for torn in path.rglob(f"*{TEMPORARY}"):
+            torn.unlink(missing_ok=True)
+        begun = (path / "config.yaml").is_file()
+        if not begun or (path / "methods.json").is_file():  # code may have changed that nothing was trained with
+            write_json(path / "methods.json", described)
+            if config.code_from:
+                write_atomically(path / Path(config.code_from).name, content_of(config.code_from))
+        if begun:
+            _note_other_machine(path, environment)
+        else:
+            write_json(path / "environment.json", environment)
+            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+            write_atomically(path / "config.yaml", text.encode())
+
+    refuse_other_run(config, path)
+    described = describe(config)
+    with alone(hold(path), prepare):
+        yield RunFolder(path, config)
+
+
+@contextmanager
+def hold(
+    path: Path, name: str = ".lock", seconds: float = 3, waiting: Callable[[str], object] | None = None
+) -> Iterator[None]:
+    """Hold the lock file `name` in the folder `path`, making the folder, and tell there who does.
+
+    Where another process holds it: LockedError, or, after `waiting` was told whose it is, patience. The lock ends with its
+    process, however that ends.
+    """
+    sign = path / ".writer.json"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / name)
+        try:
+            lock.acquire(timeout=0 if waiting else seconds)
+        except Timeout:
+            if waiting is None:
+                raise LockedError(
+                    f"{path}: another run is writing here ({lock_holder(path)}); wait for it, stop it, or choose "
+                    "another folder with output_dir"
+                ) from None
+            waiting(lock_holder(path))
+            lock.acquire()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        if name == ".lock":
+            write_json(sign, writer())
+        yield
+    finally:
+        if name == ".lock":
+            sign.unlink(missing_ok=True)
+        lock.release()
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process holds this lock file."""
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _note_other_machine(path: Path, environment: dict[str, Any]) -> None:
+    """Say, and record, that a run goes on under other conditions than it was started in."""
+    with contextlib.suppress(RunError, KeyError):
+        there = read_json(path / "environment.json")
+        last = {"processes": 1} | [there, *there.get("resumed", [])][-1]
+        differing = [name for name in SAME_BITS if last[name] != environment[name]]
+        if differing:
+            what = ", ".join(differing).replace("processes", "number of processes")
+            note(path, f"{path}: goes on with another {what}; the bits may differ from one go's")
+            write_json(path / "environment.json", {**there, "resumed": [*there.get("resumed", []), environment]})
+
+
+def refuse_other_run(config: Config, path: Path) -> None:
+    """RunError if `path` holds a run of other settings, naming those that differ, or is no folder."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file, expected a folder; choose another with output_dir")
+    if not (path / "config.yaml").is_file():
+        return
+    recorded = read_json(path / "methods.json") if (path / "methods.json").is_file() else None
+    there, here = read_config(path).model_dump(mode="json"), config.model_dump(mode="json")
+    compared = [name for name in here if name not in NOT_COMPARED | {"parameters"}]
+    differing = [
+        f"{name}: {there[name]!r} there, {here[name]!r} now" for name in compared if there.get(name) != here[name]
+    ]
+    if not differing and recorded:
+        _refuse_other_code(config, path, recorded["own"])
+        known = json.loads(json.dumps(describe(config)["methods"]))
+        differing = list(_other_facts(recorded["methods"], known))
+    if differing:
+        raise RunError(
+            f"{path}: holds a run of other settings ({'; '.join(differing)}); choose another folder with output_dir (or another "
+            "`experiment`), or remove this one"
+        )
+
+
+def _refuse_other_code(config: Config, path: Path, there: Mapping[str, str]) -> None:
+    """RunError where a run was started with other code of one's own that it has used by now, or with some that is not here."""
+    here, file = own_code(config), next((name for name in there if name.endswith(".py")), "")
+    for name in {**there, **here}:
+        filed = bool(file) and there.get(name) == there[file]
+        copy = f" (a copy: {path / file})" if filed else ""
+        if name not in here:
+            raise RunError(
+                f"{path}: was started with {name}, which is not here{copy}; name its file with code_from, or run the cell that "
+                "defines it"
+            )
+        kind, _, method = name.rpartition(" ")
+        begun = path.glob(f"{method}/phase_*/**/*.*" if kind == "method" else "*/phase_*/**/*.*")
+        if there.get(name) != here[name] and kind and any(begun):
+            raise RunError(
+                f"{path}: {name}{f' in {file}' * filed} has changed since this run began; restore it{copy}, or give --output: in a "
+                "notebook, another `experiment` or output_dir, so that the new one is trained beside it"
+            )
+
+
+def _other_facts(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    """What of its methods differs from when a run began: a parameter, or what an earlier version said of it."""
+    for method, facts in here.items():
+        for part in sorted(facts.keys() - {"title", "parameters"}):
+            if there[method].get(part) != facts[part]:
+                yield f"{method}'s {part}: {there[method].get(part)!r} there, {facts[part]!r} now"
+        given, now = there[method].get("parameters", {}), facts["parameters"]
+        for name in dict.fromkeys([*given, *now]):
+            if given.get(name) != now.get(name):
+                yield f"{method}_{name}: {given.get(name)!r} there, {now.get(name)!r} now"
+
+
+def writer() -> dict[str, object]:
+    """Who this process is, for whoever meets its locks."""
+    return {"pid": os.getpid(), "host": socket.gethostname(), "started_by": os.environ.get(STARTED_BY, "")}
+
+
+def lock_holder(path: Path) -> str:
+    """Who writes the run, as far as the folder tells."""
+    try:
+        writer = read_json(path / ".writer.json")
+        return f"process {writer['pid']} on {writer['host']}"
+    except (RunError, KeyError):
+        return "its process did not say who it is"
+
+
+def round_off(value: Any) -> Any:
+    """Floats to nine digits, as many as a 32-bit number has."""
+    return float(f"{value:.9g}") if isinstance(value, float) else value

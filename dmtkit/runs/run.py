@@ -1,0 +1,243 @@
+"""Reads run folders, the only thing that passes between training and showing; finished runs or unfinished.
+
+`<run>/`: config.yaml, environment.json, split.json, metrics.jsonl, `<method>/phase_<k>/`, figures/, notebook, DONE.json.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from dmtkit.config import STORED, Config, make_config
+from dmtkit.errors import ConfigError, RunError
+from dmtkit.files import (
+    append_line,
+    drop_states,
+    load_newest_state,
+    newest_name,
+    note,
+    read_arrays,
+    read_json,
+    save_state,
+    take_state,
+    write_arrays,
+    write_json,
+)
+from dmtkit.registry import METHODS, TASK_FACTS, TaskFacts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of one method, `<run>/<method>/phase_<k>`, or of one of its models; complete with its phase.json."""
+
+    folder: Path
+    run: Path
+
+    @property
+    def number(self) -> int:
+        """Which phase it is, from 0."""
+        place = self.folder if self.folder.name.startswith("phase_") else self.folder.parent
+        return int(place.name.removeprefix("phase_"))
+
+    def model_folder(self, name: str) -> "Phase":
+        """What belongs to one model, A or B, of a phase that trains two."""
+        return Phase(self.folder / name, self.run)
+
+    @property
+    def done(self) -> bool:
+        """Whether the phase is complete."""
+        return (self.folder / "phase.json").is_file()
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Steps, seconds, accuracies and case table of a finished phase."""
+        return read_json(self.folder / "phase.json")
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays stored as `name`: predictions, pseudo_labels, test or samples."""
+        return read_arrays(self.folder / f"{name}.npz")
+
+    def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
+        """Store arrays, atomically."""
+        write_arrays(self.folder / f"{name}.npz", arrays)
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a checkpoint of the training under way."""
+        save_state(self.folder, "checkpoint", state["step"], state)
+
+    def checkpoint(self) -> dict[str, Any] | None:
+        """The newest good checkpoint of the training under way."""
+        state = load_newest_state(self.folder, "checkpoint", self.note)
+        if state and "networks" not in state:
+            self.note(f"{self.folder}: its checkpoint is of an earlier version of dmtkit; this phase is trained anew")
+            self.drop_checkpoints()  # else they would count as newer than all that follow
+            return None
+        return state
+
+    def save_model(self, state: dict[str, Any], step: int) -> None:
+        """Keep the trained model."""
+        save_state(self.folder, "model", step, state, keep=1)
+
+    def model(self) -> dict[str, Any] | None:
+        """The trained model and what is reported of it: keys `model` and, if that is another, `kept`; None if there is none, or none undamaged."""
+        return load_newest_state(self.folder, "model", self.note)
+
+    def weights(self) -> dict[str, Any]:
+        """The trained model of a finished phase; RunError if it is missing or damaged."""
+        if (state := self.model()) is None:
+            raise RunError(f"{self.folder}: its model is missing or damaged")
+        return state
+
+    def drop_models(self) -> None:
+        """Remove trained models, damaged ones."""
+        drop_states(self.folder, "model")
+
+    def adopt(self, other: "Phase") -> None:
+        """Take over another place's trained model: one file in two folders where the file system can, else a copy."""
+        take_state(other.folder / other.model_name, self.folder)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the trained model's file, which tells its content; empty if there is none."""
+        return newest_name(self.folder, "model")
+
+    def remark(self, message: str) -> None:
+        """Add a line to the run's notes.log, once."""
+        place = self.run / "notes.log"
+        if not place.is_file() or message not in place.read_text(encoding="utf-8").splitlines():
+            append_line(place, message, durable=False)
+
+    def note(self, message: str) -> None:
+        """Warn, and keep the warning in the run's notes.log, which the command line shows."""
+        note(self.run, message)
+
+    def drop_checkpoints(self) -> None:
+        """Remove the checkpoints of a training that is over."""
+        drop_states(self.folder, "checkpoint")
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Drop the checkpoints, then write the summary that marks the phase complete."""
+        self.drop_checkpoints()
+        write_json(self.folder / "phase.json", summary)
+
+
+def reported(state: dict[str, Any]) -> dict[str, Any]:
+    """The weights that a trained model's file reports: its average or best snapshot, where it has one."""
+    return state.get("kept") or state["model"]
+
+
+def read_config(path: Path) -> Config:
+    """The config that a run folder was started with."""
+    try:
+        return make_config(yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")), context=STORED)
+    except (OSError, yaml.YAMLError, ConfigError, TypeError) as error:
+        raise RunError(f"{path}: config.yaml cannot be read ({error})") from None
+
+
+def read_log(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a metrics.jsonl; a line torn by a crash is passed over."""
+    if path.is_file():
+        yield from records_of(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def records_of(text: str) -> Iterator[dict[str, Any]]:
+    """The records in the lines of a log; what is none is passed over.
+
+    >>> list(records_of('{"method": "dmt", "phase": 1, "step": 5}\\n{"method": "dm'))
+    [{'method': 'dmt', 'phase': 1, 'step': 5}]
+    """
+    for line in text.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and {"method", "phase", "step"} <= record.keys():
+            yield record
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """What tables, figures and the explorer must know of a method, as its run recorded it."""
+
+    title: str
+    teacher: str
+    rule: str
+    views: Sequence[str] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stores_labels(self) -> bool:
+        """Whether its phases begin with labelling U, once and for the whole phase."""
+        return self.teacher in ("itself", "other")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run read from its folder, finished or not; needs neither GPU nor data set."""
+
+    path: Path
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings it was started with."""
+        return read_config(self.path)
+
+    @property
+    def task(self) -> TaskFacts:
+        """What its task has to show: metric, models, and whether labels are those of pixels."""
+        return TASK_FACTS[self.config.task]
+
+    @property
+    def finished(self) -> bool:
+        """Whether DONE.json is there."""
+        return (self.path / "DONE.json").is_file()
+
+    @cached_property
+    def done(self) -> dict[str, Any]:
+        """DONE.json: experiment, dataset, seed, seconds, results."""
+        if not self.finished:
+            raise RunError(f"{self.path}: this run is not finished; run the same command again to go on")
+        return read_json(self.path / "DONE.json")
+
+    @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Per method its headline metric and the value after every phase."""
+        return self.done["results"]
+
+    @cached_property
+    def metrics(self) -> "pd.DataFrame":
+        """metrics.jsonl as a table, one row a log point."""
+        import pandas as pd
+
+        return pd.DataFrame(read_log(self.path / "metrics.jsonl"))
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The class names."""
+        return read_json(self.path / "split.json")["classes"]
+
+    def phases(self, method: str) -> list[Phase]:
+        """The finished phases of a method, in order; phase 0, shared by the methods, belongs to `supervised`."""
+        folders = sorted((self.path / method).glob("phase_*"), key=lambda p: int(p.name.removeprefix("phase_")))
+        return [phase for phase in (Phase(folder, self.path) for folder in folders) if phase.done]
+
+    def method(self, name: str) -> MethodFacts:
+        """What a method of the run is; it need not be known here."""
+        recorded = read_json(self.path / "methods.json")["methods"] if (self.path / "methods.json").is_file() else {}
+        if name in recorded:
+            return MethodFacts(**recorded[name])
+        known = METHODS[name]  # a run of before that was recorded has the kit's own
+        return MethodFacts(known.title, known.teacher, known.rule)
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods with a finished phase, in the config's order."""
+        return [name for name in self.config.methods if self.phases(name)]

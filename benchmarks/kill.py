@@ -19,10 +19,15 @@ from tests.helpers import fingerprint
 SETTINGS: dict[str, dict[str, object]] = {
     "classification": {"epochs": 4, "baseline_epochs": 60, "checkpoint_seconds": 0.2, "device": "cpu"},
     "segmentation": {
-        "task": "segmentation", "scenes": 120, "epochs": 2, "baseline_epochs": 12, "label_ratios": (0.5, 1.0),
-        "checkpoint_seconds": 0.2, "device": "cpu",
+        "task": "segmentation",
+        "scenes": 120,
+        "epochs": 2,
+        "baseline_epochs": 12,
+        "label_ratios": (0.5, 1.0),
+        "checkpoint_seconds": 0.2,
+        "device": "cpu",
     },
-}  # fmt: skip
+}
 PROGRAM = """
 import sys, json, torch
 torch.set_num_threads(1)

@@ -147,14 +147,16 @@ def results_page(found: dict[str, Any]) -> str:
             cost = f"{seconds[name] / base:.2f} ×" if name in seconds else "–"
             rows.append(f"| `{name}` | {total['mean']:.1f} ± {total['sd']:.1f} | {' | '.join(against)} | {cost} |")
         blocks.append("\n".join(rows))
-    return "\n\n".join([
-        f"Each at as many optimiser steps as phase 0 and all phases of one model of DMT together (`supervised`: those of phase 0; `dmt` in "
-        f"segmentation and `cps` train two networks), same splits, networks, initial weights and learning rates; defaults as published, "
-        f"nothing tuned for any of them on these data; `x_alone` is the supervised loss for as many steps. Seeds "
-        f"{_seeds(found)}, on which nothing was tuned; float32; {found['machine']}, {found['date']}; `benchmarks/results/peers.json`. At this "
-        f"n all differences count as undecided.",
-        *blocks,
-    ])  # fmt: skip
+    return "\n\n".join(
+        [
+            f"Each at as many optimiser steps as phase 0 and all phases of one model of DMT together (`supervised`: those of phase 0; `dmt` in "
+            f"segmentation and `cps` train two networks), same splits, networks, initial weights and learning rates; defaults as published, "
+            f"nothing tuned for any of them on these data; `x_alone` is the supervised loss for as many steps. Seeds "
+            f"{_seeds(found)}, on which nothing was tuned; float32; {found['machine']}, {found['date']}; `benchmarks/results/peers.json`. At this "
+            f"n all differences count as undecided.",
+            *blocks,
+        ]
+    )
 
 
 def _seeds(found: dict[str, Any]) -> str:

@@ -38,10 +38,15 @@ def steps_section(found: dict[str, Any]) -> str:
         for side in sides:
             if side in row["seconds"]:
                 rows.append(
-                    (case if side == sides[0] else "", side, f"{row['seconds'][side]:.3g}",
-                     f"**{row['times_reference'][side]:.2f}**", f"{100 * row['share_of_matrix_rate'][side]:.0f} %",
-                     f"{row['times_reference'][side] / row['share_of_matrix_rate'][side]:.1f}")
-                )  # fmt: skip
+                    (
+                        case if side == sides[0] else "",
+                        side,
+                        f"{row['seconds'][side]:.3g}",
+                        f"**{row['times_reference'][side]:.2f}**",
+                        f"{100 * row['share_of_matrix_rate'][side]:.0f} %",
+                        f"{row['times_reference'][side] / row['share_of_matrix_rate'][side]:.1f}",
+                    )
+                )
     return "\n\n".join(
         [
             table(["step", "side", "seconds", "× reference", "of the matrix rate", "ceiling"], rows),
@@ -73,21 +78,33 @@ def profile_section(found: dict[str, Any]) -> str:
 def loss_section(found: dict[str, Any]) -> str:
     results = found["results"]
     rows = [
-        (name.replace("_", " "), f"{value:.4g}", results["times_cross_entropy"][name], results["faster_than_reference"][name])
+        (
+            name.replace("_", " "),
+            f"{value:.4g}",
+            results["times_cross_entropy"][name],
+            results["faster_than_reference"][name],
+        )
         for name, value in results["seconds"].items()
-    ]  # fmt: skip
+    ]
     shape = "×".join(map(str, results["shape"]))
     return "\n\n".join(
-        [f"Forward and backward at {shape}:", table(["loss", "seconds", "× cross-entropy", "times as fast as the reference"], rows), where(found)]
-    )  # fmt: skip
+        [
+            f"Forward and backward at {shape}:",
+            table(["loss", "seconds", "× cross-entropy", "times as fast as the reference"], rows),
+            where(found),
+        ]
+    )
 
 
 def augmentation_section(found: dict[str, Any]) -> str:
     rows = [
-        (size, *(f"{rate:,}" for rate in row["images_per_second"].values()),
-         *(f"{times:.2f}" for name, times in row["batched_times"].items() if name != "batched"))
+        (
+            size,
+            *(f"{rate:,}" for rate in row["images_per_second"].values()),
+            *(f"{times:.2f}" for name, times in row["batched_times"].items() if name != "batched"),
+        )
         for size, row in found["results"]["sizes"].items()
-    ]  # fmt: skip
+    ]
     sides = list(next(iter(found["results"]["sizes"].values()))["images_per_second"])
     head = ["images", *(f"{side}, images/s" for side in sides), *(f"batched × {side}" for side in sides[:-1])]
     return "\n\n".join([table(head, rows), where(found)])
@@ -96,10 +113,18 @@ def augmentation_section(found: dict[str, Any]) -> str:
 def labelling_section(found: dict[str, Any]) -> str:
     results = found["results"]
     rows = [
-        (case, row["seconds"]["reference"], row["seconds"]["fp32"], row["seconds"]["bf16"], f"**{row['times_reference']['fp32']:.2f}**",
-         f"**{row['times_reference']['bf16']:.2f}**", row["ratio"], f"{row['bytes_a_pixel']:g} / {row['bytes_a_pixel_reference']:g}")
+        (
+            case,
+            row["seconds"]["reference"],
+            row["seconds"]["fp32"],
+            row["seconds"]["bf16"],
+            f"**{row['times_reference']['fp32']:.2f}**",
+            f"**{row['times_reference']['bf16']:.2f}**",
+            row["ratio"],
+            f"{row['bytes_a_pixel']:g} / {row['bytes_a_pixel_reference']:g}",
+        )
         for case, row in results["time"].items()
-    ]  # fmt: skip
+    ]
     head = [
         "labels and thresholds of",
         "reference, s",
@@ -142,9 +167,14 @@ def precision_section(*found: dict[str, Any]) -> str:
             sides = [results["precision"][p][results["metric"]][method] for p in ("fp32", "bf16")]
             each = ", ".join(f"{value:+.1f}".replace("-", "−") for value in difference["per_seed"])
             rows.append(
-                (name, f"`{method}`", *(f"{side['mean']:.1f} ± {side['sd']:.1f}" for side in sides),
-                 f"{difference['mean']:+.1f} ± {difference['sd']:.1f}".replace("-", "−"), each)
-            )  # fmt: skip
+                (
+                    name,
+                    f"`{method}`",
+                    *(f"{side['mean']:.1f} ± {side['sd']:.1f}" for side in sides),
+                    f"{difference['mean']:+.1f} ± {difference['sd']:.1f}".replace("-", "−"),
+                    each,
+                )
+            )
     head = ["", "method", "fp32", "bf16", "bf16 − fp32", "of each seed"]
     return "\n\n".join([table(head, rows), precision_answer(found), *(where(one) for one in found)])
 
@@ -171,8 +201,9 @@ def scaling_section(found: dict[str, Any]) -> str:
     parts = {name: rows for name, rows in found["results"].items() if name != "nothing"}
     sizes = list(next(iter(parts.values())))
     rows = [
-        (name, *(f"{row[size]['seconds']:.3g} s, {row[size]['peak_mib']:.0f} MiB" for size in sizes)) for name, row in parts.items()
-    ]  # fmt: skip
+        (name, *(f"{row[size]['seconds']:.3g} s, {row[size]['peak_mib']:.0f} MiB" for size in sizes))
+        for name, row in parts.items()
+    ]
     bare = next(iter(found["results"]["nothing"].values()))["peak_mib"]
     largest = sizes[-1]
     cost = {name: row[largest]["seconds"] / int(largest) for name, row in parts.items()}
@@ -227,32 +258,69 @@ def draw_scaling(found: dict[str, Any]) -> None:
 
 
 SECTIONS = (
-    ("A training step", ("steps",), steps_section,
-     "A step of a DMT phase with everything that belongs to it: reading or augmenting the batch, the weights' extra forward pass "
-     "where mixup needs it, loss, backward, optimiser, average, statistics. Of the small network an epoch of steps is timed as one. "
-     "*Compiled* is `compile: true`; compiling takes minutes, once a phase's kind of step, and is not in these times."),
-    ("Where a step's time goes", ("profile",), profile_section,
-     "By kind of work, as torch's profiler sees the eager step; convolutions are what the hardware limits."),
-    ("Threads", ("threads",), threads_section,
-     "PyTorch's default, a thread a core, is kept: nothing is much slower with it, most is faster; `dmtkit batch` gives each of its workers a share of "
-     "the cores. Inter-op threads play no part in eager steps."),
-    ("The loss", ("loss",), loss_section,
-     "One array of exponentials gives weights, loss and statistics, and is then overwritten by the gradient; compiled, neither is "
-     "written before it is needed. *Dynamic* has logits whose channels lie last, as the networks here give them; *nchw* and, but for "
-     "the last row, *compiled* have them in PyTorch's own order."),
-    ("Augmentation", ("augmentation",), augmentation_section,
-     "Padded crop, flip and one random operation an image, all images of a batch at once."),
-    ("Labelling", ("labelling",), labelling_section,
-     "One pass instead of two: thresholds come from a histogram, so every pixel is predicted once."),
-    ("The demos", ("demos",), demos_section, "Notebook and all, from nothing, with the code of an earlier commit and with this one; one run of each, so that a few percent may "
-     "be chance."),
-    ("Is bf16 as accurate?", ("precision_digits", "precision_scenes"), precision_section,
-     "Test accuracy (digits) and mIoU of A (scenes) in percent, mean ± standard deviation, the same seeds in both. Logits, losses, "
-     "weights and the optimiser's state are float32 in both."),
-    ("More data", ("scaling",), scaling_section,
-     "Time should grow in proportion, memory not at all, where the data itself does not lie in memory. *Make a run* does hold its "
-     "images in memory, and its batches grow with the data here."),
-)  # fmt: skip
+    (
+        "A training step",
+        ("steps",),
+        steps_section,
+        "A step of a DMT phase with everything that belongs to it: reading or augmenting the batch, the weights' extra forward pass "
+        "where mixup needs it, loss, backward, optimiser, average, statistics. Of the small network an epoch of steps is timed as one. "
+        "*Compiled* is `compile: true`; compiling takes minutes, once a phase's kind of step, and is not in these times.",
+    ),
+    (
+        "Where a step's time goes",
+        ("profile",),
+        profile_section,
+        "By kind of work, as torch's profiler sees the eager step; convolutions are what the hardware limits.",
+    ),
+    (
+        "Threads",
+        ("threads",),
+        threads_section,
+        "PyTorch's default, a thread a core, is kept: nothing is much slower with it, most is faster; `dmtkit batch` gives each of its workers a share of "
+        "the cores. Inter-op threads play no part in eager steps.",
+    ),
+    (
+        "The loss",
+        ("loss",),
+        loss_section,
+        "One array of exponentials gives weights, loss and statistics, and is then overwritten by the gradient; compiled, neither is "
+        "written before it is needed. *Dynamic* has logits whose channels lie last, as the networks here give them; *nchw* and, but for "
+        "the last row, *compiled* have them in PyTorch's own order.",
+    ),
+    (
+        "Augmentation",
+        ("augmentation",),
+        augmentation_section,
+        "Padded crop, flip and one random operation an image, all images of a batch at once.",
+    ),
+    (
+        "Labelling",
+        ("labelling",),
+        labelling_section,
+        "One pass instead of two: thresholds come from a histogram, so every pixel is predicted once.",
+    ),
+    (
+        "The demos",
+        ("demos",),
+        demos_section,
+        "Notebook and all, from nothing, with the code of an earlier commit and with this one; one run of each, so that a few percent may "
+        "be chance.",
+    ),
+    (
+        "Is bf16 as accurate?",
+        ("precision_digits", "precision_scenes"),
+        precision_section,
+        "Test accuracy (digits) and mIoU of A (scenes) in percent, mean ± standard deviation, the same seeds in both. Logits, losses, "
+        "weights and the optimiser's state are float32 in both.",
+    ),
+    (
+        "More data",
+        ("scaling",),
+        scaling_section,
+        "Time should grow in proportion, memory not at all, where the data itself does not lie in memory. *Make a run* does hold its "
+        "images in memory, and its batches grow with the data here.",
+    ),
+)
 
 HEAD = """# Speed
 

@@ -22,13 +22,23 @@ from dmtkit.training.state import begin
 from dmtkit.training.step import advance
 
 KINDS = {  # how an operation's name begins, or what it holds → the kind of work
-    "convolution_backward": "convolution, backward", "mkldnn_convolution": "convolution, forward",
-    "cudnn_convolution": "convolution, forward", "conv2d": "convolution, forward", "batch_norm": "batch normalisation",
-    "threshold_backward": "activation", "clamp_min": "activation", "relu": "activation",
-    "upsample": "enlarging the logits", "sgd": "optimiser and average",
-    "_foreach": "optimiser and average", "lerp": "optimiser and average", "copy_": "copies and casts",
-    "_to_copy": "copies and casts", "add": "sums and products", "mul": "sums and products",
-}  # fmt: skip
+    "convolution_backward": "convolution, backward",
+    "mkldnn_convolution": "convolution, forward",
+    "cudnn_convolution": "convolution, forward",
+    "conv2d": "convolution, forward",
+    "batch_norm": "batch normalisation",
+    "threshold_backward": "activation",
+    "clamp_min": "activation",
+    "relu": "activation",
+    "upsample": "enlarging the logits",
+    "sgd": "optimiser and average",
+    "_foreach": "optimiser and average",
+    "lerp": "optimiser and average",
+    "copy_": "copies and casts",
+    "_to_copy": "copies and casts",
+    "add": "sums and products",
+    "mul": "sums and products",
+}
 
 
 def kind_of(name: str) -> str:

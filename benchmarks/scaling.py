@@ -83,10 +83,16 @@ def make_run(count: int, folder: Path) -> None:
     """A finished run over `count` unlabeled images, trained for a few steps."""
     config = make_config(
         {
-            "experiment": "made_up", "methods": ["cl", "dmt"], "labels": None, "epochs": 1, "baseline_epochs": 2,
-            "label_ratios": [0.5, 1.0], "batch_pseudo": max(1, count // 10), "device": "cpu",
+            "experiment": "made_up",
+            "methods": ["cl", "dmt"],
+            "labels": None,
+            "epochs": 1,
+            "baseline_epochs": 2,
+            "label_ratios": [0.5, 1.0],
+            "batch_pseudo": max(1, count // 10),
+            "device": "cpu",
         }
-    )  # fmt: skip
+    )
     run_methods(config, made_up(count), folder / "outputs" / "run")
 
 

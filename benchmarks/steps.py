@@ -38,9 +38,17 @@ Step = Callable[[], object]
 
 def recipe(precision: str, compiled: bool, average: bool) -> Recipe:
     return Recipe(
-        steps=10_000, seed=1, gamma1=GAMMA, gamma2=GAMMA, gamma_ramp=False, lr=0.01,
-        keeps="average" if average else "last", ema_decay=0.999, precision=precision, compile=compiled,
-    )  # fmt: skip
+        steps=10_000,
+        seed=1,
+        gamma1=GAMMA,
+        gamma2=GAMMA,
+        gamma_ramp=False,
+        lr=0.01,
+        keeps="average" if average else "last",
+        ema_decay=0.999,
+        precision=precision,
+        compile=compiled,
+    )
 
 
 def library(model: nn.Module, batches: Callable[[int], Any], how: Recipe) -> Step:
@@ -88,9 +96,18 @@ def classification(
     images = Images(tensors, torch.from_numpy(truth), names).to(device)
     data = Data(images, images, images, images, names[:10], mean, std)
     batches = Batches(
-        data, images, images, images.labels, torch.from_numpy(confidence).to(device), batch_labeled=labeled, batch_pseudo=pseudo,
-        augment=Augment(), seed=1, mixup=0.75, mixup_seed=1,
-    )  # fmt: skip
+        data,
+        images,
+        images,
+        images.labels,
+        torch.from_numpy(confidence).to(device),
+        batch_labeled=labeled,
+        batch_pseudo=pseudo,
+        augment=Augment(),
+        seed=1,
+        mixup=0.75,
+        mixup_seed=1,
+    )
     model = build(name, 3, 10).to(device)
     trusted = torch.arange(labeled + pseudo, device=device) < labeled
     photographs = plain.Photographs(pixels, truth, confidence, mean, std)
@@ -99,9 +116,16 @@ def classification(
 
 
 def segmentation(
-    name: str, classes: int, count: int, size: int, crop: int, rates: tuple[int, ...], sizes: tuple[int, int],
-    workers: int, device: torch.device,
-) -> tuple[nn.Module, Any, Any]:  # fmt: skip
+    name: str,
+    classes: int,
+    count: int,
+    size: int,
+    crop: int,
+    rates: tuple[int, ...],
+    sizes: tuple[int, int],
+    workers: int,
+    device: torch.device,
+) -> tuple[nn.Module, Any, Any]:
     """The same over made-up scenes and stored labels."""
     rng = np.random.default_rng(0)
     labeled, pseudo = sizes
@@ -117,9 +141,18 @@ def segmentation(
 
     scale, fill = (0.5, 1.5), (124, 116, 104)
     crops = Crops(
-        part, part, Kept(), False, batch_labeled=labeled, batch_pseudo=pseudo, crop=(crop, crop), scale=scale, flip=True,
-        fill=fill, seed=1,
-    )  # fmt: skip
+        part,
+        part,
+        Kept(),
+        False,
+        batch_labeled=labeled,
+        batch_pseudo=pseudo,
+        crop=(crop, crop),
+        scale=scale,
+        flip=True,
+        fill=fill,
+        seed=1,
+    )
     model = build(name, 3, classes, rates).to(device)
     bare = copy.deepcopy(model)
     bare.input = nn.Identity()  # the data set normalises, and the memory format stays as it is
@@ -146,11 +179,13 @@ class Case:
 CASES = {
     "wrn-28-2, 16+496 of 32×32": Case(lambda *here: classification("wrn-28-2", 16, 496, 32, *here), 512, True),
     "deeplab-resnet101, 1+7 of 321×321": Case(
-        lambda *here: segmentation("deeplab-resnet101", 21, 64, 400, 321, (6, 12), (1, 7), *here), 8, False),
+        lambda *here: segmentation("deeplab-resnet101", 21, 64, 400, 321, (6, 12), (1, 7), *here), 8, False
+    ),
     "deeplab-tiny, 4+12 of 48×48": Case(  # reads its data in the process that trains, as params/scenes.yaml has it
-        lambda _, device: segmentation("deeplab-tiny", 11, 400, 48, 48, (1, 2), (4, 12), 0, device), 16, False, 33),
+        lambda _, device: segmentation("deeplab-tiny", 11, 400, 48, 48, (1, 2), (4, 12), 0, device), 16, False, 33
+    ),
     "wrn-10-1, 2+4 of 32×32": Case(lambda *here: classification("wrn-10-1", 2, 4, 32, *here), 6, True),  # for a test
-}  # fmt: skip
+}
 
 
 def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -192,11 +227,7 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
     chosen = [case for case in list(CASES)[:3] if not arguments.cases]
     chosen += [case for case in CASES if any(case.startswith(word) for word in arguments.cases)]
     found: dict[str, Any] = {}
-    results = {
-        "threads": torch.get_num_threads(),
-        "data_workers": arguments.workers,
-        "steps": found,
-    }
+    results = {"threads": torch.get_num_threads(), "data_workers": arguments.workers, "steps": found}
     for case in chosen:
         found[case] = measure(case, arguments)
         if arguments.name:  # after each case: what is measured is kept if the next one is interrupted

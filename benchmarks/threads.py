@@ -18,11 +18,16 @@ from benchmarks.rates import in_turn
 from dmtkit.runs.environment import pick_precision
 
 CASES = {  # what a step is of → how, and how many steps are timed as one
-    "digits: wrn-10-1, 16+48 of 8×8": (steps.Case(lambda *here: steps.classification("wrn-10-1", 16, 48, 8, *here), 64, True), 50),
+    "digits: wrn-10-1, 16+48 of 8×8": (
+        steps.Case(lambda *here: steps.classification("wrn-10-1", 16, 48, 8, *here), 64, True),
+        50,
+    ),
     "scenes: deeplab-tiny, 4+12 of 48×48": (steps.CASES["deeplab-tiny, 4+12 of 48×48"], 33),
     "cifar10_cpu: wrn-10-1, 32+96 of 32×32": (
-        steps.Case(lambda *here: steps.classification("wrn-10-1", 32, 96, 32, *here), 128, True), 10),
-}  # fmt: skip
+        steps.Case(lambda *here: steps.classification("wrn-10-1", 32, 96, 32, *here), 128, True),
+        10,
+    ),
+}
 
 
 def with_threads(count: int, step: Callable[[], object]) -> Callable[[], object]:

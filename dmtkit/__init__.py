@@ -45,8 +45,26 @@ _ROOMS = {
     "teach": "teach",
 }  # used by name: dmtkit.plots.plot_curves(run)
 
-__all__ = ["METHODS", "DmtkitError", "Method", "Step", "dataset", "dynamic_cross_entropy", "dynamic_weights", "explore",
-           "load_data", "load_params", "load_run", "make_config", "method", "model", "per_task", "run_methods", "start", "train"]  # fmt: skip
+__all__ = [
+    "METHODS",
+    "DmtkitError",
+    "Method",
+    "Step",
+    "dataset",
+    "dynamic_cross_entropy",
+    "dynamic_weights",
+    "explore",
+    "load_data",
+    "load_params",
+    "load_run",
+    "make_config",
+    "method",
+    "model",
+    "per_task",
+    "run_methods",
+    "start",
+    "train",
+]
 
 __version__ = "0.1.0"
 

@@ -143,10 +143,15 @@ def run_all(
     if any(found.state == "stopped" for found in outcomes):
         raise KeyboardInterrupt("stopped; run the cell again to go on")
     rows = [
-        {"experiment": job.config.experiment, "method": ", ".join(job.config.methods), "run": found.name,
-         "state": found.state, "minutes here": round(found.seconds / 60, 1)}
+        {
+            "experiment": job.config.experiment,
+            "method": ", ".join(job.config.methods),
+            "run": found.name,
+            "state": found.state,
+            "minutes here": round(found.seconds / 60, 1),
+        }
         for job, found in zip(batch.jobs, outcomes, strict=True)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 

@@ -117,10 +117,7 @@ DATASETS = _registries(
 MODELS = _registries(
     "model",
     "model",
-    {
-        "classification": {"wrn": "dmtkit.models.wide_resnet"},
-        "segmentation": {"deeplab": "dmtkit.models.deeplab"},
-    },
+    {"classification": {"wrn": "dmtkit.models.wide_resnet"}, "segmentation": {"deeplab": "dmtkit.models.deeplab"}},
 )
 
 

@@ -101,13 +101,30 @@ class Bench:
             label = torch.from_numpy(rng.integers(0, self.classes, len(u)))
             confidence = torch.from_numpy(rng.random(len(u), dtype=np.float32))
             return Batches(
-                self.data, self.data.labeled, u if with_u else None, label, confidence, **sizes,
-                augment=Augment(1, False, ("all",), 0), seed=3, views=views, mixup=self.mixup,
-            )  # fmt: skip
+                self.data,
+                self.data.labeled,
+                u if with_u else None,
+                label,
+                confidence,
+                **sizes,
+                augment=Augment(1, False, ("all",), 0),
+                seed=3,
+                views=views,
+                mixup=self.mixup,
+            )
         crops = Crops(
-            self.data.labeled, self.data.unlabeled, Made() if with_u else None, True, **sizes, crop=(24, 24),
-            scale=config.scale, flip=True, fill=self.data.fill, seed=3, views=views,
-        )  # fmt: skip
+            self.data.labeled,
+            self.data.unlabeled,
+            Made() if with_u else None,
+            True,
+            **sizes,
+            crop=(24, 24),
+            scale=config.scale,
+            flip=True,
+            fill=self.data.fill,
+            seed=3,
+            views=views,
+        )
         return Ahead(crops, STEPS, 0, torch.device("cpu"))
 
     def loop(self):
@@ -116,8 +133,9 @@ class Bench:
         networks |= {name: helper.build(self.classes) for name, helper in self.method.helpers.items()}
         memory = self.method.memory(len(self.data.unlabeled), self.classes)
         average = self.task == "classification"
-        recipe = Recipe(STEPS, 7, gamma1=2, gamma2=2, lr=0.05, keeps="average" if average else "last",
-                        quiet_unlabeled=average)  # fmt: skip
+        recipe = Recipe(
+            STEPS, 7, gamma1=2, gamma2=2, lr=0.05, keeps="average" if average else "last", quiet_unlabeled=average
+        )
         return begin(self.method, networks, recipe, memory)
 
     def drawn(self, step):
@@ -134,8 +152,10 @@ class Bench:
     def gradients(self, loop, batch, drawn) -> dict[str, Tensor]:
         """Of every loss, for its own network."""
         step = self.losses(loop, batch, drawn)
-        return {name: flat(torch.autograd.grad(loss, list(loop.modules[name].parameters()), allow_unused=True))
-                for name, loss in step.losses.items()}  # fmt: skip
+        return {
+            name: flat(torch.autograd.grad(loss, list(loop.modules[name].parameters()), allow_unused=True))
+            for name, loss in step.losses.items()
+        }
 
 
 def weights(loop):

@@ -14,10 +14,16 @@ from tests.bench import STEPS, Bench, Pointwise, data_of, flat, same, trained, w
 
 def weight_0_is_x_alone(kind, task):
     """With all that it adds at 0 it learns what X alone teaches, bit for bit."""
-    alone = type("Alone", (Method,), {
-        "name": "alone", "nets": for_task(kind, task).nets, "reports": for_task(kind, task).nets[0],
-        "losses": lambda self, nets, batch, now: Step({n: now.supervised(nets, batch, n) for n in self.nets}),
-    })  # fmt: skip
+    alone = type(
+        "Alone",
+        (Method,),
+        {
+            "name": "alone",
+            "nets": for_task(kind, task).nets,
+            "reports": for_task(kind, task).nets[0],
+            "losses": lambda self, nets, batch, now: Step({n: now.supervised(nets, batch, n) for n in self.nets}),
+        },
+    )
     for mixup in (0.0, 0.75) if task == "classification" else (0.0,):
         off, x = (Bench(kind, task, mixup=mixup, **dict.fromkeys(kind.adds, value)) for value in (0.0, 1.0))
         x.method = alone()
@@ -81,9 +87,11 @@ def a_loss_moves_its_own_network_alone(kind, task):
     for name in names:
         loop = bench.loop()
         before = weights(loop)
-        only = type("Only", (type(bench.method),), {
-            "losses": lambda self, nets, batch, now, name=name: Step({name: losses(nets, batch, now).losses[name]}),
-        })  # fmt: skip
+        only = type(
+            "Only",
+            (type(bench.method),),
+            {"losses": lambda self, nets, batch, now, name=name: Step({name: losses(nets, batch, now).losses[name]})},
+        )
         loop.method = only(**{field: getattr(bench.method, field) for field in names_of(type(bench.method))})
         advance(loop, bench.batches(0))
         after, averages = weights(loop), bench.method.averages
@@ -132,14 +140,23 @@ def a_permuted_batch_has_the_same_loss(kind, task):
     x = torch.randperm(batch.labeled, generator=generator)
     u = torch.randperm(batch.unlabeled or len(batch.images) - batch.labeled, generator=generator)
     joint = x if batch.u else torch.cat([x, batch.labeled + u])
-    tensors = {name: value[joint] for name, value in vars(batch).items()
-               if isinstance(value, Tensor) and name not in ("valid", "index", "x2", "y2")}  # fmt: skip
-    beside = {"u": {view: images[u] for view, images in batch.u.items()}, "valid": batch.valid[u], "index": batch.index[u]} if batch.u else {}  # fmt: skip
+    tensors = {
+        name: value[joint]
+        for name, value in vars(batch).items()
+        if isinstance(value, Tensor) and name not in ("valid", "index", "x2", "y2")
+    }
+    beside = (
+        {"u": {view: images[u] for view, images in batch.u.items()}, "valid": batch.valid[u], "index": batch.index[u]}
+        if batch.u
+        else {}
+    )
     moved = {name: value[u] for name, value in drawn.items()}
     if "partner" in moved:
         moved["partner"] = torch.argsort(u)[moved["partner"]]
-    one, two = (bench.losses(bench.loop(), *each).losses
-                for each in ((batch, drawn), (replace(batch, **tensors, **beside), moved)))  # fmt: skip
+    one, two = (
+        bench.losses(bench.loop(), *each).losses
+        for each in ((batch, drawn), (replace(batch, **tensors, **beside), moved))
+    )
     for name, loss in one.items():
         torch.testing.assert_close(two[name], loss, rtol=1e-4, atol=1e-5, msg=f"{name}: the order of rows counts")
 

@@ -25,8 +25,9 @@ def level(p: torch.Tensor) -> np.ndarray:
     return (p * TOP).round().numpy().astype(np.uint16)
 
 
-def explorable(root: Path, shape=(40, 48), classes=5, phases=3, samples=(3, 7), methods=("supervised", "cbst", "dmt"),
-               seed=0) -> Path:  # fmt: skip
+def explorable(
+    root: Path, shape=(40, 48), classes=5, phases=3, samples=(3, 7), methods=("supervised", "cbst", "dmt"), seed=0
+) -> Path:
     """A finished segmentation run whose folder holds what the explorer reads."""
     generator = torch.Generator().manual_seed(seed)
     ratios = tuple((k + 1) / phases for k in range(phases))
@@ -62,8 +63,16 @@ def samples_of(place: Path, generator, images, truths, ratio, classes, rule) -> 
             p = (p_a + 0.6 * said(generator, truth.shape, classes)) / 1.6
             c_b, y_b = p.max(0)
             p_b = p.gather(0, y_a[None])[0]
-            found = weigh(y_a, torch.tensor(level(c_a) / TOP), y_b, torch.tensor(level(c_b) / TOP),
-                          torch.tensor(level(p_b) / TOP), gamma1=3.0, gamma2=3.0, rule=rule)  # fmt: skip
+            found = weigh(
+                y_a,
+                torch.tensor(level(c_a) / TOP),
+                y_b,
+                torch.tensor(level(c_b) / TOP),
+                torch.tensor(level(p_b) / TOP),
+                gamma1=3.0,
+                gamma2=3.0,
+                rule=rule,
+            )
             arrays |= {f"{s}/y_B": y_b.numpy().astype(np.uint8), f"{s}/c_B": level(c_b), f"{s}/p_B": level(p_b)}
             arrays[f"{s}/w"] = level(found.weight * kept)
     write_arrays(place / "samples.npz", fixed)
@@ -91,10 +100,17 @@ def gallery(root: Path, count=30, phases=2, seed=0, truth=True) -> Path:
         place.mkdir(parents=True)
         p = rng.dirichlet(np.full(4, 0.4), count).astype(np.float32)
         y_a, c_a = rng.integers(0, 4, count), rng.uniform(0.3, 1, count)
-        rows = {"index": np.sort(rng.permutation(99)[:count]), "pixels": rng.integers(0, 256, (count, 1, 8, 8)),
-                "y_A": y_a, "y_B": p.argmax(1), "kept": rng.random(count) < k / phases}  # fmt: skip
-        rows = {name: values.astype(np.int64 if name == "index" else bool if name == "kept" else np.uint8)
-                for name, values in rows.items()}  # fmt: skip
+        rows = {
+            "index": np.sort(rng.permutation(99)[:count]),
+            "pixels": rng.integers(0, 256, (count, 1, 8, 8)),
+            "y_A": y_a,
+            "y_B": p.argmax(1),
+            "kept": rng.random(count) < k / phases,
+        }
+        rows = {
+            name: values.astype(np.int64 if name == "index" else bool if name == "kept" else np.uint8)
+            for name, values in rows.items()
+        }
         rows |= {"c_A": c_a.astype(np.float32), "c_B": p.max(1), "p_B": p[np.arange(count), y_a]}
         rows |= {"weight": rows["p_B"] ** 4, "case": (y_a != rows["y_B"]).astype(np.uint8)}
         if truth:

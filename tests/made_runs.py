@@ -80,5 +80,19 @@ def spoiled(three):
     return three
 
 
-BAD = ["torn", "list", "lacking", "binary", "deep", "words", "seedless", "shapeless", "yaml", "text", "keys", "bare",
-       "nan", "folder"]  # fmt: skip
+BAD = [
+    "torn",
+    "list",
+    "lacking",
+    "binary",
+    "deep",
+    "words",
+    "seedless",
+    "shapeless",
+    "yaml",
+    "text",
+    "keys",
+    "bare",
+    "nan",
+    "folder",
+]

@@ -70,8 +70,12 @@ def has_explained_parameters(notebook: Any) -> Iterator[str]:
 def checks_its_parameters(notebook: Any) -> Iterator[str]:
     """papermill only warns of a name mistyped on its command line; so the notebook itself must refuse it."""
     code = "\n".join(cell.source for cell in code_of(notebook))
-    names = [name for cell in code_of(notebook) if "parameters" in cell.metadata.get("tags", [])
-             for name in re.findall(r"^(\w+): ", cell.source, re.MULTILINE)]  # fmt: skip
+    names = [
+        name
+        for cell in code_of(notebook)
+        if "parameters" in cell.metadata.get("tags", [])
+        for name in re.findall(r"^(\w+): ", cell.source, re.MULTILINE)
+    ]
     if "dmtkit.start(globals())" in code:
         return  # against the fields of the settings
     found = re.search(r'dmtkit\.start\(globals\(\), "([^"]*)"', code)
@@ -123,9 +127,16 @@ def teaches(notebook: Any) -> Iterator[str]:
         yield "it does not end with what to read next"
 
 
-RULES = (is_cleared, has_title_and_introduction, has_ordered_headings, has_explained_parameters, checks_its_parameters,
-         has_short_cells,
-         has_alt_text, explains_its_figures)  # fmt: skip
+RULES = (
+    is_cleared,
+    has_title_and_introduction,
+    has_ordered_headings,
+    has_explained_parameters,
+    checks_its_parameters,
+    has_short_cells,
+    has_alt_text,
+    explains_its_figures,
+)
 
 
 def complaints(notebook: Any, path: Path) -> list[str]:

@@ -64,12 +64,22 @@ def test_what_does_not_decide_a_baseline_does_not_change_its_key(changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"seed": 2}, {"labels": 3}, {"val": 4}, {"lr": 0.05}, {"baseline_epochs": 7}, {"model": "wrn-10-2"},
-        {"batch_pseudo": 25}, {"mixup": 0}, {"augment": ("rotate",)}, {"ema_decay": 0.5}, {"precision": "bf16"},
-        {"weight_decay": 0}, {"log_points": 4},
+        {"seed": 2},
+        {"labels": 3},
+        {"val": 4},
+        {"lr": 0.05},
+        {"baseline_epochs": 7},
+        {"model": "wrn-10-2"},
+        {"batch_pseudo": 25},
+        {"mixup": 0},
+        {"augment": ("rotate",)},
+        {"ema_decay": 0.5},
+        {"precision": "bf16"},
+        {"weight_decay": 0},
+        {"log_points": 4},
     ],
     ids=lambda changes: next(iter(changes)),
-)  # fmt: skip
+)
 def test_what_decides_a_baseline_changes_its_key(changes):
     assert keys(**changes).isdisjoint(keys())
 

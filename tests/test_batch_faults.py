@@ -29,9 +29,14 @@ def command(params, *words):
 def start(params, outputs, *words, **options):
     environment = {**os.environ, "DMTKIT_OUTPUTS": str(outputs), "COLUMNS": "200"}
     return subprocess.Popen(
-        command(params, *words), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, **options,
-    )  # fmt: skip
+        command(params, *words),
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
 
 
 def wait_for(condition, seconds=120):
@@ -196,9 +201,11 @@ def test_a_process_that_we_started_is_asked_softly(tmp_path):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a Dask worker has it
     try:
         watch(
-            [sys.executable, "-c", program], tmp_path / "log", tmp_path,
+            [sys.executable, "-c", program],
+            tmp_path / "log",
+            tmp_path,
             stops=lambda: int((tmp_path / ".writer.json").is_file()),
-        )  # fmt: skip
+        )
     finally:
         signal.signal(signal.SIGINT, before)
     assert "saved" in (tmp_path / "log").read_text()

@@ -15,10 +15,17 @@ from tests.contract import CONTRACTS, PAIRS
 EVERY_DAY = {"fixmatch", "flexmatch", "dmt"}  # the others' resumed and permuted steps are for make test-all
 SLOWER = (contract.stopped_and_resumed_it_ends_in_the_same_bits, contract.a_permuted_batch_has_the_same_loss)
 CASES = [
-    pytest.param(name, task, keeps, marks=[pytest.mark.long] if keeps in SLOWER and name not in EVERY_DAY else [],
-                 id=f"{name}-{task}-{keeps.__name__}")
-    for name, task in PAIRS for keeps, about in CONTRACTS.items() if about(type(METHODS[name]), task)
-]  # fmt: skip
+    pytest.param(
+        name,
+        task,
+        keeps,
+        marks=[pytest.mark.long] if keeps in SLOWER and name not in EVERY_DAY else [],
+        id=f"{name}-{task}-{keeps.__name__}",
+    )
+    for name, task in PAIRS
+    for keeps, about in CONTRACTS.items()
+    if about(type(METHODS[name]), task)
+]
 
 
 @pytest.mark.parametrize(("name", "task", "keeps"), CASES)
@@ -54,8 +61,7 @@ def other_methods(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "task"),
-    [pytest.param(*pair, marks=() if pair in TWO else pytest.mark.long) for pair in ONLINE],
+    ("name", "task"), [pytest.param(*pair, marks=() if pair in TWO else pytest.mark.long) for pair in ONLINE]
 )
 def test_two_processes_learn_what_one_learns(name, task, request):
     places = request.getfixturevalue("two_methods" if (name, task) in TWO else "other_methods")
@@ -182,8 +188,12 @@ BREAKS = {
 }
 
 
-BROKEN = [(keeps, task) for keeps, about in CONTRACTS.items() for task in ("classification", "segmentation")
-          if about(BREAKS[keeps], task)]  # fmt: skip
+BROKEN = [
+    (keeps, task)
+    for keeps, about in CONTRACTS.items()
+    for task in ("classification", "segmentation")
+    if about(BREAKS[keeps], task)
+]
 
 
 @pytest.mark.parametrize(("keeps", "task"), BROKEN, ids=lambda value: getattr(value, "__name__", value))

@@ -205,9 +205,16 @@ def test_batches_hold_x_then_u_and_never_leak_the_truth():
     data = load(make_config({}))
     label = torch.zeros(len(data.unlabeled), dtype=torch.int64)
     batches = Batches(
-        data, data.labeled, data.unlabeled, label, torch.full((len(label),), 0.5),
-        batch_labeled=4, batch_pseudo=6, augment=lambda pixels, generator: pixels, seed=1,
-    )  # fmt: skip
+        data,
+        data.labeled,
+        data.unlabeled,
+        label,
+        torch.full((len(label),), 0.5),
+        batch_labeled=4,
+        batch_pseudo=6,
+        augment=lambda pixels, generator: pixels,
+        seed=1,
+    )
     batch = batches(2)
     assert batch.trusted.tolist() == [True] * 4 + [False] * 6
     assert batch.label[4:].tolist() == [0] * 6, "pseudo labels, whatever the truth is"

@@ -168,8 +168,9 @@ def sliders_of(box):
 
 
 def test_sliders_change_the_picture_and_its_description():
-    box = explore_plot(teach.plot_weight_surface, confidence=(0.35, 1.0, 0.05, 0.7), gamma1=(0.0, 8.0, 0.5, 3.0),
-                       classes=[3, 2])  # fmt: skip
+    box = explore_plot(
+        teach.plot_weight_surface, confidence=(0.35, 1.0, 0.05, 0.7), gamma1=(0.0, 8.0, 0.5, 3.0), classes=[3, 2]
+    )
     picture, controls = box.children[-1], sliders_of(box)
     before = picture.value
     assert set(controls) == {"c_A", "γ₁", "classes"}

@@ -119,8 +119,10 @@ def same(one, other):
 def test_all_losses_come_from_the_same_weights_and_each_moves_only_its_own_network():
     def losses(nets, batch, now):
         one, two = nets("one", batch.images), nets("two", batch.images)
-        return {"one": (one * two.detach()).sum() + two.sum() + nets("critic", nets("one", batch.images)).sum(),
-                "two": (nets("two", batch.images) * nets.label("one", batch.images)).sum()}  # fmt: skip
+        return {
+            "one": (one * two.detach()).sum() + two.sum() + nets("critic", nets("one", batch.images)).sum(),
+            "two": (nets("two", batch.images) * nets.label("one", batch.images)).sum(),
+        }
 
     def expected(name, other):  # the gradient of its own loss alone, at the weights before the step
         loop = loop_of(losses)

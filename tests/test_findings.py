@@ -11,11 +11,18 @@ NAMES = {finding.claim: finding for finding in FINDINGS}
 def runs(task="segmentation", alone=True, **values):
     """A row a method and split; `alone`: each in a run of its own."""
     rows = [
-        {"method": method, "seed": 1, "split": split, "value": value, "task": task, "seconds": 100.0 * (1 + (method == "dmt")),
-         "folder": f"{split}-{method if alone else 'all'}"}
+        {
+            "method": method,
+            "seed": 1,
+            "split": split,
+            "value": value,
+            "task": task,
+            "seconds": 100.0 * (1 + (method == "dmt")),
+            "folder": f"{split}-{method if alone else 'all'}",
+        }
         for method, found in values.items()
         for split, value in enumerate(found)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
@@ -61,9 +68,12 @@ def test_cost_needs_runs_of_one_method_each():
 @pytest.mark.parametrize(("last", "expected"), [([51, 50, 52], "confirmed"), ([55, 56, 57], "not confirmed")])
 def test_cbst_after_its_third_iteration(last, expected):
     phases = pd.DataFrame(
-        [{"method": "cbst", "seed": 1, "split": split, "phase": phase, "value": value}
-         for split, end in enumerate(last) for phase, value in ((1, 40), (2, 45), (3, 51), (4, end))]
-    )  # fmt: skip
+        [
+            {"method": "cbst", "seed": 1, "split": split, "phase": phase, "value": value}
+            for split, end in enumerate(last)
+            for phase, value in ((1, 40), (2, 45), (3, 51), (4, end))
+        ]
+    )
     assert verdict("CBST stops", runs(cbst=last), phases)["verdict"] == expected
     assert verdict("CBST stops", runs(cbst=last), phases[phases["phase"] < 4])["verdict"] == "not testable here"
 

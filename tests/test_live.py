@@ -79,8 +79,18 @@ def test_what_is_sent_is_exactly_what_the_log_gained(run, screen):
     view = make_live(run, screen, clock)
     run.log(record(1, share_agree=0.5, share_negative=0.25, share_positive=0.25, mean_weight=0.3, lr=0.1))
     view(progress(1))
-    first = {"method": "dmt", "phase": 0, "model": "", "step": 1, "x": 1, "loss": 1.0, "mean_weight": 0.3,
-             "share_agree": 0.5, "share_negative": 0.25, "share_positive": 0.25}  # fmt: skip
+    first = {
+        "method": "dmt",
+        "phase": 0,
+        "model": "",
+        "step": 1,
+        "x": 1,
+        "loss": 1.0,
+        "mean_weight": 0.3,
+        "share_agree": 0.5,
+        "share_negative": 0.25,
+        "share_positive": 0.25,
+    }
     assert screen.view.points == [first]
     assert screen.messages == []
     run.log(record(2, val_accuracy=50.0))
@@ -250,9 +260,15 @@ def test_papermill_shows_a_bar_unless_told_otherwise(tmp_path, switch):
 @pytest.mark.parametrize("values", [TINY, TINY_SEGMENTATION], ids=["classification", "segmentation"])
 def test_the_picture_draws_what_there_is(values):
     setup = make_setup(make_config(values))
-    log = [record(step, phase, model=model, **more) for phase, model, more in
-           ((0, "A", {}), (1, "A", {"mean_weight": 0.5, "share_agree": 0.6, "share_negative": 0.3, "share_positive": 0.1}),
-            (1, "B", {"mean_weight": 0.5, "val_miou": 30.0})) for step in (10, 20)]  # fmt: skip
+    log = [
+        record(step, phase, model=model, **more)
+        for phase, model, more in (
+            (0, "A", {}),
+            (1, "A", {"mean_weight": 0.5, "share_agree": 0.6, "share_negative": 0.3, "share_positive": 0.1}),
+            (1, "B", {"mean_weight": 0.5, "val_miou": 30.0}),
+        )
+        for step in (10, 20)
+    ]
     made = points(log, {})
     figure = plot_live(made, [{"method": "dmt", "phase": 0, "x": 20, "value": 44.0}], setup)
     loss, metric, cases, weight = figure.axes

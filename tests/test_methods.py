@@ -111,10 +111,7 @@ def test_students_of_dst_start_as_their_teacher_did():
 def test_dst_segmentation_labels_for_itself(tmp_path, monkeypatch):
     config = make_config({**TINY_SEGMENTATION, "methods": ("dst",)})
     told = taught(monkeypatch, config, None, tmp_path / "run")
-    assert told == {
-        ("dst", 1, "A"): "supervised/phase_0/A/labels",
-        ("dst", 2, "A"): "dst/phase_1/A/labels",
-    }
+    assert told == {("dst", 1, "A"): "supervised/phase_0/A/labels", ("dst", 2, "A"): "dst/phase_1/A/labels"}
 
 
 def test_online_self_training_goes_on_from_the_supervised_model(tmp_path, monkeypatch):

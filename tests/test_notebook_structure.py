@@ -83,7 +83,7 @@ def edit(index, old, new):
         (edit(5, "check(2, 2, '')", ""), "fewer than two exercises"),
         (edit(4, "## What to read next", ""), "does not end with"),
     ],
-)  # fmt: skip
+)
 def test_every_rule_can_be_broken(path, spoil, complaint):
     notebook = good()
     spoil(notebook)

@@ -200,8 +200,9 @@ def test_a_failing_run_exits_1_with_its_own_words(tmp_path):
 def test_ctrl_c_on_the_command_line_saves_and_the_same_command_goes_on(tmp_path):
     folder = tmp_path / "run"
     words = ["run", "params/digits.yaml", *tiny(("epochs", 30), ("checkpoint_seconds", 3600)), "--output", str(folder)]
-    process = subprocess.Popen([sys.executable, "-m", "dmtkit", *words], cwd=ROOT, env=ENVIRONMENT,
-                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dmtkit", *words], cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
     log = folder / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while not (log.is_file() and '"dmt"' in log.read_text()) and time.monotonic() < deadline:

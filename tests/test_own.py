@@ -52,8 +52,11 @@ def test_a_cell_run_again_replaces_its_class_and_a_changed_one_does_not_go_on(ce
     cell(CELL)
     with pytest.raises(Stop):
         run_methods(config_of(), None, tmp_path / "run", progress=stop_after(9))
-    for changed in (CELL.replace("2 * value", "3 * value"), CELL.replace("float = 1.0", "float = 0.5"),
-                    CELL.replace("argmax(1)", "argmin(1)")):  # fmt: skip
+    for changed in (
+        CELL.replace("2 * value", "3 * value"),
+        CELL.replace("float = 1.0", "float = 0.5"),
+        CELL.replace("argmax(1)", "argmin(1)"),
+    ):
         cell(changed)
         with pytest.raises(
             RunError, match="method mine has changed since this run began; restore it, or give --output"
@@ -137,7 +140,10 @@ def test_a_changed_file_refuses_to_go_on(tmp_path):
     with pytest.raises(Stop):
         run_methods(job.config, None, tmp_path / "run", progress=stop_after(9))
     params_file(tmp_path, CELL.replace("2 *", "4 *"))
-    with pytest.raises(RunError, match=r"method mine in my_methods.py has changed since this run began; restore it \(a copy: .*run/my_methods.py\), or give --output"):  # fmt: skip
+    with pytest.raises(
+        RunError,
+        match=r"method mine in my_methods.py has changed since this run began; restore it \(a copy: .*run/my_methods.py\), or give --output",
+    ):
         run_methods(job.config, None, tmp_path / "run")
     (tmp_path / "my_methods.py").write_text((tmp_path / "run" / "my_methods.py").read_text())
     assert run_methods(job.config, None, tmp_path / "run").finished

@@ -22,11 +22,14 @@ from tests.bench import Bench
         ({"fixmatch_threshold": "9e-1"}, {"fixmatch": {"threshold": 0.9}}),
         ({"fixmatch_weight": 2}, {"fixmatch": {"weight": 2.0}}),
         ({"parameters": {"fixmatch": {"threshold": 0.9}}}, {"fixmatch": {"threshold": 0.9}}),
-        ({"parameters": {"fixmatch": {"threshold": 0.9}}, "fixmatch_weight": 2}, {"fixmatch": {"threshold": 0.9, "weight": 2.0}}),
+        (
+            {"parameters": {"fixmatch": {"threshold": 0.9}}, "fixmatch_weight": 2},
+            {"fixmatch": {"threshold": 0.9, "weight": 2.0}},
+        ),
         ({"fixmatch_threshold": 0.95, "mean_teacher_weight": 50}, {}),
         ({"task": "segmentation", "mean_teacher_weight": 50}, {"mean_teacher": {"weight": 50.0}}),
     ],
-)  # fmt: skip
+)
 def test_flat_names_are_kept_by_method(values, kept):
     config = make_config({"methods": ["fixmatch", "mean_teacher"], **values})
     assert config.parameters == kept, "what differs from the defaults"
@@ -44,11 +47,14 @@ def test_flat_names_are_kept_by_method(values, kept):
         ({"cps_weight": 1.0}, r"cps_weight: of a method that is not among `methods` \(cps\)"),
         ({"parameters": {"cps": {"weight": 1.0}}}, "cps_weight: of a method that is not among `methods`"),
         ({"supervised_weight": 1.0}, "supervised_weight: unknown parameter; supervised has none"),
-        ({"fixmatch_weight": -1, "fixmatch_treshold": 1, "sed": 1}, "(?s)2 bad parameters.*(fixmatch_treshold.*fixmatch_weight.*sed: unknown|sed: unknown.*fixmatch_treshold.*fixmatch_weight)"),
+        (
+            {"fixmatch_weight": -1, "fixmatch_treshold": 1, "sed": 1},
+            "(?s)2 bad parameters.*(fixmatch_treshold.*fixmatch_weight.*sed: unknown|sed: unknown.*fixmatch_treshold.*fixmatch_weight)",
+        ),
         ({"parameters": 3}, "parameters: found 3, expected"),
         ({"parameters": {"fixmatch": 3}, "fixmatch_weight": 1}, "fixmatch: found 3, expected"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said(values, message):
     with pytest.raises(ConfigError, match=message):
         make_config({"methods": ["supervised", "fixmatch"], **values})
@@ -90,7 +96,7 @@ def losses(self, nets, batch, now):
         ("mine", {"view": ("weak",)}, {}, "view: did you mean 'views'"),
         ("mine", {"adds": ("weight",)}, {}, "adds: found weight, expected some of its parameters"),
     ],
-)  # fmt: skip
+)
 def test_what_a_class_declares_wrongly_is_said(name, body, annotations, message):
     METHODS["mean_teacher"]
     kind = type("Mine", (Method,), {"losses": losses, "__annotations__": annotations, **body})
@@ -155,9 +161,11 @@ def test_memory_that_was_not_declared_is_refused():
     bench = Bench(type(METHODS["flexmatch"]), "classification")
     loop = bench.loop()
     real = type(bench.method).losses
-    other = type("Other", (type(bench.method),), {
-        "losses": lambda self, *given: real(self, *given)._replace(memory={"labels": torch.zeros(3)}),
-    })  # fmt: skip
+    other = type(
+        "Other",
+        (type(bench.method),),
+        {"losses": lambda self, *given: real(self, *given)._replace(memory={"labels": torch.zeros(3)})},
+    )
     loop.method = other()
     with pytest.raises(TrainingError, match=r"memory 'labels': found \(3,\), expected \(\d+,\), as memory"):
         advance(loop, bench.batches(0))

@@ -118,8 +118,10 @@ def test_segmentation_recipes_are_the_papers(row):
     assert config.published == stem
 
 
-@pytest.mark.parametrize(("stem", "labels", "batch", "steps"), [("cifar10_1000", 100, (16, 496), 2120 * 2),
-                                                               ("cifar10_4000", 400, (64, 448), 2120 * 2)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("stem", "labels", "batch", "steps"),
+    [("cifar10_1000", 100, (16, 496), 2120 * 2), ("cifar10_4000", 400, (64, 448), 2120 * 2)],
+)
 def test_cifar_recipes_are_the_papers(stem, labels, batch, steps):
     config = make_config(load_params(ROOT / "params" / f"{stem}.yaml"))
     dumped = config.model_dump()
@@ -129,7 +131,9 @@ def test_cifar_recipes_are_the_papers(stem, labels, batch, steps):
     assert config.baseline_epochs * math.ceil(10 * labels / 512) == steps
 
 
-@pytest.mark.parametrize(("stem", "base", "epochs"), [("voc_full", "voc_20", 30), ("cityscapes_full", "cityscapes_8", 60)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("stem", "base", "epochs"), [("voc_full", "voc_20", 30), ("cityscapes_full", "cityscapes_8", 60)]
+)
 def test_full_supervision_differs_from_its_neighbour_in_the_schedule_alone(stem, base, epochs):
     full, other = (load_params(ROOT / "params" / f"{name}.yaml") for name in (stem, base))
     assert full["methods"] == ["oracle"]

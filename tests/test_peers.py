@@ -75,8 +75,12 @@ def test_fixmatch_divides_by_all_valid_elements_and_not_by_those_it_keeps():
     )
     assert float(found.losses["model"]) == pytest.approx(CE_X + 0.5514 / 2, abs=1e-4)
     assert int(found.statistics["sure"]) == 1
-    none = loss_of("fixmatch", "classification", batch_of(X, Y, torch.ones(2, dtype=torch.bool), weak=strong, strong=strong),
-                   threshold=0.999)  # fmt: skip
+    none = loss_of(
+        "fixmatch",
+        "classification",
+        batch_of(X, Y, torch.ones(2, dtype=torch.bool), weak=strong, strong=strong),
+        threshold=0.999,
+    )
     assert float(none.losses["model"]) == pytest.approx(CE_X)
 
 
@@ -231,8 +235,13 @@ def test_fixmatch_of_pixels_is_its_formula(seed):
 def test_unimatch_is_its_formula(seed):
     batch, (one, two), partner = random_pixels(seed)
     stays = torch.tensor([[True, False, True], [True, True, False], [False, False, True]])
-    found = loss_of("unimatch", "segmentation", batch, drawn={"strong": one, "strong2": two, "partner": partner, "stays": stays},
-                    threshold=0.6)  # fmt: skip
+    found = loss_of(
+        "unimatch",
+        "segmentation",
+        batch,
+        drawn={"strong": one, "strong2": two, "partner": partner, "stays": stays},
+        threshold=0.6,
+    )
     weak, nothing = batch.u["weak"].numpy(), torch.zeros(3, 4)
     dropped = weak * 2 * stays.numpy()[:, :, None, None]
     terms = [

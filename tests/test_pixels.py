@@ -84,8 +84,15 @@ def test_cases_by_hand():
     np.testing.assert_allclose(weights, [[0.8, 0.6], [0.09, 0], [0, 0]], rtol=1e-6)
     rows = {(r["case"], r["class"]): r for r in case_table(cases, weights, ("x", "y"))}
     assert rows["agree", "all"]["precision"] == 50
-    assert rows["agree", "x"] == {"case": "agree", "class": "x", "count": 1, "share": 0.2, "mean_weight": pytest.approx(0.8),
-                                  "precision": 100, "recall": pytest.approx(100 / 3)}  # fmt: skip
+    assert rows["agree", "x"] == {
+        "case": "agree",
+        "class": "x",
+        "count": 1,
+        "share": 0.2,
+        "mean_weight": pytest.approx(0.8),
+        "precision": 100,
+        "recall": pytest.approx(100 / 3),
+    }
     assert rows["all", "y"]["precision"] == pytest.approx(100 / 3)
     assert rows["all", "y"]["recall"] == 50
     assert "precision" not in rows["negative", "y"]

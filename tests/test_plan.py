@@ -105,8 +105,11 @@ def test_one_model_of_one_phase_is_trained_in_one_way_and_tested_once():
     def foreign(self, lab):
         yield lab.score(1, {"C": lab.train(1, "C", lab.views)})
 
-    for phases, message in ((twice, "planned, phase 1: is trained twice"), (tested_twice, "phase 1: is tested twice"),
-                            (foreign, r"found the model 'C', expected one of ''")):  # fmt: skip
+    for phases, message in (
+        (twice, "planned, phase 1: is trained twice"),
+        (tested_twice, "phase 1: is tested twice"),
+        (foreign, r"found the model 'C', expected one of ''"),
+    ):
         with pytest.raises(ConfigError, match=message):
             planned(phases)
 

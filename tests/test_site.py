@@ -47,18 +47,21 @@ def project(tmp_path):
     cells = [
         new_markdown_cell("# First\n\n**Purpose.** To see.\n\n[prose](../docs/choices.md)"),
         new_markdown_cell("## A formula\n\nInline $w = p_B^{\\gamma_1}$ and\n\n$$y = \\arg\\max_k \\frac{q_k}{t_k}$$"),
-        new_code_cell("draw()", outputs=[
-            display(image__png=picture(), text__plain="<Figure>"),
-            display(**{WIDGET: {"model_id": "1"}}, image__png=picture(), text__plain="Explorer()"),
-            display(**{WIDGET: {"model_id": "2"}}, text__plain="interactive(...)"),
-            display(**{WIDGET: {"model_id": "3"}}, text__plain="  0%|      | 0/10 [00:00<?, ?it/s]"),
-            new_output("stream", name="stderr", text="a warning with a path"),
-            new_output("stream", name="stdout", text=f"{root}/outputs/run: finished, printed <b>\n"),
-            display(text__markdown="<details><summary>Predict</summary>\n\nIt is $x$.\n\n</details>"),
-            display(text__html="<table><tr><td>7</td></tr></table>"),
-        ]),
+        new_code_cell(
+            "draw()",
+            outputs=[
+                display(image__png=picture(), text__plain="<Figure>"),
+                display(**{WIDGET: {"model_id": "1"}}, image__png=picture(), text__plain="Explorer()"),
+                display(**{WIDGET: {"model_id": "2"}}, text__plain="interactive(...)"),
+                display(**{WIDGET: {"model_id": "3"}}, text__plain="  0%|      | 0/10 [00:00<?, ?it/s]"),
+                new_output("stream", name="stderr", text="a warning with a path"),
+                new_output("stream", name="stdout", text=f"{root}/outputs/run: finished, printed <b>\n"),
+                display(text__markdown="<details><summary>Predict</summary>\n\nIt is $x$.\n\n</details>"),
+                display(text__html="<table><tr><td>7</td></tr></table>"),
+            ],
+        ),
         new_markdown_cell("*What the figure shows.* More."),
-    ]  # fmt: skip
+    ]
     nbformat.write(new_notebook(cells=cells), root / "notebooks/00_first.ipynb")
     return root
 
@@ -71,13 +74,25 @@ def test_a_small_project_becomes_a_site(project, capsys):
     assert build(project) == 0, capsys.readouterr().err
     site = project / "site"
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
-    assert pages == {"index.html", "results/index.html", "choices.html", "notebooks/00_first.html", "source/code/a.py.html",
-                     "source/code/index.html"}  # fmt: skip
+    assert pages == {
+        "index.html",
+        "results/index.html",
+        "choices.html",
+        "notebooks/00_first.html",
+        "source/code/a.py.html",
+        "source/code/index.html",
+    }
     assert (site / "files/notes.csv").is_file()
     index = (site / "index.html").read_text()
     links = read(site / "index.html").links
-    assert {"results/index.html#numbers-here", "results/index.html", "source/code/a.py.html", "source/code/index.html",
-            "notebooks/00_first.html#a-formula", "https://example.org/x"} <= set(links)  # fmt: skip
+    assert {
+        "results/index.html#numbers-here",
+        "results/index.html",
+        "source/code/a.py.html",
+        "source/code/index.html",
+        "notebooks/00_first.html#a-formula",
+        "https://example.org/x",
+    } <= set(links)
     assert 'src="files/docs/images/a.png"' in index
     assert "&lt;tag&gt;" in (site / "source/code/a.py.html").read_text()
     for page in pages:
@@ -170,8 +185,10 @@ def test_a_notebook_that_fails_stops_the_build_and_is_named(project, capsys, mon
 
 
 def test_executed_notebooks_are_shown_and_kept_for_the_next_build(project):
-    nbformat.write(new_notebook(cells=[new_markdown_cell("# First\n\n## A formula"), new_code_cell("print(6 * 7)")]),
-                   project / "notebooks/00_first.ipynb")  # fmt: skip
+    nbformat.write(
+        new_notebook(cells=[new_markdown_cell("# First\n\n## A formula"), new_code_cell("print(6 * 7)")]),
+        project / "notebooks/00_first.ipynb",
+    )
     for words in ([], ["--skip-execution"]):
         assert main([*words, "--root", str(project), "--output", str(project / "site")]) == 0
         assert "42" in (project / "site/notebooks/00_first.html").read_text()

@@ -127,8 +127,12 @@ def test_missing_and_damaged_files_are_named_and_left_out(own):
     (own / "cbst" / "phase_1" / "A" / "samples.npz").write_bytes(b"torn")
     explorer = dmtkit.explore(own)
     notices = "\n".join(explorer.index["notices"])
-    for words in ("dmt/phase_1/A: samples.npz is missing", "dmt/phase_1/B: probe_middle.npz is missing",
-                  "dmt/phase_2/B: probe_end.npz: cannot be read", "cbst/phase_1/A: left out"):  # fmt: skip
+    for words in (
+        "dmt/phase_1/A: samples.npz is missing",
+        "dmt/phase_1/B: probe_middle.npz is missing",
+        "dmt/phase_2/B: probe_end.npz: cannot be read",
+        "cbst/phase_1/A: left out",
+    ):
         assert words in notices
     assert not [v for v in explorer.index["views"] if (v["method"], v["phase"], v["student"]) == ("dmt", 1, "A")]
 
@@ -242,8 +246,9 @@ def test_javascript_weighs_as_the_library_does(rule, tmp_path):
     which, weight = (np.array(values) for values in json.loads(node(code)))
     t = torch.from_numpy
     given_label = np.where(kept, y_a, 255)
-    found = weigh(t(given_label), t(c_a / 65535), t(y_b), t(c_b / 65535), t(p_b / 65535),
-                  gamma1=2.5, gamma2=4.0, rule=rule)  # fmt: skip
+    found = weigh(
+        t(given_label), t(c_a / 65535), t(y_b), t(c_b / 65535), t(p_b / 65535), gamma1=2.5, gamma2=4.0, rule=rule
+    )
     assert np.allclose(weight, found.weight.numpy(), atol=2e-7)
     expected = np.where(found.agree, 0, np.where(found.surer, 2, np.where(found.valid, 1, 255)))
     assert (which == expected).all()

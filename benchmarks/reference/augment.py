@@ -37,12 +37,23 @@ OPERATIONS: dict[str, Callable[[Picture, float], Picture]] = {
 }
 # Value at strength 0, at strength 10, and whether it mirrors: those of dmtkit.data.ops.OPERATIONS.
 RANGES = {
-    "autocontrast": (0, 1, False), "equalize": (0, 1, False), "invert": (0, 1, False), "rotate": (0, 30, True),
-    "posterize": (0, 4, False), "solarize": (0, 256, False), "solarize_add": (0, 110, False),
-    "color": (0.1, 1.9, False), "contrast": (0.1, 1.9, False), "brightness": (0.1, 1.9, False),
-    "sharpness": (0.1, 1.9, False), "shear_x": (0, 0.3, True), "shear_y": (0, 0.3, True),
-    "translate_x": (0, 1 / 3, True), "translate_y": (0, 1 / 3, True), "cutout": (0, 0.5, False),
-}  # fmt: skip
+    "autocontrast": (0, 1, False),
+    "equalize": (0, 1, False),
+    "invert": (0, 1, False),
+    "rotate": (0, 30, True),
+    "posterize": (0, 4, False),
+    "solarize": (0, 256, False),
+    "solarize_add": (0, 110, False),
+    "color": (0.1, 1.9, False),
+    "contrast": (0.1, 1.9, False),
+    "brightness": (0.1, 1.9, False),
+    "sharpness": (0.1, 1.9, False),
+    "shear_x": (0, 0.3, True),
+    "shear_y": (0, 0.3, True),
+    "translate_x": (0, 1 / 3, True),
+    "translate_y": (0, 1 / 3, True),
+    "cutout": (0, 0.5, False),
+}
 
 
 def cutout(image: Picture, share: float, fill: int) -> Picture:
@@ -72,9 +83,13 @@ def augment(image: Picture, padding: int = 4, fill: int = 128) -> Picture:
 
 
 def scale_crop_flip(
-    image: np.ndarray, maps: list[tuple[np.ndarray, int]], crop: tuple[int, int], scale: tuple[float, float],
-    fill: tuple[int, int, int], flip: bool,
-) -> tuple[np.ndarray, list[np.ndarray]]:  # fmt: skip
+    image: np.ndarray,
+    maps: list[tuple[np.ndarray, int]],
+    crop: tuple[int, int],
+    scale: tuple[float, float],
+    fill: tuple[int, int, int],
+    flip: bool,
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """One image with its maps for a segmentation batch: the whole image is scaled, then padded, cropped and flipped."""
     factor = random.uniform(*scale)
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])

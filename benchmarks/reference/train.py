@@ -41,9 +41,16 @@ class Streets(Dataset):
     """Images with masks or stored pseudo labels (float32 pairs), one at a time."""
 
     def __init__(
-        self, images: list[np.ndarray], maps: list[tuple[np.ndarray, np.ndarray]], crop: tuple[int, int],
-        scale: tuple[float, float], fill: tuple[int, int, int], flip: bool, mean: Any, std: Any,
-    ) -> None:  # fmt: skip
+        self,
+        images: list[np.ndarray],
+        maps: list[tuple[np.ndarray, np.ndarray]],
+        crop: tuple[int, int],
+        scale: tuple[float, float],
+        fill: tuple[int, int, int],
+        flip: bool,
+        mean: Any,
+        std: Any,
+    ) -> None:
         self.images, self.maps, self.crop, self.scale, self.fill, self.flip = images, maps, crop, scale, fill, flip
         self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
 
@@ -70,9 +77,14 @@ def batches(labeled: Dataset, pseudo: Dataset, sizes: tuple[int, int], workers: 
     def endless(part: Dataset, size: int, processes: int) -> Iterator[Any]:
         while True:
             yield from DataLoader(
-                part, size, shuffle=True, drop_last=True, num_workers=processes, worker_init_fn=seed_worker,
+                part,
+                size,
+                shuffle=True,
+                drop_last=True,
+                num_workers=processes,
+                worker_init_fn=seed_worker,
                 persistent_workers=False,
-            )  # fmt: skip
+            )
 
     for x, u in zip(endless(labeled, sizes[0], 0), endless(pseudo, sizes[1], workers), strict=True):
         yield [torch.cat(pair) for pair in zip(x, u, strict=True)]
@@ -90,9 +102,14 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 
 def classification_step(
-    model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, batch: Any, trusted: Tensor,
-    gamma: float, mix: tuple[float, Tensor],
-) -> tuple[float, dict[str, float]]:  # fmt: skip
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Any,
+    trusted: Tensor,
+    gamma: float,
+    mix: tuple[float, Tensor],
+) -> tuple[float, dict[str, float]]:
     """One step of a DMT phase with mixup (method.md §5.1); `mix` is λ and every image's partner."""
     images, label, confidence = (values.to(trusted.device) for values in batch)
     lam, partner = mix

@@ -130,9 +130,16 @@ class Crops:
         return Stream(len(self.unlabeled), self.batch_pseudo, derive(self.seed, "pseudo"))
 
     def _fill_row(
-        self, part: Part, position: int, pseudo: KeptLabels | None, rng: np.random.Generator,
-        image: np.ndarray, label: np.ndarray, level: np.ndarray, truth: np.ndarray,
-    ) -> None:  # fmt: skip
+        self,
+        part: Part,
+        position: int,
+        pseudo: KeptLabels | None,
+        rng: np.random.Generator,
+        image: np.ndarray,
+        label: np.ndarray,
+        level: np.ndarray,
+        truth: np.ndarray,
+    ) -> None:
         """Draw a view of one image and write it into the rows of the batch."""
         pixels = part.image(position)
         view = draw_view(pixels.shape[:2], self.crop, self.scale, self.flip, rng)

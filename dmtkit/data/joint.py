@@ -28,11 +28,7 @@ class View:
 
 
 def draw_view(
-    size: tuple[int, int],
-    crop: tuple[int, int],
-    scale: tuple[float, float],
-    flip: bool,
-    rng: np.random.Generator,
+    size: tuple[int, int], crop: tuple[int, int], scale: tuple[float, float], flip: bool, rng: np.random.Generator
 ) -> View:
     """Draw a scale, a place for the crop within the scaled image (or the image within the crop), and a flip.
 
@@ -62,8 +58,9 @@ def show(
     """
     h, w = image.shape[:2]
     (rows, y0, y1), (columns, x0, x1) = (
-        _inside(view.top, view.crop[0], view.height), _inside(view.left, view.crop[1], view.width)
-    )  # fmt: skip
+        _inside(view.top, view.crop[0], view.height),
+        _inside(view.left, view.crop[1], view.width),
+    )
     seen = np.empty((*view.crop, 3), np.uint8)
     seen[:] = fill
     fy, fx = h / view.height, w / view.width

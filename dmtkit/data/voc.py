@@ -7,9 +7,28 @@ from dmtkit.data.pictures import Files
 from dmtkit.errors import DataError, listing
 
 CLASSES = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
 TRAINAUG = 10582
 SUFFIXES = (".jpg", ".jpeg", ".png")
 LISTS = Path("ImageSets", "Segmentation")
@@ -105,8 +124,14 @@ def sbd_masks(data_dir: Path, voc: Path) -> dict[str, Path]:
     """SBD's mask files by name, as torchvision finds them."""
     from dmtkit.compat import torchvision_datasets
 
-    root = next((f for f in (data_dir / "SBD", data_dir / "sbd", data_dir / "benchmark_RELEASE" / "dataset")
-                 if (f / "cls").is_dir()), None)  # fmt: skip
+    root = next(
+        (
+            f
+            for f in (data_dir / "SBD", data_dir / "sbd", data_dir / "benchmark_RELEASE" / "dataset")
+            if (f / "cls").is_dir()
+        ),
+        None,
+    )
     if root is None:
         raise DataError(
             f"data_dir: {data_dir} holds neither {voc.name}/SegmentationClassAug nor SBD (SBD/cls, SBD/img, "

@@ -82,9 +82,14 @@ def cluster(workers: int, scheduler: str | None, host: str) -> "Iterator[Client]
     with dask.config.set(settings):
         try:
             own = LocalCluster(
-                n_workers=workers, threads_per_worker=1, host=host, dashboard_address=f"{host}:0", memory_limit=0,
-                preload=["dmtkit.jobs.worker"], silence_logs=logging.CRITICAL,
-            )  # fmt: skip
+                n_workers=workers,
+                threads_per_worker=1,
+                host=host,
+                dashboard_address=f"{host}:0",
+                memory_limit=0,
+                preload=["dmtkit.jobs.worker"],
+                silence_logs=logging.CRITICAL,
+            )
         except (OSError, RuntimeError, ValueError) as error:
             reason = str(error.__cause__ or error)
             raise RunError(

@@ -47,9 +47,13 @@ def watch(
             file.flush()
             process = subprocess.Popen(
                 [sys.executable, "-m", "dmtkit.jobs.end_with_parent", *command],
-                cwd=cwd, stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True,
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
                 env={**os.environ, **(environment or {}), STARTED_BY: token},
-            )  # fmt: skip
+            )
     except OSError as error:
         raise cannot_write(log, error) from error
     with process:

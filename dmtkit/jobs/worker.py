@@ -119,9 +119,12 @@ def _run_baseline(baseline: Baseline, slot: Slot) -> Outcome:
     environment = slot.environment(worker_name(), baseline.config.device)
     try:
         code = watch(
-            [sys.executable, "-m", "dmtkit.jobs.train_baseline", encoded], log, slot.root,
-            stops=slot.stops, environment=environment,
-        )  # fmt: skip
+            [sys.executable, "-m", "dmtkit.jobs.train_baseline", encoded],
+            log,
+            slot.root,
+            stops=slot.stops,
+            environment=environment,
+        )
     except DmtkitError as error:
         return Outcome(baseline.name, "failed", time.monotonic() - started, str(error))
     seconds = time.monotonic() - started

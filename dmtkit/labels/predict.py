@@ -31,9 +31,7 @@ class Predictions:
 
 @torch.inference_mode()
 def predict(
-    model: Callable[[Tensor], Tensor],
-    batches: Iterable[Tensor],
-    given: UInt8[np.ndarray, "n *s"] | None = None,
+    model: Callable[[Tensor], Tensor], batches: Iterable[Tensor], given: UInt8[np.ndarray, "n *s"] | None = None
 ) -> Predictions:
     """One forward pass over un-augmented images: argmax and max of the softmax, as classes and levels.
 

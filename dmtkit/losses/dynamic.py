@@ -115,9 +115,16 @@ def dynamic_weights(
     seen = softmax or read_softmax(logits)
     p = seen.of(pseudo_label.masked_fill(pseudo_label == ignore_index, 0))
     return weigh(
-        pseudo_label, confidence, seen.prediction, seen.confidence, p,
-        gamma1=gamma1, gamma2=gamma2, rule=rule, ignore_index=ignore_index,
-    )  # fmt: skip
+        pseudo_label,
+        confidence,
+        seen.prediction,
+        seen.confidence,
+        p,
+        gamma1=gamma1,
+        gamma2=gamma2,
+        rule=rule,
+        ignore_index=ignore_index,
+    )
 
 
 def dynamic_cross_entropy(
@@ -152,9 +159,15 @@ def dynamic_cross_entropy(
         pseudo_label = pseudo_label.to(torch.int32)
     with torch.no_grad():
         weighed = dynamic_weights(
-            logits, pseudo_label, confidence,
-            gamma1=gamma1, gamma2=gamma2, rule=rule, ignore_index=ignore_index, softmax=seen,
-        )  # fmt: skip
+            logits,
+            pseudo_label,
+            confidence,
+            gamma1=gamma1,
+            gamma2=gamma2,
+            rule=rule,
+            ignore_index=ignore_index,
+            softmax=seen,
+        )
         weight, label, valid = trust(weighed, pseudo_label, trusted, ignore_index)
         scale = weight / total(valid.sum()).clamp(min=1)
     loss = weighted_cross_entropy(logits, seen, label.masked_fill(~valid, 0), scale)

@@ -48,10 +48,7 @@ def read_softmax(logits: Float[Tensor, "n k *s"]) -> Softmax:
 
 
 def weighted_cross_entropy(
-    logits: Float[Tensor, "n k *s"],
-    found: Softmax,
-    label: Integer[Tensor, "n *s"],
-    scale: Float[Tensor, "n *s"],
+    logits: Float[Tensor, "n k *s"], found: Softmax, label: Integer[Tensor, "n *s"], scale: Float[Tensor, "n *s"]
 ) -> Float[Tensor, ""]:
     """Σ scale · CE(logits, label), where `found` is read from these logits; no gradient flows through `scale`.
 

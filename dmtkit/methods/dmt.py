@@ -40,9 +40,16 @@ class DMT(Method):
         """§3: Σ w · CE / number of valid elements; with mixup (§5.1) the weights are those of the un-mixed batch."""
         if now.mix is None:
             loss, sums = dynamic_cross_entropy(
-                nets("model", batch.images), batch.label, batch.confidence, gamma1=now.gamma1, gamma2=now.gamma2,
-                rule=self.rule, trusted=batch.trusted, truth=batch.truth, total=now.total,
-            )  # fmt: skip
+                nets("model", batch.images),
+                batch.label,
+                batch.confidence,
+                gamma1=now.gamma1,
+                gamma2=now.gamma2,
+                rule=self.rule,
+                trusted=batch.trusted,
+                truth=batch.truth,
+                total=now.total,
+            )
             return Step({"model": loss}, sums)
         label, weight, sums = batch.label, torch.ones_like(batch.confidence), {}
         if self.rule != "uniform":

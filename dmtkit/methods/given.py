@@ -182,7 +182,13 @@ class Now:
                 "now.cross_entropy: this run mixes X (mixup); use now.supervised(nets, batch), or set mixup: 0"
             )
         loss, _ = dynamic_cross_entropy(
-            logits, batch.label, torch.ones_like(batch.confidence), gamma1=0.0, gamma2=0.0, rule="uniform",
-            trusted=batch.trusted, total=self.total,
-        )  # fmt: skip
+            logits,
+            batch.label,
+            torch.ones_like(batch.confidence),
+            gamma1=0.0,
+            gamma2=0.0,
+            rule="uniform",
+            trusted=batch.trusted,
+            total=self.total,
+        )
         return loss

@@ -31,9 +31,17 @@ class OnlineSelfTraining(Method):
             logits = nets("model", batch.images)
             seen = read_softmax(logits)
             loss, sums = dynamic_cross_entropy(
-                logits, own_labels(seen, batch, now.threshold), seen.confidence, gamma1=0.0, gamma2=0.0, rule="uniform",
-                trusted=batch.trusted, truth=batch.truth, softmax=seen, total=now.total,
-            )  # fmt: skip
+                logits,
+                own_labels(seen, batch, now.threshold),
+                seen.confidence,
+                gamma1=0.0,
+                gamma2=0.0,
+                rule="uniform",
+                trusted=batch.trusted,
+                truth=batch.truth,
+                softmax=seen,
+                total=now.total,
+            )
             return Step({"model": loss}, sums)
         logits = nets.label("model", batch.images, mode="train")
         seen = read_softmax(logits)

@@ -48,8 +48,12 @@ def for_task(kind: type["Method"], task: str, given: Mapping[str, Any] | None = 
 def _bound(kind: type["Method"], task: str) -> type["Method"]:
     """The class with its facts of one task: another class, so that methods of two tasks are never taken for one."""
     parameters = names_of(kind)
-    facts = {name: _of_task(kind, name, value, task) for base in reversed(kind.__mro__) for name, value in vars(base).items()
-             if isinstance(value, PerTask) and getattr(kind, name) is value and name not in parameters}  # fmt: skip
+    facts = {
+        name: _of_task(kind, name, value, task)
+        for base in reversed(kind.__mro__)
+        for name, value in vars(base).items()
+        if isinstance(value, PerTask) and getattr(kind, name) is value and name not in parameters
+    }
     return type(kind.__name__, (kind,), {"__module__": kind.__module__, "__doc__": kind.__doc__, **facts})
 
 

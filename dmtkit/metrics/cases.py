@@ -39,9 +39,7 @@ def from_sums(sums: Mapping[str, float], steps: int = 1) -> dict[str, float]:
 
 
 def case_rows(
-    case: Integer[np.ndarray, " m"],
-    weight: Float[np.ndarray, " m"],
-    right: Bool[np.ndarray, " m"] | None,
+    case: Integer[np.ndarray, " m"], weight: Float[np.ndarray, " m"], right: Bool[np.ndarray, " m"] | None
 ) -> list[dict[str, float | str]]:
     """One row a case (0 agreement, 1 negative, 2 positive disagreement): count, share, mean weight, accuracy.
 

@@ -13,10 +13,7 @@ SCORES = ("w", "p_B", "c_A", "p_B·c_A")  # low values should mark wrong labels
 
 
 def error_levels(
-    weighed: DynamicWeights,
-    confidence: Float[Tensor, "*s"],
-    wrong: Bool[Tensor, "*s"],
-    known: Bool[Tensor, "*s"],
+    weighed: DynamicWeights, confidence: Float[Tensor, "*s"], wrong: Bool[Tensor, "*s"], known: Bool[Tensor, "*s"]
 ) -> Int64[Tensor, "4 2 65536"]:
     """For each of `SCORES`, how many right and wrong labels have each of 65 536 values: histograms add up.
 

@@ -61,8 +61,10 @@ def draw(collected: Collected, output: Path) -> list[Path]:
 
 
 def _warnings(collected: Collected) -> list[str]:
-    lines = [f"{name}: runs differ, and are not averaged together, in {'; '.join(rows['what'])}"
-             for name, rows in collected.mixed.groupby("base")]  # fmt: skip
+    lines = [
+        f"{name}: runs differ, and are not averaged together, in {'; '.join(rows['what'])}"
+        for name, rows in collected.mixed.groupby("base")
+    ]
     for kind, rows in collected.left_out.groupby("kind", sort=False):
         items = [path + (f": {why}" if why else "") for path, why in zip(rows["path"], rows["reason"], strict=True)]
         lines.append(f"{WORDS[str(kind)]}:\n{listing(items)}")

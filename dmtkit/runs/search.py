@@ -50,8 +50,11 @@ def load_run(folder: str | os.PathLike[str] | None = None) -> Run:
 def newest_run() -> Run:
     """The run below outputs/ that finished last, of those that hold samples to look at; RunError if there is none."""
     root = outputs_root()
-    runs = [Run(root / name) for name, (done, _) in find(root).finished.items()
-            if any(Run(root / name).method(method).stores_labels for method in done["results"])]  # fmt: skip
+    runs = [
+        Run(root / name)
+        for name, (done, _) in find(root).finished.items()
+        if any(Run(root / name).method(method).stores_labels for method in done["results"])
+    ]
     if not runs:
         raise RunError(
             f"{root}: holds no finished run of a method that stores labels; make one: make demo-segmentation"

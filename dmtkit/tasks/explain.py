@@ -95,8 +95,10 @@ def explain_batch(
     pairs = [kept.kept(position) for position in images.positions]
     given = images.stack([label for label, _ in pairs], VOID)
     level = images.stack([level.astype(np.int32) for _, level in pairs], 0)
-    masks = [part.mask(position) if truth else np.full(size, VOID, np.uint8)
-             for position, size in zip(images.positions, images.sizes, strict=True)]  # fmt: skip
+    masks = [
+        part.mask(position) if truth else np.full(size, VOID, np.uint8)
+        for position, size in zip(images.positions, images.sizes, strict=True)
+    ]
     prediction, own, p = read_logits(logits, given)
     assert p is not None
     c_a, c_b, p_b = (values.float() / TOP for values in (level, own, p))

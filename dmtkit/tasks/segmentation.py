@@ -128,10 +128,19 @@ class Segmentation(Task):
         else:
             kept = self.kept(training)
         crops = Crops(
-            labeled, data.unlabeled, kept, data.truth_known and training.learns in ("labels", "unlabeled"),
-            batch_labeled=size, batch_pseudo=config.batch_pseudo, crop=config.crop, scale=config.scale,
-            flip=config.flip, fill=data.fill, seed=self.seed("batches", training), views=self.method_of(training).views if training.learns == "views" else (),
-        )  # fmt: skip
+            labeled,
+            data.unlabeled,
+            kept,
+            data.truth_known and training.learns in ("labels", "unlabeled"),
+            batch_labeled=size,
+            batch_pseudo=config.batch_pseudo,
+            crop=config.crop,
+            scale=config.scale,
+            flip=config.flip,
+            fill=data.fill,
+            seed=self.seed("batches", training),
+            views=self.method_of(training).views if training.learns == "views" else (),
+        )
         return Ahead(crops, training.steps, config.workers, self.device)
 
     def kept(self, training: Training) -> Kept | Blank:
@@ -185,9 +194,16 @@ class Segmentation(Task):
         if labelled_for:
             ratio = labelled_for[0] if self.config.label_rule == "normalized" else None
             label_images(
-                model, data.unlabeled, sizes, self.reader, phase.folder / "labels", phase.model_name, len(data.classes),
-                normalized_ratio=ratio, observe=observe,
-            )  # fmt: skip
+                model,
+                data.unlabeled,
+                sizes,
+                self.reader,
+                phase.folder / "labels",
+                phase.model_name,
+                len(data.classes),
+                normalized_ratio=ratio,
+                observe=observe,
+            )
         elif observe is not None:
             look(model, data.unlabeled, sizes, self.reader, observe)
         return probe.finish(model) if probe else {}

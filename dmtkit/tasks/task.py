@@ -197,8 +197,7 @@ class Task(ABC):
 
 
 TASKS: Registry[type[Task]] = Registry(
-    "task",
-    {"classification": "dmtkit.tasks.classification", "segmentation": "dmtkit.tasks.segmentation"},
+    "task", {"classification": "dmtkit.tasks.classification", "segmentation": "dmtkit.tasks.segmentation"}
 )
 
 

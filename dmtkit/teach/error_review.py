@@ -81,8 +81,12 @@ def filtered(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"],
     0.25
     """
     kept = confidence >= threshold
-    parts = {"kept right": kept & ~wrong, "kept wrong": kept & wrong,
-             "dropped right": ~kept & ~wrong, "dropped wrong": ~kept & wrong}  # fmt: skip
+    parts = {
+        "kept right": kept & ~wrong,
+        "kept wrong": kept & wrong,
+        "dropped right": ~kept & ~wrong,
+        "dropped wrong": ~kept & wrong,
+    }
     return {name: _mean(mask) for name, mask in parts.items()}
 
 

@@ -43,9 +43,16 @@ def plot_framework(ratios: Sequence[float] = (0.2, 0.4, 0.6, 0.8, 1.0)) -> Axes:
         last = number
     _box(ax, 0, -1.12, "supervised:\nX alone", width=1.5, height=0.56, fill=LABELED, edge=GREY, size=10)
     _text(ax, -0.62, 0.8, "different\nstarting\nweights", size=9.5, ha="center", style="italic")
-    _text(ax, -1.3, -1.9, "Grey: a model goes on from its own weights. Coloured: A labels for B and B for A, both as they were"
-          " when the phase began.\nw: every label is weighed by the model that learns it. In all phases both also learn from X.",
-          size=9.5, ha="left", va="bottom")  # fmt: skip
+    _text(
+        ax,
+        -1.3,
+        -1.9,
+        "Grey: a model goes on from its own weights. Coloured: A labels for B and B for A, both as they were"
+        " when the phase began.\nw: every label is weighed by the model that learns it. In all phases both also learn from X.",
+        size=9.5,
+        ha="left",
+        va="bottom",
+    )
     return ax
 
 
@@ -62,7 +69,15 @@ def plot_chain(ratios: Sequence[float] = (0.2, 0.4, 0.6, 0.8, 1.0)) -> Axes:
             continue
         style = MODELS["AB"[number % 2]]
         _text(ax, x, 0.85, f"phase {number}", weight="bold")
-        _box(ax, x, 0, f"model {number}\n({'new' if number else 'first'})", edge=style["color"], ls=style["ls"], height=0.8)  # fmt: skip
+        _box(
+            ax,
+            x,
+            0,
+            f"model {number}\n({'new' if number else 'first'})",
+            edge=style["color"],
+            ls=style["ls"],
+            height=0.8,
+        )
         if number:
             teacher = MODELS["AB"[(number - 1) % 2]]
             start = before + (0.2 if last is None else 0.62)
@@ -72,9 +87,16 @@ def plot_chain(ratios: Sequence[float] = (0.2, 0.4, 0.6, 0.8, 1.0)) -> Axes:
         _share(ax, x, 0.0 if number == 0 else ratios[number - 1])
         last = number
     _box(ax, 0, -1.12, "supervised:\nX alone", width=1.5, height=0.56, fill=LABELED, edge=GREY, size=10)
-    _text(ax, -1.0, -1.9, "Every phase starts a new model from new random weights; the one before it labels for it, and stays as it is."
-          "\nw: every label is weighed by the model that learns it. All of them also learn from X.",
-          size=9.5, ha="left", va="bottom")  # fmt: skip
+    _text(
+        ax,
+        -1.0,
+        -1.9,
+        "Every phase starts a new model from new random weights; the one before it labels for it, and stays as it is."
+        "\nw: every label is weighed by the model that learns it. All of them also learn from X.",
+        size=9.5,
+        ha="left",
+        va="bottom",
+    )
     return ax
 
 
@@ -96,8 +118,17 @@ def plot_label_way() -> Axes:
         ("positive", "$y_B \\neq y_A$,  $c_B > c_A$", "$w = 0$"),
     )
     for (case, when, weight), y in zip(cases, (1.15, 0, -1.15), strict=True):
-        ax.add_patch(Rectangle((5.95, y - 0.42), 0.34, 0.84, facecolor=CASE_COLOURS[case], hatch=CASE_HATCHES[case],
-                               edgecolor="white", lw=0))  # fmt: skip
+        ax.add_patch(
+            Rectangle(
+                (5.95, y - 0.42),
+                0.34,
+                0.84,
+                facecolor=CASE_COLOURS[case],
+                hatch=CASE_HATCHES[case],
+                edgecolor="white",
+                lw=0,
+            )
+        )
         name = {"agree": "agreement", "negative": "negative disagreement", "positive": "positive disagreement"}[case]
         _text(ax, 6.42, y + 0.2, name, ha="left", size=10.5, weight="bold")
         _text(ax, 6.42, y - 0.2, f"{when}:   {weight}", ha="left", size=10.5)
@@ -128,11 +159,31 @@ def _canvas(width: float, height: float, x: tuple[float, float], y: tuple[float,
 
 
 def _box(
-    ax: Axes, x: float, y: float, text: str, *, width: float = 1.2, height: float = 0.6, edge: str = INK,
-    fill: str = "white", ls: Any = "-", size: float = 11,
-) -> None:  # fmt: skip
-    ax.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle="round,pad=0,rounding_size=0.12",
-                                facecolor=fill, edgecolor=edge, ls=ls, lw=2.2, zorder=3))  # fmt: skip
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    *,
+    width: float = 1.2,
+    height: float = 0.6,
+    edge: str = INK,
+    fill: str = "white",
+    ls: Any = "-",
+    size: float = 11,
+) -> None:
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.12",
+            facecolor=fill,
+            edgecolor=edge,
+            ls=ls,
+            lw=2.2,
+            zorder=3,
+        )
+    )
     _text(ax, x, y, text, size=size)
 
 
@@ -143,13 +194,36 @@ def _text(ax: Axes, x: float, y: float, text: str, *, size: float = 11, **style:
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], color: str, ls: Any, lw: float) -> None:
     ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-", color=color, ls=ls, lw=lw, shrinkA=0, shrinkB=8, zorder=2))
     # A head of its own: a dashed shaft would dash its outline too.
-    ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>,head_length=7,head_width=3.6", color=color, lw=0, shrinkA=0, shrinkB=0, mutation_scale=1, zorder=2))  # fmt: skip
+    ax.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>,head_length=7,head_width=3.6",
+            color=color,
+            lw=0,
+            shrinkA=0,
+            shrinkB=0,
+            mutation_scale=1,
+            zorder=2,
+        )
+    )
 
 
 def _badge(ax: Axes, x: float, y: float) -> None:
     """The mark of weighing, where an arrow of labels arrives."""
-    ax.text(x, y, "w", ha="center", va="center", fontsize=10, style="italic", weight="bold", color=INK, zorder=6,
-            bbox={"boxstyle": "circle,pad=0.22", "facecolor": "white", "edgecolor": INK, "lw": 1.2})  # fmt: skip
+    ax.text(
+        x,
+        y,
+        "w",
+        ha="center",
+        va="center",
+        fontsize=10,
+        style="italic",
+        weight="bold",
+        color=INK,
+        zorder=6,
+        bbox={"boxstyle": "circle,pad=0.22", "facecolor": "white", "edgecolor": INK, "lw": 1.2},
+    )
 
 
 def _share(ax: Axes, x: float, ratio: float) -> None:

@@ -30,8 +30,9 @@ WHERE: dict[str, tuple[str, str]] = {
 }
 
 
-def plot_wrong_labels(run: Run, method: str = "dmt", model: str = "B", samples: Sequence[int] = (0, 1, 2),
-                      sure: float = 0.9) -> Figure:  # fmt: skip
+def plot_wrong_labels(
+    run: Run, method: str = "dmt", model: str = "B", samples: Sequence[int] = (0, 1, 2), sure: float = 0.9
+) -> Figure:
     """Unlabeled images, a row each: truth, the first phase's pseudo labels, their confidence, and which of them are wrong."""
     arrays = run.phases(method)[0].model_folder(model).arrays("samples")
     colours, places = class_colours(run.classes), _places(arrays, samples)
@@ -116,8 +117,13 @@ def plot_filter(labels: "Labels", threshold: float = 0.9) -> Figure:
     right.plot(
         steps, [100 * f["kept wrong"] / wrong for f in found], color="#D55E00", label="wrong labels that are kept"
     )
-    right.plot(steps, [100 * f["dropped right"] / good for f in found], color="#009E73", ls="--",
-               label="right labels that are dropped")  # fmt: skip
+    right.plot(
+        steps,
+        [100 * f["dropped right"] / good for f in found],
+        color="#009E73",
+        ls="--",
+        label="right labels that are dropped",
+    )
     right.axvline(threshold, color="black", lw=1, ls=":")
     right.set(xlabel="threshold on $c_A$", ylabel="%", xlim=(0, 1.005), ylim=(0, 105), title="At every threshold")
     right.legend(loc="center left", fontsize=9)
@@ -137,11 +143,23 @@ def plot_agreement(found: Mapping[str, Agreement], ax: Axes | None = None) -> Ax
         rates = (pair.error, pair.error_agree, pair.error_disagree)
         for place, (rate, share, (name, colour, hatch)) in enumerate(zip(rates, shares, styles, strict=True)):
             y = row + 0.27 * (place - 1)
-            ax.barh(y, 100 * np.nan_to_num(rate), 0.25, color=colour, hatch=hatch, edgecolor="white",
-                    label=None if row else name)  # fmt: skip
+            ax.barh(
+                y,
+                100 * np.nan_to_num(rate),
+                0.25,
+                color=colour,
+                hatch=hatch,
+                edgecolor="white",
+                label=None if row else name,
+            )
             words = f"{100 * rate:.1f} %" if np.isfinite(rate) else "none"
-            ax.text(100 * np.nan_to_num(rate) + 1, y, f"{words} wrong  ({100 * share:.1f} % of the labels)", va="center",
-                    fontsize=9)  # fmt: skip
+            ax.text(
+                100 * np.nan_to_num(rate) + 1,
+                y,
+                f"{words} wrong  ({100 * share:.1f} % of the labels)",
+                va="center",
+                fontsize=9,
+            )
     ax.set_yticks(range(len(found)), list(found))
     ax.set(xlim=(0, 138), ylim=(len(found) - 0.4, -0.6), xlabel="wrong labels (%)")
     ax.set_xticks(range(0, 101, 20))
@@ -174,9 +192,11 @@ def plot_disagreement(run: Run, method: str = "dmt", model: str = "B", samples: 
 
 
 def plot_errors_found(
-    curves: Mapping[str, Mapping[str, Review]], error_rate: float, share: float = 0.1,
+    curves: Mapping[str, Mapping[str, Review]],
+    error_rate: float,
+    share: float = 0.1,
     scores: Sequence[str] = ("w", "p_B", "c_A"),
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Wrong labels found against labels reviewed, the most suspicious first, at each time; `share` marks a budget."""
     figure, axes = plt.subplots(1, len(curves), figsize=(3.6 * len(curves) + 0.4, 4.2), sharey=True, squeeze=False)
     for ax, (time, found) in zip(axes[0], curves.items(), strict=True):
@@ -185,8 +205,14 @@ def plot_errors_found(
             nothing(ax, "no kept label is wrong:\nnothing to find")
             continue
         best = perfect(error_rate)
-        ax.plot(100 * best.reviewed, 100 * best.found, color="#999999", lw=1, ls=(0, (5, 1)),
-                label=f"perfect: {100 * best.at(share):.0f} %")  # fmt: skip
+        ax.plot(
+            100 * best.reviewed,
+            100 * best.found,
+            color="#999999",
+            lw=1,
+            ls=(0, (5, 1)),
+            label=f"perfect: {100 * best.at(share):.0f} %",
+        )
         for score in scores:
             style = {key: value for key, value in SCORE_STYLES[score].items() if key != "marker"}
             review = found[score]
@@ -207,8 +233,12 @@ def plot_contradicted(rates: Mapping[str, Mapping[tuple[int, str], float]], ax: 
     for position, (method, points) in enumerate(rates.items()):
         for number in dict.fromkeys(phase for phase, _ in points):  # a line a phase: its labels are new
             own = {moments.index(moment): 100 * value for moment, value in points.items() if moment[0] == number}
-            ax.plot(*zip(*own.items(), strict=True), lw=2, label=None if ax.get_lines() and number > 1 else method,
-                    **method_style(method, position))  # fmt: skip
+            ax.plot(
+                *zip(*own.items(), strict=True),
+                lw=2,
+                label=None if ax.get_lines() and number > 1 else method,
+                **method_style(method, position),
+            )
     ax.set_xticks(range(len(moments)), [f"{time}\nphase {n}" if time == "middle" else time for n, time in moments])
     ax.set(ylabel="labels contradicted (%)", ylim=(-0.5, None))
     ax.set_title("How often the student contradicts its labels")

@@ -33,8 +33,16 @@ def plot_weight_surface(confidence: float = 0.7, gamma1: float = 3, gamma2: floa
     confidence = max(confidence, 1 / classes)  # nobody's best class can have less
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.5), width_ratios=(1.25, 1))
     surface = weight_surface(confidence, gamma1, gamma2, classes)
-    drawn = left.pcolormesh(surface.student_confidence, surface.p, surface.weight, cmap=WEIGHT_MAP, vmin=0, vmax=1,
-                            shading="nearest", rasterized=True)  # fmt: skip
+    drawn = left.pcolormesh(
+        surface.student_confidence,
+        surface.p,
+        surface.weight,
+        cmap=WEIGHT_MAP,
+        vmin=0,
+        vmax=1,
+        shading="nearest",
+        rasterized=True,
+    )
     regions = disagreement_regions(confidence, classes)
     for case, corners in regions.items() if classes > 2 else ():
         if len(corners):
@@ -55,12 +63,23 @@ def plot_weight_surface(confidence: float = 0.7, gamma1: float = 3, gamma2: floa
         "negative": "negative disagreement",
         "positive": "positive dis., w = 0",
     }
-    handles = [Patch(facecolor="#33466b" if case == "positive" else "none", edgecolor=colour, lw=2.2, label=texts[case],
-                     hatch=CASE_HATCHES["positive"] if case == "positive" else "")
-               for case, colour in CASE_COLOURS.items()]  # fmt: skip
+    handles = [
+        Patch(
+            facecolor="#33466b" if case == "positive" else "none",
+            edgecolor=colour,
+            lw=2.2,
+            label=texts[case],
+            hatch=CASE_HATCHES["positive"] if case == "positive" else "",
+        )
+        for case, colour in CASE_COLOURS.items()
+    ]
     left.legend(handles=handles, loc="upper left", fontsize=9, handlelength=1.5, **BOX)
-    left.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), xlabel="$c_B$, the student's confidence",
-             ylabel="$p_B$, its probability of the label")  # fmt: skip
+    left.set(
+        xlim=(0, 1.02),
+        ylim=(-0.02, 1.02),
+        xlabel="$c_B$, the student's confidence",
+        ylabel="$p_B$, its probability of the label",
+    )
     left.set_title(f"Weight of every possible opinion, {classes} classes", pad=20)
     figure.colorbar(drawn, ax=left, label="weight $w$", fraction=0.05)
     plot_weight_section(confidence, gamma1, gamma2, classes, right)
@@ -101,12 +120,27 @@ def plot_weight_section(
     below, above = c_b[c_b <= confidence], c_b[c_b > confidence]
     if len(below):
         low, high = (disagreement_weights(below, p, confidence, gamma2) for p in disagreement_range(below, classes))
-        ax.fill_between(below, low, high, facecolor=CASE_COLOURS["negative"], hatch=CASE_HATCHES["negative"],
-                        edgecolor="white", lw=0, label="negative disagreement")  # fmt: skip
+        ax.fill_between(
+            below,
+            low,
+            high,
+            facecolor=CASE_COLOURS["negative"],
+            hatch=CASE_HATCHES["negative"],
+            edgecolor="white",
+            lw=0,
+            label="negative disagreement",
+        )
         ax.plot(below, high, color=CASE_COLOURS["negative"], lw=1.5, ls="--")
     if len(above):
-        ax.plot(above, np.zeros_like(above), color=CASE_COLOURS["positive"], lw=4, ls=":", label="positive disagreement",
-                clip_on=False)  # fmt: skip
+        ax.plot(
+            above,
+            np.zeros_like(above),
+            color=CASE_COLOURS["positive"],
+            lw=4,
+            ls=":",
+            label="positive disagreement",
+            clip_on=False,
+        )
     ax.axvline(confidence, color="0.25", ls="--", lw=1.6)
     ax.text(confidence, 1.02, "$c_A$", ha="center", transform=ax.get_xaxis_transform())
     ax.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), xlabel="$c_B$, the student's confidence", ylabel="weight $w$")
@@ -157,8 +191,13 @@ def plot_normalisation(gamma: float = 3, classes: int = 3) -> Axes:
     names = {"count": "divided by the number of labels (DMT)", "weights": "divided by Σ w (not DMT)"}
     for (name, text), style in zip(names.items(), LINES[1:3], strict=True):
         ax.plot(grid, sizes[name], lw=2.5, label=text, **style)
-    ax.set(xlabel="$p_B$ of every label in the batch", ylabel="length of the gradient\n(student's logits)", xlim=(0, 1),
-           ylim=(0, None), title=f"How hard one batch pulls, γ = {gamma:g}")  # fmt: skip
+    ax.set(
+        xlabel="$p_B$ of every label in the batch",
+        ylabel="length of the gradient\n(student's logits)",
+        xlim=(0, 1),
+        ylim=(0, None),
+        title=f"How hard one batch pulls, γ = {gamma:g}",
+    )
     ax.legend(loc="upper right")
     return ax
 

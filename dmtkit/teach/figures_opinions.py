@@ -18,9 +18,12 @@ RULE_STYLES = {
 
 
 def plot_opinions(
-    teacher: Sequence[float] = (2.0, 0.5, 0.0), student: Sequence[float] = (0.5, 1.2, 0.0), gamma1: float = 3,
-    gamma2: float = 3, classes: Sequence[str] = ("cat", "dog", "fox"),
-) -> Figure:  # fmt: skip
+    teacher: Sequence[float] = (2.0, 0.5, 0.0),
+    student: Sequence[float] = (0.5, 1.2, 0.0),
+    gamma1: float = 3,
+    gamma2: float = 3,
+    classes: Sequence[str] = ("cat", "dog", "fox"),
+) -> Figure:
     """What a teacher and a student say of one image, and the gradient of the weighted and the unweighted loss."""
     from dmtkit.teach.loss_by_hand import take_apart
 
@@ -59,8 +62,15 @@ def plot_rules(gamma: float = 3) -> Figure:
     figure, ax = plt.subplots(figsize=(10.4, 3.9))
     x, width = np.arange(len(table)), 0.2
     for place, (rule, (colour, hatch)) in enumerate(RULE_STYLES.items()):
-        bars = ax.bar(x + (place - 1.5) * width, table[rule], width * 0.94, color=colour, hatch=hatch, edgecolor="white",
-                      label=rule)  # fmt: skip
+        bars = ax.bar(
+            x + (place - 1.5) * width,
+            table[rule],
+            width * 0.94,
+            color=colour,
+            hatch=hatch,
+            edgecolor="white",
+            label=rule,
+        )
         flipped = [rule == "flip" and learns == "y_B" for learns in table["flip learns"]]
         texts = [f"{w:.2g}" + "\nlearns $y_B$" * other for w, other in zip(table[rule], flipped, strict=True)]
         ax.bar_label(bars, texts, fontsize=9, padding=1)

@@ -33,8 +33,14 @@ def plot_kept_accuracy(labels: "Labels", ratios: Sequence[float], ax: Axes | Non
     own = 100 * _accuracy(labels, np.array(ratios))
     ax.plot(100 * np.array(ratios), own, "o", color=BALANCED["color"], label="the phases' shares")
     for number, (ratio, value) in enumerate(zip(ratios, own, strict=True), start=1):
-        ax.annotate(f"phase {number}: {value:.1f} %", (100 * ratio, value), (0, 9), textcoords="offset points", fontsize=9,
-                    ha="right" if ratio > 0.8 else "center")  # fmt: skip
+        ax.annotate(
+            f"phase {number}: {value:.1f} %",
+            (100 * ratio, value),
+            (0, 9),
+            textcoords="offset points",
+            fontsize=9,
+            ha="right" if ratio > 0.8 else "center",
+        )
     ax.set(xlabel="labels kept, α (%)", ylabel="kept labels that are right (%)", xlim=(0, 102))
     ax.margins(y=0.18)
     ax.set_title("How good the labels are that α keeps")
@@ -97,8 +103,15 @@ def plot_balance(histogram: np.ndarray, classes: Sequence[str], ratio: float, ax
         (1, True, "a threshold for every class", BALANCED, ""),
     ):
         share = 100 * keep(histogram, ratio, balanced).share
-        bars = ax.bar(np.arange(len(classes)) + 0.21 * side, np.nan_to_num(share), 0.4, label=name, color=style["color"],
-                      hatch=hatch, edgecolor="white")  # fmt: skip
+        bars = ax.bar(
+            np.arange(len(classes)) + 0.21 * side,
+            np.nan_to_num(share),
+            0.4,
+            label=name,
+            color=style["color"],
+            hatch=hatch,
+            edgecolor="white",
+        )
         ax.bar_label(bars, [f"{v:.0f}" if np.isfinite(v) else "–" for v in share], fontsize=9)
     ax.axhline(100 * ratio, color="black", ls=":", lw=1)
     ax.set_xticks(range(len(classes)), classes)
@@ -129,8 +142,15 @@ def plot_label_rules(threshold: Sequence[float], names: Sequence[str] = ("a", "b
     for ax, (name, label) in zip(axes, found.items(), strict=True):
         canvas = np.zeros(inside.shape, int)
         canvas[inside] = label + 2
-        ax.imshow(canvas, origin="lower", extent=(0, 1, 0, np.sqrt(3) / 2), cmap=ListedColormap(colours), vmin=0, vmax=4,
-                  interpolation="nearest")  # fmt: skip
+        ax.imshow(
+            canvas,
+            origin="lower",
+            extent=(0, 1, 0, np.sqrt(3) / 2),
+            cmap=ListedColormap(colours),
+            vmin=0,
+            vmax=4,
+            interpolation="nearest",
+        )
         for number, hatch in enumerate(hatches):
             if hatch and (label == number).any():
                 ax.contourf(x, y, canvas == number + 2, levels=[0.5, 1.5], colors="none", hatches=[hatch])
@@ -140,12 +160,20 @@ def plot_label_rules(threshold: Sequence[float], names: Sequence[str] = ("a", "b
         for (at_x, at_y), corner, least in zip(
             ((-0.02, -0.04), (1.02, -0.04), (0.5, 0.9)), names, threshold, strict=True
         ):
-            ax.text(at_x, at_y, f"{corner} certain\n(threshold {least:.2f})", ha="center", fontsize=9,
-                    va="bottom" if at_y > 0 else "top")  # fmt: skip
+            ax.text(
+                at_x,
+                at_y,
+                f"{corner} certain\n(threshold {least:.2f})",
+                ha="center",
+                fontsize=9,
+                va="bottom" if at_y > 0 else "top",
+            )
         ax.set(title=name, xlim=(-0.15, 1.15), ylim=(-0.17, 1.05))
         ax.axis("off")
-    handles = [Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=f"labeled {name}")
-               for name, colour, hatch in zip(names, colours[2:], hatches, strict=True)]  # fmt: skip
+    handles = [
+        Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=f"labeled {name}")
+        for name, colour, hatch in zip(names, colours[2:], hatches, strict=True)
+    ]
     handles.append(Patch(color=VOID_COLOUR, label="not kept"))
     figure.legend(handles=handles, ncol=4, loc="outside lower center")
     return figure
@@ -163,8 +191,16 @@ def plot_sampling(sampling: "Sampling", ax: Axes | None = None) -> Axes:
     ):
         for start, length, style in blocks:
             ax.broken_barh([(start, length)], (row + 0.1, 0.8), edgecolor="white", lw=2, **style)
-            ax.text(start + length / 2, row + 0.5, str(length), ha="center", va="center", fontsize=11, fontweight="bold",
-                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 2})  # fmt: skip
+            ax.text(
+                start + length / 2,
+                row + 0.5,
+                str(length),
+                ha="center",
+                va="center",
+                fontsize=11,
+                fontweight="bold",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
+            )
     handles = [Patch(label="seen by both", **both), Patch(label="seen by one", edgecolor="white", **one)]
     ax.set_yticks([0.5, 1.5], ["A sees", "B sees"])
     ax.set(xlim=(0, first + common + last), ylim=(2, 0), xlabel="labeled images, shuffled")

@@ -62,9 +62,16 @@ def take_apart(
     plain, _ = dynamic_cross_entropy(logits, *given, rule="uniform", **gammas)
     (unweighted,) = torch.autograd.grad(plain, logits)
     return Anatomy(
-        opinion.numpy(), logits.detach().softmax(1)[0].numpy(), int(label), float(confidence), case_names(found)[0],
-        float(found.weight), float(loss.detach()), gradient[0].double().numpy(), unweighted[0].double().numpy(),
-    )  # fmt: skip
+        opinion.numpy(),
+        logits.detach().softmax(1)[0].numpy(),
+        int(label),
+        float(confidence),
+        case_names(found)[0],
+        float(found.weight),
+        float(loss.detach()),
+        gradient[0].double().numpy(),
+        unweighted[0].double().numpy(),
+    )
 
 
 def case_names(found: DynamicWeights) -> list[str]:
@@ -128,8 +135,16 @@ def _weigh(
     """Weights and positive disagreements of students that say `prediction` where the teacher says 0."""
     c_b, p = (torch.as_tensor(np.asarray(values), dtype=torch.float64) for values in (c_b, p))
     zeros = torch.zeros(c_b.shape, dtype=torch.long)
-    found = weigh(zeros, torch.full_like(c_b, confidence), zeros + prediction, c_b, p.clamp(0, 1), gamma1=gamma1,
-                  gamma2=gamma2, rule=rule)  # fmt: skip
+    found = weigh(
+        zeros,
+        torch.full_like(c_b, confidence),
+        zeros + prediction,
+        c_b,
+        p.clamp(0, 1),
+        gamma1=gamma1,
+        gamma2=gamma2,
+        rule=rule,
+    )
     return found.weight.numpy(), found.surer.numpy()
 
 
@@ -174,8 +189,15 @@ def rule_table(gamma: float = 3, examples: Sequence[tuple[str, float, tuple[floa
     given: Any = (torch.zeros(len(names), dtype=torch.long), torch.tensor(confidences))
     gammas: Any = {"gamma1": gamma, "gamma2": gamma}
     found = {rule: dynamic_weights(logits, *given, rule=rule, **gammas) for rule in RULES}
-    table = pd.DataFrame({"the student …": names, "c_A": confidences, "c_B": [max(row) for row in students],
-                          "p_B": [row[0] for row in students], "case": case_names(found["dynamic"])})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "the student …": names,
+            "c_A": confidences,
+            "c_B": [max(row) for row in students],
+            "p_B": [row[0] for row in students],
+            "case": case_names(found["dynamic"]),
+        }
+    )
     for rule, weights in found.items():
         table[rule] = weights.weight.double().numpy()
     table["flip learns"] = np.where(found["flip"].label.numpy() == 0, "y_A", "y_B")
@@ -199,7 +221,7 @@ def made_label_map(gamma1: float = 3, gamma2: float = 3, rule: Rule = "dynamic",
 
     >>> sorted(set(made_label_map().case.flatten().tolist()))  # agreement, negative, positive, ignored
     [0, 1, 2, 255]
-    """  # fmt: skip
+    """
     y, x = np.mgrid[:size, :size] / (size - 1)
 
     def logits(centre_x: float, centre_y: float, sharp: float) -> Tensor:

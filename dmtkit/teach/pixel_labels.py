@@ -126,8 +126,10 @@ def sampled_agreement(run: Run, method: str, number: int, student: str, time: st
     fixed, asked = folder.arrays("samples"), folder.arrays(f"probe_{time}")
     places = sorted({name.split("/")[0] for name in fixed})
     kept = [fixed[f"{p}/kept"] & (fixed[f"{p}/truth"] != VOID) for p in places]
-    maps = [[source[f"{p}/{name}"][mask] for p, mask in zip(places, kept, strict=True)]
-            for source, name in ((fixed, "y_A"), (asked, "y_B"), (fixed, "truth"))]  # fmt: skip
+    maps = [
+        [source[f"{p}/{name}"][mask] for p, mask in zip(places, kept, strict=True)]
+        for source, name in ((fixed, "y_A"), (asked, "y_B"), (fixed, "truth"))
+    ]
     return agreement(*(np.concatenate(values) for values in maps))
 
 

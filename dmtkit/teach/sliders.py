@@ -35,7 +35,7 @@ def explore_plot(
     choice, its first entry chosen. True or False is a box to tick, and a widget serves as it is. `labels` names what
     the reader sees beside an argument (of a group: a list of names). `alt` describes the picture to those who do not see
     it; by default the first line of `plot`'s docstring does. The values that are set are always said after it.
-    """  # fmt: skip
+    """
     from ipywidgets import HTML, Layout, VBox
 
     texts = {name: (labels or {}).get(name, _label(name)) for name in sliders}
@@ -49,8 +49,11 @@ def explore_plot(
         return values if _is_group(sliders[name]) else values[0]
 
     def redraw(change: Any = None) -> None:
-        said = ", ".join(f"{c.description} {c.value:g}" if isinstance(c.value, float) else f"{c.description} {c.value}"
-                         for row in controls.values() for c in row)  # fmt: skip
+        said = ", ".join(
+            f"{c.description} {c.value:g}" if isinstance(c.value, float) else f"{c.description} {c.value}"
+            for row in controls.values()
+            for c in row
+        )
         picture.value = picture_html(paint(**{name: value(name) for name in sliders}), f"{what} Set: {said}.")
 
     for row in controls.values():

@@ -28,18 +28,52 @@ from dmtkit.training.recipe import Recipe
 STORE = ".baselines"
 # Settings that phase 0 does not depend on; what of them it does (steps, learning rate) is in its recipe.
 LATER = {
-    "experiment", "methods", "published", "label_ratios", "epochs", "lr", "gamma1", "gamma2", "gamma_ramp",
-    "online_threshold", "quiet_unlabeled", "parameters", "code_from", "label_rule", "sampling", "init_a", "init_b", "precision", "sync_batchnorm",
-}  # fmt: skip
+    "experiment",
+    "methods",
+    "published",
+    "label_ratios",
+    "epochs",
+    "lr",
+    "gamma1",
+    "gamma2",
+    "gamma_ramp",
+    "online_threshold",
+    "quiet_unlabeled",
+    "parameters",
+    "code_from",
+    "label_rule",
+    "sampling",
+    "init_a",
+    "init_b",
+    "precision",
+    "sync_batchnorm",
+}
 PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees a part (§5.3)
 DECIDING = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
 CODE = (
-    "data/*.py", "losses/*.py", "models/*.py", "tasks/*.py", "training/*.py", "methods/supervised.py", "methods/given.py",
-    "methods/lab.py", "methods/method.py", "distributed.py", "registry.py", "seeds.py", "sums.py",
-)  # fmt: skip
+    "data/*.py",
+    "losses/*.py",
+    "models/*.py",
+    "tasks/*.py",
+    "training/*.py",
+    "methods/supervised.py",
+    "methods/given.py",
+    "methods/lab.py",
+    "methods/method.py",
+    "distributed.py",
+    "registry.py",
+    "seeds.py",
+    "sums.py",
+)
 NOT_IN_RECIPE = {
-    "gamma1", "gamma2", "gamma_ramp", "online_threshold", "quiet_unlabeled", "checkpoint_seconds", "sync_batchnorm",
-}  # fmt: skip
+    "gamma1",
+    "gamma2",
+    "gamma_ramp",
+    "online_threshold",
+    "quiet_unlabeled",
+    "checkpoint_seconds",
+    "sync_batchnorm",
+}
 
 
 def store_for(run: Path) -> Path:

@@ -65,8 +65,18 @@ class Session:
     def recipe(self, training: Training) -> Recipe:
         """The config's recipe for a training."""
         task, config = self.task, self.task.config
-        shared = ("gamma1", "gamma2", "online_threshold", "quiet_unlabeled", "momentum", "weight_decay", "compile",
-                  "sync_batchnorm", "log_points", "checkpoint_seconds")  # fmt: skip
+        shared = (
+            "gamma1",
+            "gamma2",
+            "online_threshold",
+            "quiet_unlabeled",
+            "momentum",
+            "weight_decay",
+            "compile",
+            "sync_batchnorm",
+            "log_points",
+            "checkpoint_seconds",
+        )
         return Recipe(
             steps=training.steps,
             seed=task.seed("steps", training),

@@ -81,9 +81,16 @@ def compute(loop: Loop, batch: Batch) -> Step:
         mix = Mixed(batch.mixed, number(batch.lam), batch.partner, batch.rows, everyones)
     gamma1, gamma2 = map(number, recipe.gammas(step))
     now = Now(
-        number(step), recipe.steps, gamma1, gamma2, recipe.online_threshold, mix, loop.memory, total=total,
+        number(step),
+        recipe.steps,
+        gamma1,
+        gamma2,
+        recipe.online_threshold,
+        mix,
+        loop.memory,
+        total=total,
         channels=getattr(loop.current, "channels", 0),
-    )  # fmt: skip
+    )
     drawn = method.draws(replace(now, seed=derive(recipe.seed, "draws", step)), batch.unlabeled)
     now = replace(now, drawn={name: value[batch.rows].to(device, non_blocking=True) for name, value in drawn.items()})
     views, kept = ", ".join(batch.u) or "none", ", ".join([*loop.memory, *drawn]) or "nothing"

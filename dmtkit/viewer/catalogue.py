@@ -100,8 +100,15 @@ def _name(run: Run, place: Phase) -> str:
 def _view(run: Run, method: str, phase: Phase, student: str, time: str, samples: dict[str, Any]) -> dict[str, Any]:
     teacher = run.task.teacher(student, run.method(method).teacher)
     ratio = run.config.label_ratios[phase.number - 1]
-    return {"method": method, "phase": phase.number, "student": student, "teacher": teacher, "time": time,
-            "ratio": ratio, "samples": samples}  # fmt: skip
+    return {
+        "method": method,
+        "phase": phase.number,
+        "student": student,
+        "teacher": teacher,
+        "time": time,
+        "ratio": ratio,
+        "samples": samples,
+    }
 
 
 # ---- segmentation: every sample is an image, every element a pixel -----------------------------------------------------
@@ -116,8 +123,13 @@ def _add_maps(found: Catalogue, run: Run, method: str, phase: Phase, student: st
         image, truth = fixed[f"{position}/image"], fixed[f"{position}/truth"]
         height, width = truth.shape
         sample = str(position)
-        entries[sample] = {"image": f"image/{position}", "labels": f"{base}/{position}", "width": width,
-                           "height": height, "tile": [1, 1]}  # fmt: skip
+        entries[sample] = {
+            "image": f"image/{position}",
+            "labels": f"{base}/{position}",
+            "width": width,
+            "height": height,
+            "tile": [1, 1],
+        }
         found.samples.setdefault(sample, {"id": sample, "name": f"image {position}", "thumbnail": thumbnail(image)})
         found.packs.setdefault(f"image/{position}", partial(_map_image, place, position))
         found.packs[f"{base}/{position}"] = partial(_map_labels, place, position)
@@ -172,8 +184,15 @@ def _add_gallery(found: Catalogue, run: Run, method: str, phase: Phase, student:
     rows = place.arrays("samples")
     base, count = f"{method}/{phase.number}", len(rows["index"])
     pixels = rows["pixels"].transpose(0, 2, 3, 1)  # "n h w c"
-    entry = {"image": f"{base}/images", "labels": f"{base}/labels", "student": f"{base}/student", "width": count,
-             "height": 1, "tile": list(pixels.shape[1:3]), "ids": rows["index"].tolist()}  # fmt: skip
+    entry = {
+        "image": f"{base}/images",
+        "labels": f"{base}/labels",
+        "student": f"{base}/student",
+        "width": count,
+        "height": 1,
+        "tile": list(pixels.shape[1:3]),
+        "ids": rows["index"].tolist(),
+    }
     truth = rows.get("truth", np.full(count, VOID))
     found.truth |= "truth" in rows
     found.packs[entry["image"]] = partial(_gallery_image, pixels, truth)

@@ -33,17 +33,29 @@ def find_browser() -> str | None:
 
 def isolated(home: Path, outputs: Path, theme: str = "light") -> dict[str, str]:
     """An environment in which Jupyter reads and writes nothing of the user's."""
-    places = {name: home / name.lower() for name in
-              ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR",
-               "JUPYTERLAB_SETTINGS_DIR", "IPYTHONDIR")}  # fmt: skip
+    places = {
+        name: home / name.lower()
+        for name in (
+            "JUPYTER_CONFIG_DIR",
+            "JUPYTER_DATA_DIR",
+            "JUPYTER_RUNTIME_DIR",
+            "JUPYTERLAB_WORKSPACES_DIR",
+            "JUPYTERLAB_SETTINGS_DIR",
+            "IPYTHONDIR",
+        )
+    }
     themes = {"apputils-extension/themes": {"theme": f"JupyterLab {theme.capitalize()}"}}
     for name, values in {**SETTINGS, **themes}.items():
         file = places["JUPYTERLAB_SETTINGS_DIR"] / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
     kept = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    return {**kept, **{name: str(place) for name, place in places.items()}, "OMP_NUM_THREADS": "1",
-            "DMTKIT_OUTPUTS": str(outputs)}  # fmt: skip
+    return {
+        **kept,
+        **{name: str(place) for name, place in places.items()},
+        "OMP_NUM_THREADS": "1",
+        "DMTKIT_OUTPUTS": str(outputs),
+    }
 
 
 @dataclass
@@ -73,9 +85,21 @@ def start_lab(folder: Path, environment: dict[str, str]) -> Iterator[Lab]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-               f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-               f"--ServerApp.root_dir={folder}", "--LabApp.news_url=", "--LabApp.expose_app_in_browser=True"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--no-browser",
+        "--allow-root",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.news_url=",
+        "--LabApp.expose_app_in_browser=True",
+    ]
     with open(folder.parent / "lab.log", "w") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     lab = Lab(f"http://127.0.0.1:{port}", token, folder)

@@ -43,8 +43,13 @@ class Explorer:
         self.pointer().hover(position=place)
 
     def readout(self, which=0):
-        return {name: float(value) for name, value in
-                self.root.locator(".dmt-readout").nth(which).evaluate("table => ({...table.dataset})").items()}  # fmt: skip
+        return {
+            name: float(value)
+            for name, value in self.root.locator(".dmt-readout")
+            .nth(which)
+            .evaluate("table => ({...table.dataset})")
+            .items()
+        }
 
     def key(self, label, name, times=1):
         """Press a key on a control that is found by its label."""
@@ -267,14 +272,19 @@ def test_a_sample_as_large_as_vocs_answers_within_a_tenth_of_a_second(opened, ru
         explorer.key("phase", "ArrowLeft", 5)
         explorer.key("phase", "ArrowRight", 5)
     explorer.page.evaluate("performance.clearMeasures()")
-    for control, keys in {"phase": ["ArrowLeft"] * 5 + ["ArrowRight"] * 5, "γ₁ agreement": ["ArrowRight"] * 6,
-                          "opacity of weight w": ["ArrowLeft"] * 6}.items():  # fmt: skip
+    for control, keys in {
+        "phase": ["ArrowLeft"] * 5 + ["ArrowRight"] * 5,
+        "γ₁ agreement": ["ArrowRight"] * 6,
+        "opacity of weight w": ["ArrowLeft"] * 6,
+    }.items():
         for key in keys:
             explorer.key(control, key)
     spent = sorted(explorer.page.evaluate("performance.getEntriesByName('dmtkit-explorer').map(e => e.duration)"))
     median, worst = spent[len(spent) // 2], spent[-1]
-    print(f"\nexplorer, 500×500, 21 classes, 6 phases: slider to pixels {median:.0f} ms (median of {len(spent)}), "
-          f"worst {worst:.0f} ms; {payload(runs['large'])}")  # fmt: skip
+    print(
+        f"\nexplorer, 500×500, 21 classes, 6 phases: slider to pixels {median:.0f} ms (median of {len(spent)}), "
+        f"worst {worst:.0f} ms; {payload(runs['large'])}"
+    )
     assert len(spent) >= 22
     assert median <= 100
 
@@ -286,5 +296,7 @@ def payload(run):
     explorer = dmtkit.explore(run, embed=0)
     entry = explorer.index["views"][0]["samples"]["3"]
     packed = {part: len(explorer.catalogue.packs[entry[part]]()) for part in ("image", "labels", "student")}
-    return {"bytes a pixel, packed": {part: round(size / 250_000, 2) for part, size in packed.items()},
-            "embedded, six phases of a sample, MB": round(sum(map(len, explorer.packs.values())) / 1e6, 2)}  # fmt: skip
+    return {
+        "bytes a pixel, packed": {part: round(size / 250_000, 2) for part, size in packed.items()},
+        "embedded, six phases of a sample, MB": round(sum(map(len, explorer.packs.values())) / 1e6, 2),
+    }

@@ -41,8 +41,9 @@ def broken(ax: Axes, table: "pd.DataFrame", values: "pd.Series", label: str, **s
 
 def draw_image(ax: Axes, pixels: np.ndarray) -> None:
     """Draw uint8 pixels "h w c", grey where there is one channel."""
-    ax.imshow(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=255,
-              interpolation="nearest")  # fmt: skip
+    ax.imshow(
+        pixels.squeeze(2) if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest"
+    )
     ax.grid(False)
 
 

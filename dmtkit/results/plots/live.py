@@ -100,5 +100,12 @@ def _bands(ax: Axes, parts: Sequence[Sequence[Point]]) -> None:
         if start:
             ax.axvline(start, color="0.5", lw=0.8)
         if (found[-1][-1]["x"] - start) / end > 0.022 * len(method):
-            ax.text(start + 0.01 * end, 0.97, method, transform=ax.get_xaxis_transform(), fontsize=8, va="top",
-                    bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1})  # fmt: skip
+            ax.text(
+                start + 0.01 * end,
+                0.97,
+                method,
+                transform=ax.get_xaxis_transform(),
+                fontsize=8,
+                va="top",
+                bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+            )

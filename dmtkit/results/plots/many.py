@@ -31,14 +31,31 @@ def plot_methods(collected: "Collected", experiment: str, ax: Axes | None = None
     measure = TASK_FACTS[runs["task"].iloc[0]].label
     styles = {name: method_style(name, position) for position, name in enumerate(methods)}
     colours = {name: style["color"] for name, style in styles.items()}
-    sns.stripplot(runs, x="value", y="method", hue="method", order=methods, hue_order=methods, palette=colours,
-                  alpha=0.5, size=5, jitter=False, legend=False, ax=ax)  # fmt: skip
+    sns.stripplot(
+        runs,
+        x="value",
+        y="method",
+        hue="method",
+        order=methods,
+        hue_order=methods,
+        palette=colours,
+        alpha=0.5,
+        size=5,
+        jitter=False,
+        legend=False,
+        ax=ax,
+    )
     known = published(runs["published"].max()).dropna(subset="method").set_index("method")["value"]
     for row, name in enumerate(methods):
         found = spread(runs.loc[runs["method"] == name, "value"])
         ax.errorbar(found.mean, row + BELOW, xerr=np.nan_to_num(found.sd), capsize=4, ms=8, lw=2, **styles[name])
-        ax.text(1.02, row, f"{found.mean:.2f}" + (f" ± {found.sd:.2f}" if found.n > 1 else "") + f"  n={found.n}",
-                va="center", transform=ax.get_yaxis_transform())  # fmt: skip
+        ax.text(
+            1.02,
+            row,
+            f"{found.mean:.2f}" + (f" ± {found.sd:.2f}" if found.n > 1 else "") + f"  n={found.n}",
+            va="center",
+            transform=ax.get_yaxis_transform(),
+        )
         if name in known.index:
             ax.plot(known[name], row, label="published", **PUBLISHED)
     ax.set_yticks(range(len(methods)), [title(name) for name in methods])

@@ -39,9 +39,13 @@ def plot_scenes(data: "Scenes", count: int = 6) -> Figure:
 
 
 def plot_weight_maps(
-    run: Run, method: str = "dmt", model: str = "B", sample: int = 0, time: str = "middle",
+    run: Run,
+    method: str = "dmt",
+    model: str = "B",
+    sample: int = 0,
+    time: str = "middle",
     phases: Sequence[int] | None = None,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """One unlabeled image through the phases, a row each: truth, y_A, y_B, the three cases, and the weight of every pixel.
 
     `model` is the student, `time` the moment of its phase (start, middle or end), `sample` one of those kept.
@@ -71,8 +75,10 @@ def plot_weight_maps(
     figure.suptitle(
         f"{method}: labels of model {teacher} as {model} weighs them, {time} of each phase", fontweight="bold"
     )
-    cases = [Patch(facecolor=CASE_COLOURS[c], hatch=CASE_HATCHES[c], edgecolor="white", label=case_title(c, method))
-             for c in CASE_COLOURS]  # fmt: skip
+    cases = [
+        Patch(facecolor=CASE_COLOURS[c], hatch=CASE_HATCHES[c], edgecolor="white", label=case_title(c, method))
+        for c in CASE_COLOURS
+    ]
     cases.append(Patch(facecolor=VOID_COLOUR, label="no label kept"))
     _class_legend(figure, run.classes, colours, sorted(seen), cases)
     return figure

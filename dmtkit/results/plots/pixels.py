@@ -30,8 +30,15 @@ def plot_class_frequencies(data: "Scenes", ax: Axes | None = None) -> Axes:
     for number, ((name, part), colour, hatch) in enumerate(styles):
         counts = data.class_counts(part)[:-1]
         share = 100 * counts / max(counts.sum(), 1)
-        ax.bar(np.arange(k) + number * width, share, width, label=f"{name}: {len(part):,} images", color=colour, hatch=hatch,
-               edgecolor="white")  # fmt: skip
+        ax.bar(
+            np.arange(k) + number * width,
+            share,
+            width,
+            label=f"{name}: {len(part):,} images",
+            color=colour,
+            hatch=hatch,
+            edgecolor="white",
+        )
     ax.set_xticks(
         np.arange(k) + 0.4 - width / 2, data.classes, rotation=35 if k > 8 else 0, ha="right" if k > 8 else "center"
     )
@@ -56,8 +63,18 @@ def plot_class_iou(run: Run, ax: Axes | None = None) -> Axes:
     table = np.array(rows)
     table = np.concatenate([table, np.nanmean(table, 1, keepdims=True)], 1)
     ax = ax or plt.subplots(figsize=(1.6 + 0.75 * table.shape[1], 0.9 + 0.42 * len(rows)))[1]
-    sns.heatmap(table, annot=True, fmt=".0f", cmap="cividis", vmin=0, vmax=100, ax=ax, xticklabels=[*run.classes, "mean"],
-                yticklabels=names, cbar_kws={"label": "IoU (%)"})  # fmt: skip
+    sns.heatmap(
+        table,
+        annot=True,
+        fmt=".0f",
+        cmap="cividis",
+        vmin=0,
+        vmax=100,
+        ax=ax,
+        xticklabels=[*run.classes, "mean"],
+        yticklabels=names,
+        cbar_kws={"label": "IoU (%)"},
+    )
     ax.axvline(table.shape[1] - 1, color="white", lw=3)
     ax.set_title("IoU of every class on the test images (%)")
     plt.setp(ax.get_xticklabels(), rotation=40, ha="right")
@@ -69,14 +86,26 @@ def plot_kept_shares(run: Run, method: str = "dmt", model: str = "B") -> Figure:
     import seaborn as sns
 
     phases = [phase.model_folder(model) for phase in run.phases(method)]
-    tables = {"kept share of the class's pixels (%)": ("kept_share", 100, ".0f"),
-              "threshold: least confidence kept": ("threshold", 1, ".2f")}  # fmt: skip
+    tables = {
+        "kept share of the class's pixels (%)": ("kept_share", 100, ".0f"),
+        "threshold: least confidence kept": ("threshold", 1, ".2f"),
+    }
     k = len(run.classes)
     figure, axes = plt.subplots(2, 1, figsize=(2.2 + 0.72 * k, 1.9 + 0.62 * len(phases)), sharex=True)
     for ax, (title, (name, scale, form)) in zip(axes, tables.items(), strict=True):
         values = np.array([[np.nan if v is None else scale * v for v in p.summary[name]] for p in phases])
-        sns.heatmap(values, annot=True, fmt=form, cmap="cividis", vmin=0, vmax=scale, ax=ax, xticklabels=run.classes,
-                    yticklabels=[f"phase {p.number}" for p in phases], annot_kws={"fontsize": 9})  # fmt: skip
+        sns.heatmap(
+            values,
+            annot=True,
+            fmt=form,
+            cmap="cividis",
+            vmin=0,
+            vmax=scale,
+            ax=ax,
+            xticklabels=run.classes,
+            yticklabels=[f"phase {p.number}" for p in phases],
+            annot_kws={"fontsize": 9},
+        )
         ax.set_title(f"{method}, labels that {model} learns: {title}", fontsize=11)
         ax.tick_params(axis="y", rotation=0)
     plt.setp(axes[1].get_xticklabels(), rotation=40, ha="right")
@@ -103,8 +132,17 @@ def plot_label_quality(run: Run, method: str = "dmt", model: str = "B", phase: i
         if np.isnan(values).all():
             nothing(ax, f"{name}: the truth of the unlabeled images is not known")
             continue
-        sns.heatmap(values, annot=True, fmt=".0f", cmap="cividis", vmin=0, vmax=100, ax=ax, xticklabels=classes,
-                    yticklabels=[titles[case] for case in order])  # fmt: skip
+        sns.heatmap(
+            values,
+            annot=True,
+            fmt=".0f",
+            cmap="cividis",
+            vmin=0,
+            vmax=100,
+            ax=ax,
+            xticklabels=classes,
+            yticklabels=[titles[case] for case in order],
+        )
         ax.set_title(f"{name} of the labels that {model} learned in phase {chosen.number} of {method} (%)", fontsize=11)
         ax.tick_params(axis="y", rotation=0)
     plt.setp(axes[1].get_xticklabels(), rotation=40, ha="right")
@@ -167,8 +205,19 @@ def plot_confusion(run: Run, method: str = "dmt", model: str = "A") -> Axes:
     share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = 1.6 + 0.5 * len(share)
     ax = plt.subplots(figsize=(side + 1, side))[1]
-    sns.heatmap(share, annot=len(share) <= 12, fmt=".0f", cmap="cividis", vmin=0, vmax=100, ax=ax, xticklabels=run.classes,
-                yticklabels=run.classes, annot_kws={"fontsize": 9}, cbar_kws={"label": "% of the true class"})  # fmt: skip
+    sns.heatmap(
+        share,
+        annot=len(share) <= 12,
+        fmt=".0f",
+        cmap="cividis",
+        vmin=0,
+        vmax=100,
+        ax=ax,
+        xticklabels=run.classes,
+        yticklabels=run.classes,
+        annot_kws={"fontsize": 9},
+        cbar_kws={"label": "% of the true class"},
+    )
     ax.set(xlabel="predicted", ylabel="true", title=f"Confusion of {method}, model {model} (%)")
     plt.setp(ax.get_xticklabels(), rotation=40, ha="right")
     ax.tick_params(axis="y", rotation=0)

@@ -21,8 +21,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODELS = ("A", "B", "A+B")
-RUN_COLUMNS = ["experiment", "base", "published", "dataset", "task", "seed", "split", "method", "metric", "value",
-               *MODELS, "seconds", "folder"]  # fmt: skip
+RUN_COLUMNS = [
+    "experiment",
+    "base",
+    "published",
+    "dataset",
+    "task",
+    "seed",
+    "split",
+    "method",
+    "metric",
+    "value",
+    *MODELS,
+    "seconds",
+    "folder",
+]
 PHASE_COLUMNS = ["experiment", "base", "seed", "split", "method", "phase", "metric", "value", "folder"]
 FIRST = ("supervised", "oracle")  # methods that are a phase 0 and nothing else
 SAME = ["experiment", "seed", "split", "method"]

@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from dmtkit.results.tables.tables import Table
 
 _LATEX = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}",
-    "±": r"$\pm$", "−": r"$-$", "–": "--", "…": r"\ldots{}", "α": r"$\alpha$", "γ": r"$\gamma$",
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "[": "{[}",
+    "]": "{]}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "–": "--",
+    "…": r"\ldots{}",
+    "α": r"$\alpha$",
+    "γ": r"$\gamma$",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}  # fmt: skip
+}
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>

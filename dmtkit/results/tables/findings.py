@@ -96,16 +96,20 @@ FINDINGS = (
     Finding("DMT is better than self-training (CL, CBST)", over("dmt", "cl", "cbst"), above, "DMT − self-training"),
     Finding(
         "Online self-training can fall below the baseline when labels are extremely scarce",
-        over("online_st", "supervised"), below, "online ST − supervised",
+        over("online_st", "supervised"),
+        below,
+        "online ST − supervised",
     ),
-    Finding("CBST stops improving after iteration 3", gain_after("cbst", 3), no_gain, "last − third", ("segmentation",)),
+    Finding(
+        "CBST stops improving after iteration 3", gain_after("cbst", 3), no_gain, "last − third", ("segmentation",)
+    ),
     Finding("DST is weaker than DMT, for lack of mutual weights", over("dmt", "dst"), above, "DMT − DST"),
     Finding("DMT-Naive drops badly under heavy label noise", over("dmt", "dmt_naive"), above, "DMT − DMT-Naive"),
     Finding("DMT-Flip is about as good as DMT", over("dmt_flip", "dmt"), small, "DMT-Flip − DMT"),
     Finding(
         "DMT costs about two models' training", cost("dmt", "cbst"), twice, "time of DMT / of CBST", ("segmentation",)
     ),
-)  # fmt: skip
+)
 
 
 def findings_table(collected: Collected, experiment: str) -> Table:

@@ -38,8 +38,8 @@ lint: setup  ## check format, style and types
 	$(BIN)/mypy
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
-lab: setup  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_ARGS)
+lab: setup  ## open the tour in JupyterLab
+	$(BIN)/dmtkit lab $(LAB_ARGS)
 
 bench: setup  ## run the benchmarks that need nothing but this machine (five hours)
 	$(BIN)/python -m benchmarks.startup

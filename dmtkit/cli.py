@@ -125,6 +125,25 @@ def report(
 
 
 @app.command()
+def new(folder: Annotated[Path, typer.Argument(help="the folder to make, such as my_project")]) -> None:
+    """Make a project: notebooks, params, a place for your own data, and outputs/."""
+    from dmtkit.jobs.project import make_project
+
+    with errors(code=2):
+        for line in make_project(folder):
+            typer.echo(line)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open the project in JupyterLab, at the tour; what else is given goes to JupyterLab, such as --no-browser."""
+    from dmtkit.jobs.project import open_lab
+
+    with errors(code=2):
+        open_lab(context.args)
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine offers, and what is missing."""
     from dmtkit.runs.doctor import examine

@@ -65,6 +65,21 @@ def project_root() -> Path:
     return here
 
 
+def kits_own(folder: str) -> Path:
+    """The kit's own `notebooks` or `params`: as they were installed, or those of the checkout that it runs from."""
+    package = Path(__file__).parent
+    places = (package / "project" / folder, package.parent / folder)
+    return next(place for place in places if place.is_dir())
+
+
+def notebook_of(name: str) -> Path:
+    """A notebook by its name, the project's own or the kit's; ConfigError where neither has one."""
+    for place in (project_root() / "notebooks", kits_own("notebooks")):
+        if (place / f"{name}.ipynb").is_file():
+            return place / f"{name}.ipynb"
+    raise ConfigError(f"task: there is no notebook {name}.ipynb, in {project_root() / 'notebooks'} or in dmtkit itself")
+
+
 def outputs_root() -> Path:
     """The folder of all runs: outputs/ of the project, or what the environment variable DMTKIT_OUTPUTS names."""
     return Path(os.environ.get("DMTKIT_OUTPUTS") or project_root() / "outputs")

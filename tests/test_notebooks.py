@@ -2,6 +2,7 @@
 
 import ast
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from filelock import FileLock
 from papermill import inspect_notebook
 
 from dmtkit.config import TASKS
+from dmtkit.jobs.papermill_io import says_something
 from tests.helpers import TINY, TINY_SEGMENTATION, make_tree
 from tests.trees import make_voc_style, save_mask
 
@@ -36,20 +38,26 @@ def dmtkit(*words, **options):
 
 
 @pytest.mark.parametrize("task", list(TASKS))
-def test_parameters_are_the_configs_with_the_same_defaults(task):
+def test_the_parameters_shown_have_the_configs_defaults(task):
     notebook = nbformat.read(ROOT / "notebooks" / f"{task}.ipynb", as_version=4)
     (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     values: dict = {}
     exec(compile(ast.parse(cell.source), "parameters", "exec"), values)
-    values.pop("__builtins__")
-    values.pop("__annotations__", None)
-    values.pop("output_dir")
-    assert TASKS[task].model_validate(values) == TASKS[task]()
-    assert set(values) | {"parameters"} == set(TASKS[task].model_fields), (
-        "a method's parameters have names of their own"
-    )
+    shown = {name: value for name, value in values.items() if not name.startswith("__")}
+    assert shown.pop("output_dir") is None
+    assert len(shown) == 8
+    assert TASKS[task].model_validate(shown) == TASKS[task]()
     helped = inspect_notebook(str(ROOT / "notebooks" / f"{task}.ipynb"))
     assert all(parameter["help"] for parameter in helped.values()), "papermill --help-notebook explains every one"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("lr", False), ("fixmatch_threshold", False), ("lrr", True), ("worker", True)]
+)
+def test_papermill_warns_of_names_that_are_no_settings_alone(name, shown):
+    record = logging.LogRecord("papermill", logging.WARNING, "", 0, f"Passed unknown parameter: {name}", None, None)
+    assert says_something(record) == shown
+    assert says_something(logging.LogRecord("papermill", logging.INFO, "", 0, "Executing", None, None))
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
 from dmtkit.files import read_json
 from dmtkit.jobs.process import Count, count_interrupts, last_lines, watch
 from dmtkit.own import import_code, refuse_unshared
-from dmtkit.params import from_project, load_params, outputs_root, project_root
+from dmtkit.params import from_project, load_params, notebook_of, outputs_root, project_root
 from dmtkit.registry import METHODS, flat_names, methods_in, owner_of, without_others
 from dmtkit.runs.folder import hold, refuse_other_run
 from dmtkit.runs.run import read_log
@@ -79,8 +79,8 @@ def plan_job(
 ) -> Job:
     """The run of a params file and of what is `chosen` beside it; names, values and folder are checked.
 
-    A run that is not to be `rendered` needs no notebook, whose parameters are the settings. One that is only listed imports no
-    code of one's own, and then is not checked.
+    A run that is not to be `rendered` needs no notebook. One that is only listed imports no code of one's own, and then is not
+    checked.
     """
     values = load_params(params)
     values.setdefault("experiment", params.stem)
@@ -90,10 +90,8 @@ def plan_job(
     if "methods" in chosen:  # some of the file's: what it sets for the others is not for this run
         values = without_others(values, methods_in(values, kind.model_fields), methods_in(chosen, kind.model_fields))
     values |= chosen
-    notebook = _notebook(str(values.get("task", "classification"))) if rendered else Path()
-    _check_names(
-        values, methods_in(values, kind.model_fields), _parameters(notebook) if rendered else list(kind.model_fields)
-    )
+    notebook = notebook_of(str(values.get("task", "classification"))) if rendered else Path()
+    _check_names(values, methods_in(values, kind.model_fields), list(kind.model_fields))
     config = make_config({name: value for name, value in values.items() if name not in NOT_SETTINGS})
     folder = Path(output or str(values.get("output_dir") or "") or _default_folder(config, chosen))
     folder = Path(os.path.abspath(folder))  # links stay: what lies below outputs/ shares its baselines
@@ -147,7 +145,7 @@ def execute(
             "DMTKIT_LIVE": "0",
             **(environment or {}),
         }  # nobody watches this kernel, whoever's environment it inherits
-        code = watch(command, job.log, job.notebook.parent.parent, tick=tell, stops=asked, environment=quiet)
+        code = watch(command, job.log, project_root(), tick=tell, stops=asked, environment=quiet)
         tell()
         if code == 0 and (job.folder / "DONE.json").is_file():
             return sign(job.output)
@@ -165,19 +163,6 @@ def sign(notebook: Path) -> None:
         NotebookNotary().sign(nbformat.read(notebook, as_version=4))
     except Exception as error:  # no run fails for its signature: the store may be locked, or its folder not writable
         warnings.warn(f"{notebook}: not signed, so JupyterLab asks before it shows widgets ({error})", stacklevel=2)
-
-
-def _notebook(task: str) -> Path:
-    path = project_root() / "notebooks" / f"{task}.ipynb"
-    if not path.is_file():
-        raise ConfigError(f"task: there is no notebook {path}; run from the project's folder, with a task it has")
-    return path
-
-
-def _parameters(notebook: Path) -> list[str]:
-    from papermill import inspect_notebook
-
-    return list(inspect_notebook(str(notebook)))
 
 
 def _check_names(values: dict[str, Any], methods: list[str], known: list[str]) -> None:

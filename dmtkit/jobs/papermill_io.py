@@ -1,10 +1,10 @@
-"""Makes the folder of a papermill output below outputs/, which papermill itself refuses to do.
+"""What `papermill notebooks/x.ipynb outputs/…` needs beside papermill: the output's folder made, settings known by name.
 
-Registered as a papermill handler for paths that begin with `outputs/` (see pyproject.toml), so that
-`papermill notebooks/classification.ipynb outputs/x/classification.ipynb` works in a fresh clone.
-papermill loads this module while it is being imported itself, hence the import inside `_local`.
+Registered as a papermill handler for paths that begin with `outputs/` (see pyproject.toml), so papermill loads this module
+while it is being imported itself, hence the import inside `_local`.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -37,4 +37,20 @@ def _local() -> Any:
     return papermill_io.get_handler("local")
 
 
+def says_something(record: logging.LogRecord) -> bool:
+    """Whether a line of papermill's log is worth showing: not the warning that a setting of the kit is no parameter.
+
+    The notebooks of experiments show the settings that matter most and take all of them by name; `dmtkit.start` refuses
+    those that are none.
+    """
+    head, _, name = record.getMessage().partition("Passed unknown parameter: ")
+    if head or not name:
+        return True
+    from dmtkit.config import TASKS
+    from dmtkit.registry import METHODS, owner_of
+
+    return not any(name in kind.model_fields for kind in TASKS.values()) and not owner_of(name, list(METHODS))
+
+
+logging.getLogger("papermill").addFilter(says_something)
 outputs_handler = OutputsHandler()

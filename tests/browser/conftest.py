@@ -49,9 +49,8 @@ def environment(place):
 
 @pytest.fixture(scope="session")
 def lab(place, environment):
-    folder = place / "notebooks"
-    folder.mkdir()
-    with start_lab(folder, environment) as running:
+    (place / "project" / "notebooks").mkdir(parents=True)
+    with start_lab(place / "project", environment) as running:
         yield running
 
 

@@ -79,8 +79,8 @@ class Lab:
 
 
 @contextlib.contextmanager
-def start_lab(folder: Path, environment: dict[str, str]) -> Iterator[Lab]:
-    """JupyterLab on `folder`; gone, with its kernels, at the end."""
+def start_lab(project: Path, environment: dict[str, str]) -> Iterator[Lab]:
+    """`dmtkit lab` in a project; gone, with its kernels, at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -88,7 +88,7 @@ def start_lab(folder: Path, environment: dict[str, str]) -> Iterator[Lab]:
     command = [
         sys.executable,
         "-m",
-        "jupyter",
+        "dmtkit",
         "lab",
         "--no-browser",
         "--allow-root",
@@ -96,13 +96,11 @@ def start_lab(folder: Path, environment: dict[str, str]) -> Iterator[Lab]:
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
         f"--IdentityProvider.token={token}",
-        f"--ServerApp.root_dir={folder}",
-        "--LabApp.news_url=",
         "--LabApp.expose_app_in_browser=True",
     ]
-    with open(folder.parent / "lab.log", "w") as log:
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    lab = Lab(f"http://127.0.0.1:{port}", token, folder)
+    with open(project.parent / "lab.log", "w") as log:
+        server = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
+    lab = Lab(f"http://127.0.0.1:{port}", token, project / "notebooks")
     try:
         wait_for(lambda: _answers(lab), f"JupyterLab did not start, see {log.name}")
         yield lab
@@ -143,7 +141,7 @@ class Notebook:
         """Open it, and listen to the console."""
         self.page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(f"{self.lab.url}/lab/tree/{self.name}?token={self.lab.token}&reset")
+        self.page.goto(f"{self.lab.url}/lab/tree/notebooks/{self.name}?token={self.lab.token}&reset")
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=1000 * PATIENCE)
         return self
 

@@ -1,6 +1,6 @@
 """Compiled steps beside plain ones, in a process of its own: shape checks, which tests add to every function, cannot be compiled.
 
-Run by tests/test_speed.py: `python -m tests.compiled_steps`.
+Run by tests/training/test_speed.py: `python -m tests.compiled_steps`.
 """
 
 import copy

@@ -27,7 +27,7 @@ from dmtkit.training.recipe import Recipe
 from dmtkit.training.state import begin
 from tests import own_method
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, batch_of, stop_after
-from tests.test_labelling import FILL, SIZES, Mixed
+from tests.labels.test_labelling import FILL, SIZES, Mixed
 
 CPU = torch.device("cpu")
 CLASSIFICATION = make_config({**TINY, "checkpoint_seconds": 0, "methods": ("supervised", "dmt")})

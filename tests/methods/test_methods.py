@@ -13,7 +13,7 @@ from dmtkit.tasks.task import methods_of
 from dmtkit.training import resume
 from dmtkit.training.experiment import load_data, run_methods
 from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
-from tests.test_segmentation import taught
+from tests.tasks.test_segmentation import taught
 
 TASKS = {"classification": TINY, "segmentation": TINY_SEGMENTATION}
 

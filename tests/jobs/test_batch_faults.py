@@ -18,7 +18,7 @@ from dmtkit.jobs.process import watch
 from dmtkit.training.experiment import run_methods
 from tests.helpers import fingerprint
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "params" / "digits.yaml"
 
 

@@ -22,7 +22,7 @@ from dmtkit.teach.figures_loss import disagreement_regions
 from dmtkit.teach.sliders import Painter, explore_plot
 from tests.helpers import TINY_SEGMENTATION
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

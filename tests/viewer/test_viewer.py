@@ -23,7 +23,7 @@ from dmtkit.viewer.catalogue import read_catalogue
 from dmtkit.viewer.packs import colours_of, levels
 from tests.explorable import explorable, gallery, write_version
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = STATIC / "explorer"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed; the browser test runs this code too")
@@ -256,7 +256,7 @@ def test_javascript_weighs_as_the_library_does(rule, tmp_path):
 
 @needs_node
 def test_the_javascript_tests_pass():
-    folder = Path(__file__).parent / "javascript"
+    folder = ROOT / "tests" / "javascript"
     found = subprocess.run([NODE, "--test", str(folder)], capture_output=True, text=True)
     assert found.returncode == 0, found.stdout[-3000:]
 

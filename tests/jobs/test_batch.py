@@ -19,7 +19,7 @@ from dmtkit.notebook import run_all
 from dmtkit.training.baselines import STORE, store_for
 from tests.helpers import TINY_SEGMENTATION
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "params" / "digits.yaml"
 
 

@@ -18,7 +18,7 @@ from dmtkit.errors import ConfigError, DataError
 from dmtkit.params import load_params
 from tests.trees import make_cityscapes, make_voc2012, make_voc_style, save_mask, write_list
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("DMTKIT_DATA", "nowhere"), "camvid")
 CLASSES = ("ground", "thing", "other")
 

@@ -27,9 +27,9 @@ from dmtkit.runs.search import load_run
 from dmtkit.training.experiment import check_shares, load_data, run_methods
 from tests import own_method, teamwork
 from tests.helpers import TINY, fingerprint
-from tests.test_labelling import Mixed
+from tests.labels.test_labelling import Mixed
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("team")]

@@ -24,7 +24,7 @@ from dmtkit.teach.pixel_labels import Labels
 from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY_SEGMENTATION
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {**TINY_SEGMENTATION, "baseline_epochs": 30, "scenes": 24}  # long enough for several classes
 
 

@@ -195,9 +195,7 @@ def waiting() -> str:
     )
 
 
-BLOCKS = {
-    block.__name__: block for block in (digits, scenes, search, ablations, cifar, camvid, speed, costs, waiting)
-}
+BLOCKS = {block.__name__: block for block in (digits, scenes, search, ablations, cifar, camvid, speed, costs, waiting)}
 
 
 def render(text: str) -> str:

@@ -18,23 +18,26 @@ import dmtkit
 ROOT = Path(__file__).resolve().parent.parent  # the source folder: links work here as they do on GitHub
 CODE = hashlib.sha256(b"".join(path.read_bytes() for path in sorted((ROOT / "dmtkit").rglob("*.py")))).hexdigest()[:12]
 FINISHED = {"notebooks/classification": "digits/seed-1", "notebooks/segmentation": "scenes/split-0_seed-1"}
-os.environ |= {"DMTKIT_LIVE": "0", "TQDM_DISABLE": "1"}  # for the notebooks: no bars that move
+os.environ["DMTKIT_LIVE"] = "0"  # for the notebooks: no curves that grow
 
 project, author, root_doc = "dmtkit", "the authors of dmtkit", "docs/index"
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 include_patterns = ["*.md", "docs/**.md", "notebooks/*.ipynb"]
 exclude_patterns = [".*", "data", "docs/_build", "outputs", "build"]
 default_role = "code"
-nitpick_ignore_regex = [("py:.*", ".*")]  # types of other projects, whose pages a build without a network cannot ask for
-suppress_warnings = ["myst.header"]
+nitpick_ignore_regex = [("py:.*", ".*")]  # types of other projects: a build without a network cannot ask for theirs
+suppress_warnings = ["myst.header", "ref.python"]  # headings that skip a level; `Batch`, which two rooms have
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4
 nb_execution_mode, nb_execution_timeout, nb_execution_raise_on_error = "cache", 3600, True
 nb_execution_cache_path = str(ROOT / "docs" / "_build" / f"executed-{CODE}")  # other code executes anew
-nb_execution_excludepatterns = [f"notebooks/{name}.ipynb" for name in ("classification", "segmentation", "ablation", "report")]
+nb_execution_excludepatterns = [
+    f"notebooks/{name}.ipynb" for name in ("classification", "segmentation", "ablation", "report")
+]
 nb_output_stderr, nb_ipywidgets_js = "remove", {}
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]  # its picture instead
-autodoc_default_options, autodoc_member_order = {"members": True}, "bysource"
+autodoc_default_options, autodoc_member_order = {"members": True, "ignore-module-all": True}, "bysource"
+autodoc_preserve_defaults = True
 maximum_signature_line_length = 100
 html_theme, html_title, html_math_renderer = "furo", "dmtkit", "mathml"
 html_static_path, html_css_files = ["style.css"], ["style.css"]
@@ -42,8 +45,8 @@ html_show_sourcelink = False
 
 
 def write_api_pages(app: Any, config: Any) -> None:
-    """A page for each room, and one for the modules at the root: docs/api/*.md, written anew when modules change."""
-    rooms: dict[str, list[str]] = {"ground": []}
+    """A page for the public names, one for each room, one for the modules at the root: docs/api/*.md, written when they change."""
+    rooms: dict[str, list[str]] = {"public_names": ["dmtkit"], "ground": []}
     for module in pkgutil.iter_modules(dmtkit.__path__, "dmtkit."):
         if module.ispkg:
             inner = pkgutil.walk_packages(import_module(module.name).__path__, f"{module.name}.")
@@ -52,19 +55,33 @@ def write_api_pages(app: Any, config: Any) -> None:
             rooms["ground"].append(module.name)
     (ROOT / "docs" / "api").mkdir(exist_ok=True)
     for room, modules in rooms.items():
-        blocks = [f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n```" for name in modules]
-        page, text = ROOT / "docs" / "api" / f"{room}.md", "\n\n".join([f"# {room}", *blocks]) + "\n"
+        names = f"\n   :members: {', '.join(dmtkit.__all__)}" if modules == ["dmtkit"] else ""
+        blocks = [f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}{names}\n```" for name in modules]
+        page, text = ROOT / "docs" / "api" / f"{room}.md", "\n\n".join([f"# {room.replace('_', ' ')}", *blocks]) + "\n"
         if not page.is_file() or page.read_text(encoding="utf-8") != text:
             page.write_text(text, encoding="utf-8")
 
 
 def markdown_to_rst(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are Markdown: `code` in single backticks, and a star is a star."""
-    example = False
-    for number, line in enumerate(lines):
+    """Docstrings are Markdown: `code` in single backticks, a star is a star, tables have bars."""
+    rst: list[str] = []
+    example = table = False
+    for line in lines:
         example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
-        if not example:
-            lines[number] = re.sub(r"(`+[^`]*`+)|([*|])|_(?!\w)", lambda m: m[1] or "\\" + m[0], line)
+        if example:
+            rst.append(line)
+            continue
+        text = re.sub(r"(`+[^`]*`+)|[*]|_(?!\w)", lambda found: found[1] or "\\" + found[0], line)
+        if not line.startswith("|"):
+            table = False
+            rst.append(text.replace("|", "\\|"))
+        elif not table:
+            rst += [".. list-table::", "   :header-rows: 1", ""]
+        if line.startswith("|") and not line.startswith("|--"):
+            cells = [cell.strip() for cell in text.strip("|").split("|")]
+            rst += [f"   {'  ' if number else '* '}- {cell}" for number, cell in enumerate(cells)]
+        table = line.startswith("|")
+    lines[:] = rst
 
 
 def show_formula(writer: Any, node: Any) -> None:
@@ -91,7 +108,9 @@ def finish(app: Any, error: Exception | None) -> None:
     site = Path(app.outdir)
     config = dmtkit.make_config(dmtkit.load_params(ROOT / "params" / "tour.yaml"))
     dmtkit.explore(dmtkit.train(config, live=False)).save(site / "explorer.html")  # a finished run is only opened
-    (site / "index.html").write_text('<!doctype html><title>dmtkit</title><meta http-equiv="refresh" content="0; url=docs/index.html">')
+    (site / "index.html").write_text(
+        '<!doctype html><title>dmtkit</title><meta http-equiv="refresh" content="0; url=docs/index.html">'
+    )
     if foreign := foreign_addresses(site):
         raise ExtensionError("\n".join(["loaded from elsewhere:", *foreign]))
 
@@ -104,7 +123,6 @@ def foreign_addresses(site: Path) -> list[str]:
     )
     files = [path for kind in ("*.html", "*.css") for path in sorted(site.rglob(kind))]
     return [f"{path.name}: {m[1] or m[2]}" for path in files for m in loads.finditer(path.read_text(encoding="utf-8"))]
-
 
 
 def setup(app: Any) -> None:

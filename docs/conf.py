@@ -37,7 +37,7 @@ nb_execution_excludepatterns = [
 nb_output_stderr, nb_ipywidgets_js = "remove", {}
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]  # its picture instead
 autodoc_default_options, autodoc_member_order = {"members": True, "ignore-module-all": True}, "bysource"
-autodoc_preserve_defaults = True
+autodoc_preserve_defaults, add_module_names = True, False
 maximum_signature_line_length = 100
 html_theme, html_title, html_math_renderer = "furo", "dmtkit", "mathml"
 html_static_path, html_css_files = ["style.css"], ["style.css"]
@@ -57,6 +57,9 @@ def write_api_pages(app: Any, config: Any) -> None:
     for room, modules in rooms.items():
         names = f"\n   :members: {', '.join(dmtkit.__all__)}" if modules == ["dmtkit"] else ""
         blocks = [f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}{names}\n```" for name in modules]
+        blocks[0] = (
+            blocks[0] if room == "ground" else blocks[0].partition("\n\n")[2]
+        )  # the room's own words need no heading
         page, text = ROOT / "docs" / "api" / f"{room}.md", "\n\n".join([f"# {room.replace('_', ' ')}", *blocks]) + "\n"
         if not page.is_file() or page.read_text(encoding="utf-8") != text:
             page.write_text(text, encoding="utf-8")

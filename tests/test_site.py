@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_project import ARROWS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 PAGES += [path.relative_to(ROOT).as_posix() for kind in ("docs/*.md", "docs/results/*.md") for path in ROOT.glob(kind)]
@@ -40,6 +42,13 @@ def test_links_of_pages_lead_to_files(page):
     assert re.findall(r"!\[\]|!\[[^\]]*\]\(http|<(?:img|script|link)\b", text) == [], (
         "pictures lie here, and have words"
     )
+
+
+def test_the_drawing_of_the_rooms_is_true():
+    drawn = re.findall(r"^\| (\w+) .*→ (.*?) *\|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    floors = {room: set(rooms.split()) - {"–"} for room, rooms in drawn if room != "cli"}
+    assert floors == ARROWS
+    assert all(list(floors).index(room) < list(floors).index(one) for room in floors for one in floors[room])
 
 
 def test_the_settings_name_files_that_are_there(conf):

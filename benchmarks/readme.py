@@ -1,10 +1,10 @@
-"""Writes the README's numbers from the committed results, so that each is quoted as it came.
+"""Writes the numbers of README and docs/numbers.md from the committed results, so that each is quoted as it came.
 
 Usage: python -m benchmarks.readme
 """
 
 import json
-from collections import Counter
+import re
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,8 @@ from benchmarks.common import RESULTS, ROOT
 from dmtkit.methods import METHODS
 from dmtkit.results.tables import spread
 
-BEGIN, END = "<!-- numbers -->\n", "<!-- end of numbers -->\n"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "numbers.md")
+BLOCK = re.compile(r"<!-- numbers:(\w+) -->\n.*?<!-- /numbers -->", re.DOTALL)
 
 
 def load(name: str) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def speed() -> str:
     lines = [
         "**Speed**, a DMT training step, data and augmentation included, in seconds, beside the same method written "
         f"the plain way (`benchmarks/reference/`; {found['machine']}, {found['date']}; all of it in "
-        "[docs/performance.md](docs/performance.md)):",
+        "[Speed](performance.md)):",
         "",
         "| | plain way | dmtkit, fp32 | dmtkit, bf16 | times as fast |",
         "|---" * 5 + "|",
@@ -153,26 +154,13 @@ def ablations() -> str:
     experiments = list(runs["experiment"].unique())
     values = runs.groupby(["experiment", "method"])["value"].apply(list).to_dict()
     heads = [f"{name}, n = {runs[runs['experiment'] == name].groupby('method').size().min()}" for name in experiments]
-    lines = [
-        f"**Every method**, run by `dmtkit batch` with one thread a run (so that single runs differ from those above, which had two), mean ± standard deviation over seeds (digits) and splits (scenes); "
-        f"tables, figures and the paper's findings beside them are in [docs/results](docs/results/README.md) ({found['machine']}, "
-        f"{found['date']}):",
-        "",
-        f"| | who labels | weights | {' | '.join(heads)} |",
-        "|---" * (3 + len(heads)) + "|",
-    ]
+    lines = [f"| | who labels | weights | {' | '.join(heads)} |", "|---" * (3 + len(heads)) + "|"]
     for method, row in METHODS.items():
         if method not in set(runs["method"]):
             continue
         cells = [spread(values.get((name, method), [])) for name in experiments]
         shown = [f"{cell.mean:.1f} ± {cell.sd:.1f}" if cell.n else "–" for cell in cells]
         lines.append(f"| `{method}` | {row.teacher} | {row.rule} | {' | '.join(shown)} |")
-    verdicts = [
-        f"{experiment}: {Counter(row['verdict'] for row in rows)['confirmed']} of "
-        f"{sum(row['verdict'] != 'not testable here' for row in rows)}"
-        for experiment, rows in found["results"]["findings"].items()
-    ]
-    lines += ["", f"Of the paper's findings that can be tested on these data, confirmed ({', '.join(verdicts)})."]
     return "\n".join(lines)
 
 
@@ -207,20 +195,14 @@ def waiting() -> str:
     )
 
 
+BLOCKS = {block.__name__: block for block in (digits, scenes, search, ablations, cifar, camvid, speed, costs, waiting)}
+
+
 def render(text: str) -> str:
-    """The README's text with its numbers renewed."""
-    head, rest = text.split(BEGIN)
-    _, tail = rest.split(END)
-    return (
-        head
-        + BEGIN
-        + "\n\n".join([digits(), scenes(), search(), ablations(), cifar(), camvid(), speed(), costs(), waiting()])
-        + "\n"
-        + END
-        + tail
-    )
+    """A page's text with every block `<!-- numbers:NAME -->` renewed."""
+    return BLOCK.sub(lambda found: f"<!-- numbers:{found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- /numbers -->", text)
 
 
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    path.write_text(render(path.read_text()))
+    for path in PAGES:
+        path.write_text(render(path.read_text()))

@@ -68,8 +68,9 @@ def test_results_say_where_they_come_from(path):
     assert {"command", "commit", "date", "machine", "results"} == set(json.loads(path.read_text()))
 
 
-def test_the_readme_quotes_the_results_as_they_came():
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("page", readme.PAGES, ids=lambda page: page.stem)
+def test_pages_quote_the_results_as_they_came(page):
+    text = page.read_text()
     assert readme.render(text) == text, "run python -m benchmarks.readme"
 
 

@@ -42,25 +42,7 @@ lab: setup  ## open the tour in JupyterLab
 	$(BIN)/dmtkit lab $(LAB_ARGS)
 
 bench: setup  ## run the benchmarks that need nothing but this machine (five hours)
-	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.demos
-	$(BIN)/python -m benchmarks.digits
-	$(BIN)/python -m benchmarks.scenes
-	$(BIN)/python -m benchmarks.kill
-	$(BIN)/python -m benchmarks.steps --compile
-	$(BIN)/python -m benchmarks.profile
-	$(BIN)/python -m benchmarks.threads
-	$(BIN)/python -m benchmarks.loss
-	$(BIN)/python -m benchmarks.augmentation
-	$(BIN)/python -m benchmarks.labelling
-	$(BIN)/python -m benchmarks.scaling
-	$(BIN)/python -m benchmarks.precision digits
-	$(BIN)/python -m benchmarks.precision scenes
-	$(BIN)/python -m benchmarks.batch
-	$(BIN)/python -m benchmarks.report
-	$(BIN)/python -m benchmarks.ablations
-	$(BIN)/python -m benchmarks.readme
-	$(BIN)/python -m benchmarks.performance
+	$(BIN)/python -m benchmarks all
 
 docs: setup  ## run the walkthroughs and build the site in docs/_build/html; a broken link or formula fails
 	$(BIN)/sphinx-build -W --keep-going -n -q -c docs -d docs/_build/doctrees . docs/_build/html

@@ -1,54 +1,110 @@
-"""All that is to be measured on a GPU, in one call: steps, loss, labelling, augmentation, the device's own rates.
+"""All that is to be measured on a GPU: steps, loss, labelling, augmentation; and the paper's CIFAR-10 recipe, cut to fit a time."""
 
-Usage: python -m benchmarks.gpu [DATA_DIR] [--minutes 25] [--device auto] [--tiny]
-
-With a DATA_DIR (CIFAR-10 as class folders, or see --dataset) also the 4 000-label run of benchmarks.gpu_cifar at the
-largest schedule that fits `--minutes`; call it again to go on with an interrupted one. `--tiny` is for trying it out.
-"""
-
-import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
-from benchmarks import augmentation, gpu_cifar, labelling, loss, steps
-from benchmarks.common import write_result
+from benchmarks import labelling, parts, steps
+from benchmarks.common import OUTPUTS, ROOT, device_name, rounded, wait
+from dmtkit.config import Config, make_config
+from dmtkit.data import Data, load
+from dmtkit.methods.lab import Lab, Training
+from dmtkit.params import load_params
 from dmtkit.runs.environment import pick_device
+from dmtkit.runs.folder import RunFolder
+from dmtkit.runs.search import load_run
+from dmtkit.training.experiment import plan, run_methods, start_session
+from dmtkit.training.resume import Session, start_loop
+from dmtkit.training.step import advance
 
-TINY = {
-    "steps": ["wrn-10-1", "--repeats", "1", "--workers", "0"],
-    "loss": ["--shape", "2", "3", "8", "8", "--repeats", "1"],
-    "labelling": ["deeplab-tiny", "--images", "4", "--repeats", "1", "--workers", "0"],
-    "augmentation": ["--count", "8", "--repeats", "1"],
+RESERVE = 0.85  # the share of the time that is planned for; the rest is labelling, testing and surprises
+TINY: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "steps": (["wrn-10-1"], {"repeats": 1, "workers": 0}),
+    "loss": ([], {"repeats": 1, "shape": (2, 3, 8, 8)}),
+    "labelling": (["deeplab-tiny"], {"repeats": 1, "images": 4}),
+    "augmentation": ([], {"repeats": 1, "count": 8}),
+}
+KINDS = {
+    "supervised": Training("supervised", "supervised", steps=10_000),
+    "cl": Training("cl", "cl", 1, labels=Lab.unlabeled, steps=10_000),  # what the labels are takes no time
+    "dmt": Training("dmt", "dmt", 1, labels=Lab.unlabeled, steps=10_000),
 }
 
 
-def main(arguments: argparse.Namespace) -> dict[str, Any]:
-    device = pick_device(arguments.device)
-    results: dict[str, Any] = {"device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu"}
-    for module in (steps, loss, labelling, augmentation):
-        name = module.__name__.rsplit(".", 1)[1]
-        words = [*(TINY[name] if arguments.tiny else []), "--device", arguments.device, "--name", ""]
-        words += ["--compile"] if name == "steps" and not arguments.tiny else []
-        results[name] = module.main(module.parse(words))
-        if arguments.name:  # after each part: what is measured is kept if a later part fails
-            write_result(arguments.name, results)
-    if arguments.data:
-        words = [arguments.data, "--minutes", str(arguments.minutes), "--dataset", arguments.dataset]
-        gpu_cifar.main(gpu_cifar.parse(words))
-    return results
+def gpu(*, device: str = "auto", tiny: bool = False) -> Iterator[dict[str, Any]]:
+    """Steps, loss, labelling and augmentation on one device; what is measured is kept if a later part fails.
+
+    --tiny: for trying it out.
+    """
+    results: dict[str, Any] = {"device": device_name(pick_device(device))}
+    for measure in (steps.steps, parts.loss, labelling.labelling, parts.augmentation):
+        name = measure.__name__
+        words, how = TINY[name] if tiny else ([], {"compile": True} if name == "steps" else {})
+        found = measure(*words, device=device, **how)
+        for results[name] in found if isinstance(found, Iterator) else [found]:
+            yield results
 
 
-def parse(words: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="?")
-    parser.add_argument("--dataset", default="folder", choices=["folder", "cifar10"])
-    parser.add_argument("--minutes", type=float, default=25)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--name", default="gpu", help="name of the result; empty for none")
-    return parser.parse_args(words)
+def gpu_cifar(
+    data_dir: str,
+    *,
+    minutes: float = 20,
+    dataset: str = "folder",
+    steps: int = 20,
+    output: str = str(OUTPUTS / "gpu_cifar"),
+    settings: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """The paper's CIFAR-10 recipe with 4 000 labels, every phase cut alike to fit `minutes`: supervised, CL and DMT.
+
+    First times a few --steps of each kind, then scales the epochs of the recipe so that the whole run fits; called again
+    it goes on with an interrupted run. --dataset: folder (class folders) or cifar10. --settings: NAME=VALUE … of the config.
+    """
+    place = {"experiment": "gpu_cifar", "dataset": dataset, "data_dir": str(Path(data_dir).resolve())}
+    changes = {name: yaml.safe_load(value) for name, value in (pair.split("=", 1) for pair in settings)}
+    config = make_config({**load_params(ROOT / "params" / "cifar10_4000.yaml"), **place, **changes})
+    data = load(config)
+    session = start_session(config, data)
+    session.task.start(RunFolder(Path(), config))
+    device = session.task.device
+    seconds = {name: step_seconds(session, training, steps) for name, training in KINDS.items()}
+    begun = Path(output, "config.yaml").is_file()
+    config = load_run(output).config if begun else cut(config, data, seconds, minutes)  # goes on as it was cut
+    started = time.monotonic()
+    run = run_methods(config, data, output)
+    batch = config.batch_labeled + config.batch_pseudo
+    peak = {"peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)} if device.type == "cuda" else {}
+    return {
+        "device": device_name(device),
+        "precision": session.task.precision,
+        "images_per_second": rounded({name: batch / value for name, value in seconds.items()}, 1),
+        "epochs": config.epochs,
+        "baseline_epochs": config.baseline_epochs,
+        "minutes": round((time.monotonic() - started) / 60, 2),
+        "accuracy": rounded({name: result["accuracy"] for name, result in run.results.items()}, 2),
+        "phases": {name: [round(a, 2) for a in result["phases"]] for name, result in run.results.items()},
+        **peak,
+    }
 
 
-if __name__ == "__main__":
-    main(parse())
+def step_seconds(session: Session, training: Training, steps: int) -> float:
+    """Seconds of one training step, its batch and augmentation included."""
+    loop, batches = start_loop(session, training), session.task.batches(training)
+    for step in range(steps + 3):
+        if step == 3:
+            wait(session.task.device)
+            started = time.monotonic()
+        advance(loop, batches(step))
+    wait(session.task.device)
+    return (time.monotonic() - started) / steps
+
+
+def cut(config: Config, data: Data, seconds: dict[str, float], minutes: float) -> Config:
+    """The config with all epochs scaled by one factor, so that the run takes `minutes`."""
+    whole = sum(training.steps * seconds[training.method] for training in plan(config, data).trainings)
+    factor = min(1.0, RESERVE * 60 * minutes / whole)
+    epochs = {name: max(1, round(getattr(config, name) * factor)) for name in ("epochs", "baseline_epochs")}
+    return make_config({**config.model_dump(), **epochs})

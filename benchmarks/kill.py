@@ -1,31 +1,27 @@
-"""Kills runs of both tasks with SIGKILL at chosen and at random moments; every re-run must end in the same bits.
-
-Usage: python -m benchmarks.kill [KILLS]
-"""
+"""Kills runs of both tasks with SIGKILL at chosen and at random moments; every re-run must end in the same bits."""
 
 import json
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from benchmarks.common import ROOT, write_result
+from benchmarks.common import ROOT, rounded
 from tests.helpers import fingerprint
 
 SETTINGS: dict[str, dict[str, object]] = {
-    "classification": {"epochs": 4, "baseline_epochs": 60, "checkpoint_seconds": 0.2, "device": "cpu"},
+    "classification": {"epochs": 4, "baseline_epochs": 60},
     "segmentation": {
         "task": "segmentation",
         "scenes": 120,
         "epochs": 2,
         "baseline_epochs": 12,
         "label_ratios": (0.5, 1.0),
-        "checkpoint_seconds": 0.2,
-        "device": "cpu",
     },
 }
 PROGRAM = """
@@ -33,7 +29,7 @@ import sys, json, torch
 torch.set_num_threads(1)
 from dmtkit.config import make_config
 from dmtkit.training.experiment import run_methods
-run_methods(make_config(json.loads(sys.argv[2])), output_dir=sys.argv[1])
+run_methods(make_config({"checkpoint_seconds": 0.2, "device": "cpu", **json.loads(sys.argv[2])}), output_dir=sys.argv[1])
 """
 
 Moment = Callable[[Path], bool]
@@ -103,31 +99,18 @@ def trial(folder: Path, settings: dict[str, object], name: str, delay: float, ex
     }
 
 
-def kills_of(task: str, kills: int) -> tuple[float, list[dict]]:
-    """Seconds of an undisturbed run, and the report of each kill."""
-    rng, settings = random.Random(0), SETTINGS[task]
-    with tempfile.TemporaryDirectory() as place:
-        seconds = finish(Path(place, "undisturbed"), settings)
-        expected = fingerprint(Path(place, "undisturbed"))
-        trials = []
-        for number in range(kills):
-            name = list(MOMENTS)[number % len(MOMENTS)]
-            delay = rng.uniform(0, 0.6 * seconds)
-            trials.append({"task": task, **trial(Path(place, str(number)), settings, name, delay, expected)})
-            print(trials[-1], flush=True)
-    return seconds, trials
-
-
-def main(kills: int) -> None:
-    found = {task: kills_of(task, kills) for task in SETTINGS}
-    trials = [trial for _, rows in found.values() for trial in rows]
-    same = sum(t["same_bits"] for t in trials)
-    killed = sum(t["killed"] for t in trials)
-    seconds = {task: round(value, 1) for task, (value, _) in found.items()}
-    write_result("kill", {"undisturbed_seconds": seconds, "killed": killed, "same_bits": same, "trials": trials})
-    if same != len(trials) or killed < len(trials):
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 12)
+def kill(kills: int = 12) -> Iterator[dict[str, Any]]:
+    """So many kills of each task's run."""
+    rng, spent, trials = random.Random(0), {}, []
+    for task, settings in SETTINGS.items():
+        with TemporaryDirectory() as place:
+            spent[task] = finish(Path(place, "undisturbed"), settings)
+            expected = fingerprint(Path(place, "undisturbed"))
+            for number in range(kills):
+                moment, delay = list(MOMENTS)[number % len(MOMENTS)], rng.uniform(0, 0.6 * spent[task])
+                trials.append({"task": task, **trial(Path(place, str(number)), settings, moment, delay, expected)})
+                print(trials[-1], flush=True)
+    counts = {what: sum(row[what] for row in trials) for what in ("killed", "same_bits")}
+    yield {"undisturbed_seconds": rounded(spent, 1), **counts, "trials": trials}
+    if min(counts.values()) < len(trials):
+        raise SystemExit("not every run was killed and ended in the same bits")

@@ -1,83 +1,79 @@
-"""Draws the README's pictures into docs/images/: diagrams of the method, and figures of finished runs of digits, scenes or tour.
+"""Draws the README's pictures into docs/images/: diagrams of the method, and figures of finished runs of digits, scenes or tour."""
 
-Usage: python -m benchmarks.pictures [RUN_FOLDER …]
-
-With a run of scenes or of digits the explorer is photographed too, in light and dark, by Playwright and the system's Chromium.
-"""
-
-import sys
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import matplotlib
 
 from benchmarks.common import ROOT
+from dmtkit import explore, load_data, load_run, teach
+from dmtkit.results import plots, style
+from dmtkit.teach import pixel_labels
 
+IMAGES = ROOT / "docs" / "images"
 SAMPLE = 1  # of the scenes kept for looking at
 
 
-def main(folders: list[str]) -> None:
-    matplotlib.use("Agg")
-    from dmtkit import load_run, teach
-    from dmtkit.results import plots, style
+def pictures(*run_folders: str) -> None:
+    """Diagrams, and the figures of each RUN_FOLDER.
 
+    Of a run of scenes or of digits the explorer is photographed too, in light and dark, by Playwright and the system's Chromium.
+    """
+    matplotlib.use("Agg")
     style.apply_style()
-    images = ROOT / "docs" / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    diagrams = {"framework": teach.plot_framework, "chain": teach.plot_chain, "label_way": teach.plot_label_way}
-    for name, draw in diagrams.items():
-        draw().get_figure().savefig(images / f"{name}.png", dpi=96, facecolor="white")
-    teach.plot_weight_surface().savefig(images / "weight_surface.png", dpi=90, facecolor="white")
-    teach.plot_opinions(gamma1=1, gamma2=1).savefig(images / "opinions.png", dpi=90, facecolor="white")
-    for folder in folders:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for name, draw in {
+        "framework": teach.plot_framework,
+        "chain": teach.plot_chain,
+        "label_way": teach.plot_label_way,
+    }.items():
+        save(draw(), name, 96)
+    save(teach.plot_weight_surface(), "weight_surface", 90)
+    save(teach.plot_opinions(gamma1=1, gamma2=1), "opinions", 90)
+    for folder in run_folders:
         run = load_run(folder)
         if run.config.experiment == "tour":
-            draw_walkthroughs(run, images)
+            draw_walkthroughs(run)
         elif run.config.task == "segmentation":
-            plots.plot_weight_maps(run, sample=SAMPLE).savefig(images / "weights.png", dpi=80)
-            plots.plot_error_search(run).get_figure().savefig(images / "error_search.png", dpi=80)
-            photograph(run, images / "explorer.png", "light", compare)
-            photograph(run, images / "explorer_dark.png", "dark", point)
+            save(plots.plot_weight_maps(run, sample=SAMPLE), "weights")
+            save(plots.plot_error_search(run), "error_search")
+            photograph(run, "explorer", "light", compare)
+            photograph(run, "explorer_dark", "dark", point)
         else:
-            plots.plot_case_accuracy(run).get_figure().savefig(images / "case_accuracy.png", dpi=90)
-            plots.plot_extremes(run, count=9).savefig(images / "extremes.png", dpi=90)
-            photograph(run, images / "explorer_images.png", "light", sort)
-    print(*(path.relative_to(ROOT) for path in sorted(images.glob("*.png"))))
+            save(plots.plot_case_accuracy(run), "case_accuracy", 90)
+            save(plots.plot_extremes(run, count=9), "extremes", 90)
+            photograph(run, "explorer_images", "light", sort)
 
 
-def draw_walkthroughs(run: Any, images: Path) -> None:
+def draw_walkthroughs(run: Any) -> None:
     """The main figures of 01 (errors found against labels reviewed) and 03 (what a share keeps)."""
-    from dmtkit import load_data, teach
-    from dmtkit.teach import pixel_labels
-
-    data = load_data(run.config)
+    data, alpha = load_data(run.config), run.config.label_ratios[0]
     curves = pixel_labels.searches(run, data, "dmt", 1, "B")
     wrong = pixel_labels.probed_error_rate(run, data, "dmt", 1, "B")
-    save(teach.plot_errors_found(curves, wrong, share=0.1), images / "errors_found.png")
+    save(teach.plot_errors_found(curves, wrong, share=0.1), "errors_found")
     store = pixel_labels.store_of(pixel_labels.labeller(run, "dmt", 0, "A"))
     shown = pixel_labels.probed(run.config.seed, len(data.unlabeled))[:3]
-    pictures = [data.unlabeled.image(position) for position in shown]
-    alpha = run.config.label_ratios[0]
-    kept = pixel_labels.kept_at(store, alpha)
-    save(teach.plot_kept_pixels(pictures, kept, shown, run.classes, alpha), images / "kept_pixels.png")
+    scenes, kept = [data.unlabeled.image(position) for position in shown], pixel_labels.kept_at(store, alpha)
+    save(teach.plot_kept_pixels(scenes, kept, shown, run.classes, alpha), "kept_pixels")
 
 
-def save(drawn: Any, path: Path) -> None:
+def save(drawn: Any, name: str, dpi: int = 80) -> None:
     """Store a figure, or that of the first of its Axes."""
     first = drawn.flat[0] if hasattr(drawn, "flat") else drawn
     figure = first if hasattr(first, "savefig") else first.get_figure(root=True)
-    figure.savefig(path, dpi=80, facecolor="white")
+    figure.savefig(IMAGES / f"{name}.png", dpi=dpi, facecolor="white")
+    print(f"docs/images/{name}.png")
 
 
-def photograph(run: Any, path: Path, scheme: Any, act: Any) -> None:
+def photograph(run: Any, name: str, scheme: Any, act: Callable[[Any], None]) -> None:
     """The explorer of a run as a page of its own, after something was done with it."""
     from playwright.sync_api import sync_playwright
 
-    from dmtkit import explore
     from tests.browser.lab import find_browser
 
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with TemporaryDirectory() as folder, sync_playwright() as playwright:
         page_file = explore(run).save(Path(folder) / "explorer.html")
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1180, "height": 900}, color_scheme=scheme)
@@ -85,8 +81,13 @@ def photograph(run: Any, path: Path, scheme: Any, act: Any) -> None:
         page.wait_for_timeout(1500)
         act(page)
         page.wait_for_timeout(800)
-        page.locator(".dmt-explorer").screenshot(path=path)
+        page.locator(".dmt-explorer").screenshot(path=IMAGES / f"{name}.png")
         browser.close()
+
+
+def hover(page: Any, x: int, y: int) -> None:
+    page.wait_for_timeout(500)
+    page.locator(".dmt-cursor").first.hover(position={"x": x, "y": y})
 
 
 def compare(page: Any) -> None:
@@ -95,15 +96,13 @@ def compare(page: Any) -> None:
     page.get_by_label("5 three cases").check()
     page.get_by_label("6 weight w").uncheck()
     page.get_by_label("compare side by side").check()
-    page.wait_for_timeout(500)
-    page.locator(".dmt-cursor").first.hover(position={"x": 320, "y": 300})
+    hover(page, 320, 300)
 
 
 def point(page: Any) -> None:
     """The weights of the last phase, the pointer on a doubtful place."""
     page.get_by_role("button", name="image").nth(SAMPLE).click()
-    page.wait_for_timeout(500)
-    page.locator(".dmt-cursor").first.hover(position={"x": 380, "y": 400})
+    hover(page, 380, 400)
 
 
 def sort(page: Any) -> None:
@@ -111,9 +110,4 @@ def sort(page: Any) -> None:
     page.get_by_label("sort images by").select_option("weight")
     page.get_by_label("3 pseudo label y_A").check()
     page.get_by_label("4 prediction y_B").check()
-    page.wait_for_timeout(500)
-    page.locator(".dmt-cursor").first.hover(position={"x": 30, "y": 30})
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    hover(page, 30, 30)

@@ -1,24 +1,17 @@
-"""Where the time of a training step goes, by kind of work: a table for docs/performance.md.
+"""Where the time of a training step goes, by kind of work."""
 
-Usage: python -m benchmarks.profile [CASE …] [--steps 3] [--precision bf16] [--device auto] [--name profile]
-"""
-
-import argparse
-import copy
 import time
 from collections import defaultdict
 from typing import Any
 
 import torch
 from torch.autograd import DeviceType
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import ProfilerActivity
+from torch.profiler import profile as watch
 
-from benchmarks import steps
-from benchmarks.common import write_result
-from benchmarks.rates import wait
-from dmtkit.methods import METHODS
+from benchmarks.common import rounded, wait
+from benchmarks.steps import CASES, Case, chosen, loop_of, recipe
 from dmtkit.runs.environment import pick_device, pick_precision
-from dmtkit.training.state import begin
 from dmtkit.training.step import advance
 
 KINDS = {  # how an operation's name begins, or what it holds → the kind of work
@@ -51,68 +44,43 @@ def kind_of(name: str) -> str:
     return next((kind for word, kind in KINDS.items() if word in plain), "loss, weights, everything else")
 
 
-def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
+def profile(*cases: str, steps: int = 3, precision: str = "auto", device: str = "auto") -> dict[str, Any]:
+    """Milliseconds of every kind of work; CASE: how the names of benchmarks.steps' cases begin."""
+    here = pick_device(device)
+    return {case: measure(CASES[case], steps, pick_precision(precision, here), here) for case in chosen(cases)}
+
+
+def measure(case: Case, steps: int, precision: str, device: torch.device) -> dict[str, Any]:
     """Milliseconds a step of every kind of work, and of making the batch."""
     torch.manual_seed(0)
-    device = pick_device(arguments.device)
-    precision = pick_precision(arguments.precision, device)
-    one = steps.CASES[case]
-    model, _, batches = one.make(0, device)
-    how = steps.recipe(precision, False, one.mixup)
-    network = copy.deepcopy(model).to(memory_format=torch.channels_last)
-    loop = begin(METHODS["dmt"], {"model": network}, how)
+    model, _, batches = case.make(0, device)
+    loop = loop_of(model, recipe(precision, False, case.mixup))
     for _ in range(2):
         advance(loop, batches(loop.step))
     wait(device)
     started = time.perf_counter()
-    ready = [batches(loop.step + number) for number in range(arguments.steps)]
+    ready = [batches(loop.step + number) for number in range(steps)]
     wait(device)
-    making = (time.perf_counter() - started) / arguments.steps
+    making = 1000 * (time.perf_counter() - started) / steps
     cuda = device.type == "cuda"
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
-    with profile(activities=activities) as found:
+    with watch(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as found:
         started = time.perf_counter()
         for batch in ready:
             advance(loop, batch)
         wait(device)
-        whole = (time.perf_counter() - started) / arguments.steps
+        whole = 1000 * (time.perf_counter() - started) / steps
     spent: dict[str, float] = defaultdict(float)
     for event in found.key_averages():
-        if cuda and event.device_type != DeviceType.CPU:  # a kernel, whose time its operation has already
-            continue
-        microseconds = event.self_device_time_total if cuda else event.self_cpu_time_total
-        spent[kind_of(event.key)] += microseconds / 1000 / arguments.steps
+        if not cuda or event.device_type == DeviceType.CPU:  # not a kernel, whose time its operation has already
+            microseconds = event.self_device_time_total if cuda else event.self_cpu_time_total
+            spent[kind_of(event.key)] += microseconds / 1000 / steps
     spent = dict(sorted(spent.items(), key=lambda item: -item[1]))
-    total = sum(spent.values()) + 1000 * making
+    total = sum(spent.values()) + making
+    share = {name: value / total for name, value in {"making the batch": making, **spent}.items()}
     return {
         "precision": precision,
-        "step_ms": round(1000 * whole, 2),
-        "batch_ms": round(1000 * making, 2),
-        "ms": {kind: round(value, 2) for kind, value in spent.items()},
-        "share": {"making the batch": round(1000 * making / total, 4)}
-        | {kind: round(value / total, 4) for kind, value in spent.items()},
+        "step_ms": round(whole, 2),
+        "batch_ms": round(making, 2),
+        "ms": rounded(spent, 2),
+        "share": rounded(share, 4),
     }
-
-
-def main(arguments: argparse.Namespace) -> dict[str, Any]:
-    chosen = [case for case in list(steps.CASES)[:3] if not arguments.cases]
-    chosen += [case for case in steps.CASES if any(case.startswith(word) for word in arguments.cases)]
-    results = {case: measure(case, arguments) for case in chosen}
-    print(results)
-    if arguments.name:
-        write_result(arguments.name, results)
-    return results
-
-
-def parse(words: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", help="how the cases' names begin; the three of benchmarks.steps by default")
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--precision", default="auto")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--name", default="profile", help="name of the result; empty for none")
-    return parser.parse_args(words)
-
-
-if __name__ == "__main__":
-    main(parse())

@@ -1,26 +1,18 @@
 """Time and peak memory of labelling, splitting, reporting and the explorer as the data grows: 10³, 10⁴, 10⁵ images.
 
-Usage: python -m benchmarks.scaling [--sizes 1000 10000 100000] [--name scaling]
-
-Every figure is a process of its own, so that its peak memory is its own. The images are made up: a network takes as
-long for noise as for photographs.
+The images are made up: a network takes as long for noise as for photographs.
 """
 
-import argparse
-import json
-import resource
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.common import write_result
+from benchmarks.common import alone, peak_mib
 from dmtkit.config import make_config
 from dmtkit.data.images import Data, Images
 from dmtkit.data.pictures import Part
@@ -81,17 +73,9 @@ def split(count: int, folder: Path) -> None:
 
 def make_run(count: int, folder: Path) -> None:
     """A finished run over `count` unlabeled images, trained for a few steps."""
+    tiny = {"labels": None, "epochs": 1, "baseline_epochs": 2, "label_ratios": [0.5, 1.0], "device": "cpu"}
     config = make_config(
-        {
-            "experiment": "made_up",
-            "methods": ["cl", "dmt"],
-            "labels": None,
-            "epochs": 1,
-            "baseline_epochs": 2,
-            "label_ratios": [0.5, 1.0],
-            "batch_pseudo": max(1, count // 10),
-            "device": "cpu",
-        }
+        {"experiment": "made_up", "methods": ["cl", "dmt"], "batch_pseudo": max(1, count // 10), **tiny}
     )
     run_methods(config, made_up(count), folder / "outputs" / "run")
 
@@ -122,50 +106,21 @@ PARTS: dict[str, Callable[[int, Path], None]] = {
 }
 
 
-def alone(part: str, count: int, folder: Path) -> None:
-    """One part in this process: its seconds and this process's peak memory, as JSON."""
-    PARTS[part](min(count, 100), folder / "warm") if part in ("label pixels, 48×48", "label images, 8×8") else None
-    started = time.perf_counter()
-    PARTS[part](count, folder)
-    seconds = time.perf_counter() - started
-    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) if sys.platform == "linux" else 0
-    peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"seconds": round(seconds, 4), "peak_mib": round(peak / 1024, 1)}))
-
-
-def main(arguments: argparse.Namespace) -> dict[str, Any]:
+def scaling(*sizes: int) -> dict[str, Any]:
+    """Every part at every size in a process of its own, so that its peak memory is its own."""
     results: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
-    for count in arguments.sizes:
-        with tempfile.TemporaryDirectory() as folder:
+    for count in sizes or (1_000, 10_000, 100_000):
+        with TemporaryDirectory() as folder:
             for part in PARTS:
-                words = [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.scaling",
-                    "--alone",
-                    part,
-                    "--sizes",
-                    str(count),
-                    "--folder",
-                    folder,
-                ]
-                done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
-                results[part][str(count)] = json.loads(done.stdout.splitlines()[-1])
+                results[part][str(count)] = alone(measure, part, count, Path(folder))
                 print(part, count, results[part][str(count)], flush=True)
-    if arguments.name:
-        write_result(arguments.name, results)
     return results
 
 
-def parse(words: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--name", default="scaling", help="name of the result; empty for none")
-    parser.add_argument("--alone", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", default="", help=argparse.SUPPRESS)
-    return parser.parse_args(words)
-
-
-if __name__ == "__main__":
-    given = parse()
-    alone(given.alone, given.sizes[0], Path(given.folder)) if given.alone else main(given)
+def measure(part: str, count: int, folder: Path) -> dict[str, float]:
+    """Seconds of one part, and this process's peak memory."""
+    if part.startswith("label"):
+        PARTS[part](min(count, 100), folder / "warm")
+    started = time.perf_counter()
+    PARTS[part](count, folder)
+    return {"seconds": round(time.perf_counter() - started, 4), "peak_mib": round(peak_mib(), 1)}

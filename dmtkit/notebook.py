@@ -4,13 +4,14 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dmtkit.config import Config, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError
-from dmtkit.jobs.progress import Bar
+from dmtkit.jobs.console import Bar
 from dmtkit.methods import METHODS
 from dmtkit.own import import_code, with_code
 from dmtkit.params import check_parameters, is_parameter, load_params, project_root
@@ -22,7 +23,7 @@ from dmtkit.training.experiment import run_methods
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dmtkit.jobs.status import Status
+    from dmtkit.jobs.engine import Status
     from dmtkit.viewer.live import Live
 
 
@@ -126,62 +127,42 @@ def run_all(
 ) -> "pd.DataFrame":
     """Run every method, seed and split of an experiment, those that are finished excepted; a row a run: how it ended.
 
-    RunError naming every run that failed, with the last lines of its log, once all others are through.
+    Seeds and splits are lists, single numbers, or text such as 1-3. RunError naming every run that failed, with the last
+    lines of its log, once all others are through.
     """
     import pandas as pd
 
-    from dmtkit.jobs import make_batch, names, run_batch
+    from dmtkit.jobs.engine import run_batch
+    from dmtkit.jobs.plan import make_batch, names, numbers
 
     wanted = names("methods", methods) if isinstance(methods, str) else methods
-    seeds, splits = (_numbers(name, given) for name, given in (("seeds", seeds), ("splits", splits)))
+    seeds = numbers("seeds", str(seeds)) if isinstance(seeds, (int, str)) else seeds
+    splits = numbers("splits", str(splits)) if isinstance(splits, (int, str)) else splits
     batch = make_batch([project_root() / params], seeds, splits, wanted, overrides)
-    with BatchBar() as show:
+
+    def show(statuses: "Sequence[Status]") -> None:
+        counts = Counter(status.state for status in statuses)
+        done, steps = (sum(getattr(status, name) for status in statuses) for name in ("done", "steps"))
+        bar.show(done, steps, ", ".join(f"{count} {state}" for state, count in counts.items()))
+
+    with closing(Bar()) as bar:
         outcomes = run_batch(batch, workers=workers, show=show)
-    failed = [f"{found.name}: {found.message}\n{found.tail}" for found in outcomes if found.state == "failed"]
+    failed = [f"{outcome.name}: {outcome.message}\n{outcome.tail}" for outcome in outcomes if outcome.state == "failed"]
     if failed:
         raise RunError("\n".join([f"{len(failed)} of {len(outcomes)} runs failed", *failed]))
-    if any(found.state == "stopped" for found in outcomes):
+    if any(outcome.state == "stopped" for outcome in outcomes):
         raise KeyboardInterrupt("stopped; run the cell again to go on")
     rows = [
         {
             "experiment": job.config.experiment,
             "method": ", ".join(job.config.methods),
-            "run": found.name,
-            "state": found.state,
-            "minutes here": round(found.seconds / 60, 1),
+            "run": outcome.name,
+            "state": outcome.state,
+            "minutes here": round(outcome.seconds / 60, 1),
         }
-        for job, found in zip(batch.jobs, outcomes, strict=True)
+        for job, outcome in zip(batch.jobs, outcomes, strict=True)
     ]
     return pd.DataFrame(rows)
-
-
-def _numbers(name: str, given: Sequence[int] | int | str | None) -> Sequence[int] | None:
-    """Numbers as a notebook's parameter may hold them: a list, one number, or text such as 1-3."""
-    from dmtkit.jobs import numbers
-
-    return numbers(name, str(given)) if isinstance(given, (int, str)) else given
-
-
-class BatchBar:
-    """A progress bar over the training steps of all runs of a batch."""
-
-    def __enter__(self) -> "BatchBar":
-        self._bar: Any = None
-        return self
-
-    def __call__(self, statuses: "Sequence[Status]") -> None:
-        """Move the bar to where the batch is."""
-        from tqdm.auto import tqdm
-
-        if self._bar is None:
-            self._bar = tqdm(total=sum(status.steps for status in statuses), unit="step", mininterval=0.5)
-        counts = Counter(status.state for status in statuses)
-        self._bar.set_description(", ".join(f"{count} {state}" for state, count in counts.items()))
-        self._bar.update(sum(min(status.done, status.steps) for status in statuses) - self._bar.n)
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 def methods_table(params: str) -> "pd.DataFrame":

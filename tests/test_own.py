@@ -11,9 +11,9 @@ import dmtkit
 from dmtkit import own
 from dmtkit.config import make_config
 from dmtkit.errors import ConfigError, RunError
-from dmtkit.jobs import make_batch
 from dmtkit.jobs.command import run_list
 from dmtkit.jobs.notebook_job import plan_job
+from dmtkit.jobs.plan import make_batch
 from dmtkit.params import load_params
 from dmtkit.registry import METHODS
 from dmtkit.results.tables import collect

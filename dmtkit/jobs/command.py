@@ -1,125 +1,159 @@
-"""What `dmtkit batch` shows: the list of runs, the live table, the summary."""
+"""`dmtkit run` and `dmtkit batch`: what they are given, and what they show."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dmtkit.jobs.engine import Show
-from dmtkit.jobs.outcome import Outcome
-from dmtkit.jobs.plan import Batch, job_name
-from dmtkit.jobs.status import Status
+from dmtkit.jobs.console import Bar, Output, Override, Params, exits, overrides, program, short, show_results
+
+if TYPE_CHECKING:  # which load torch
+    from dmtkit.jobs.engine import Show, Status
+    from dmtkit.jobs.plan import Batch
+    from dmtkit.jobs.worker import Outcome
 
 MARKS = {
-    "done": "green",
-    "skipped": "green",
     "failed": "red",
     "stopped": "yellow",
     "running": "cyan",
     "waiting": "yellow",
-}
+}  # states worth a bar of their own
 
 
-def run_list(batch: Batch) -> Table:
+def run(params: Params, override: Override = None, output: Output = None) -> None:
+    """Run the notebook of a params file; run it again to go on after a stop."""
+    from dmtkit.jobs.notebook_job import execute, prepare
+
+    with exits(code=2):
+        job = prepare(params, overrides(override), output)
+    if job.finished:
+        typer.echo(f"{job.folder}: finished already, nothing to do")
+    else:
+        typer.echo(f"{job.folder}: running {job.notebook.name}")
+        noted = _notes(job.folder)
+        with exits(code=1), closing(Bar()) as bar:
+            execute(job, lambda step, text: bar.show(step, job.steps, text))
+        for line in _notes(job.folder)[len(noted) :]:
+            typer.secho(f"note: {line}", fg=typer.colors.YELLOW, err=True)
+    show_results(job.folder)
+    typer.echo(f"\nOpen the notebook with:  {program('jupyter')} lab {short(job.output)}")
+
+
+def _notes(folder: Path) -> list[str]:
+    """What the run met and survived."""
+    path = folder / "notes.log"
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+def batch(
+    params: Annotated[list[Path], typer.Argument(help="params files")],
+    seeds: Annotated[str | None, typer.Option(help="seeds, such as 1-5 or 1,2,7")] = None,
+    splits: Annotated[str | None, typer.Option(help="splits, such as 0,1,2 (segmentation)")] = None,
+    methods: Annotated[str | None, typer.Option(help="a run for each of these, such as dmt,cbst; or all")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="runs at a time, here; threads and GPUs are divided among them")
+    ] = 1,
+    dry_run: Annotated[bool, typer.Option(help="show the list of runs, check them, and do nothing")] = False,
+    retry: Annotated[int, typer.Option(min=0, help="how often a failed run is tried again")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="the address of a Dask scheduler, such as tcp://host:8786")
+    ] = None,
+    host: Annotated[str, typer.Option(help="the address that our own scheduler binds to")] = "127.0.0.1",
+    override: Override = None,
+) -> None:
+    """Run params × seeds × splits × methods, several at a time; run it again to go on after a stop."""
+    from dmtkit.jobs.engine import run_batch
+    from dmtkit.jobs.plan import make_batch, names, numbers
+
+    console = Console()
+    with exits(code=2):
+        found = make_batch(
+            params,
+            None if seeds is None else numbers("--seeds", seeds),
+            None if splits is None else numbers("--splits", splits),
+            None if methods is None else names("--methods", methods),
+            overrides(override),
+            imports=not dry_run,
+        )
+    console.print(run_list(found))
+    if dry_run:
+        return
+    with exits(code=2), shown(console) as show:
+        outcomes = run_batch(found, workers=workers, scheduler=scheduler, host=host, retry=retry, show=show)
+    good = summary(outcomes, console)
+    if any(outcome.state == "stopped" for outcome in outcomes):
+        console.print("stopped; run the same command again to go on")
+        raise typer.Exit(130)
+    console.print("tables: dmtkit report" if good else "run the same command again to try the failed runs once more")
+    raise typer.Exit(0 if good else 1)
+
+
+def run_list(batch: "Batch") -> Table:
     """What a batch would do: its runs, and the baselines that they share."""
     table = Table(title=f"{len(batch.jobs)} runs, {len(batch.waiting)} of them to do")
     for column in ("run", "methods", "steps", "state"):
         table.add_column(column, justify="right" if column == "steps" else "left", overflow="fold")
     for baseline in batch.baselines.values():
-        users = sum(baseline.key in keys for keys in batch.needs.values())
-        state = "there already" if baseline.finished else f"to do, {_count(users, 'run starts', 'runs start')} from it"
+        users = sum(baseline.folder in places for places in batch.needs.values())
+        state = "there already" if baseline.finished else f"to do, {users} runs start from it"
         table.add_row(escape(baseline.name), "baseline", str(baseline.steps), state)
-    waiting = {job_name(job): job for job in batch.waiting}
+    waiting = {job.name: job for job in batch.waiting}
     for job in batch.jobs:
-        to_do = job_name(job) in waiting
-        steps = str(waiting[job_name(job)].steps) if to_do and job.checked else "?" * to_do
+        to_do = waiting.get(job.name)
+        steps = "" if to_do is None else str(to_do.steps) if job.checked else "?"
         state = "to do" if to_do else "finished"
         state += "" if job.checked else f", not checked: {job.config.code_from} is not imported by a dry run"
-        table.add_row(escape(job_name(job)), ", ".join(job.config.methods), steps, state)
+        table.add_row(escape(job.name), ", ".join(job.config.methods), steps, state)
     return table
 
 
 @contextmanager
-def shown(console: Console) -> Iterator[Show]:
-    """A table that is renewed in place; in a log, a line whenever a run's state changes."""
-    if console.is_terminal:
-        with Live(console=console, refresh_per_second=2) as live:
-            yield lambda statuses: live.update(status_table(statuses, max(3, console.height - 7)))
-        return
+def shown(console: Console) -> "Iterator[Show]":
+    """A bar for all runs and one for each under way; in a log, a line whenever a run's state changes."""
     last: dict[str, str] = {}
 
-    def tell(statuses: list[Status]) -> None:
+    def tell(statuses: "Sequence[Status]") -> None:
         for status in statuses:
-            if last.get(status.name) != status.state and status.state != "pending":
+            if last.get(status.name, "pending") != status.state:
                 last[status.name] = status.state
                 console.print(f"{status.name}: {status.state} {status.text}".rstrip(), markup=False, highlight=False)
 
-    yield tell
+    if not console.is_terminal:
+        yield tell
+        return
+    columns = "{task.description}", BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), "{task.fields[text]}"
+    with Progress(*columns, console=console) as bars:
+        tasks = {"": bars.add_task("", text="")}
+
+        def draw(statuses: "Sequence[Status]") -> None:
+            counts = ", ".join(f"{n} {state}" for state, n in Counter(status.state for status in statuses).items())
+            done, steps = (sum(getattr(status, name) for status in statuses) for name in ("done", "steps"))
+            bars.update(tasks[""], completed=done, total=steps, text=counts)
+            for status in statuses:
+                if status.name not in tasks and status.state in MARKS:
+                    tasks[status.name] = bars.add_task(escape(status.name), completed=status.done, text="")
+                if status.name in tasks:
+                    text = f"[{MARKS.get(status.state, 'green')}]{status.state}[/] {escape(status.text)}"
+                    alive = status.state in MARKS
+                    bars.update(tasks[status.name], completed=status.done, total=status.steps, text=text, visible=alive)
+
+        yield draw
 
 
-def status_table(statuses: Sequence[Status], rows: int = 1000) -> Table:
-    """How far every run is and how long it will take: what runs, waits or failed first, at most so many `rows`."""
-    counts = Counter(status.state for status in statuses)
-    left = time_left(statuses)
-    title = ", ".join(f"{count} {state}" for state, count in counts.items())
-    table = Table(title=title + f"; about {duration(left)} left" * (left is not None), expand=True)
-    table.add_column("run", overflow="fold", ratio=3)
-    table.add_column("state", no_wrap=True)
-    table.add_column("steps", justify="right", no_wrap=True)
-    table.add_column("left", justify="right", no_wrap=True)
-    table.add_column("newest", overflow="ellipsis", no_wrap=True, ratio=4)
-    order = {state: place for place, state in enumerate(("running", "waiting", "failed", "stopped", "pending"))}
-    ordered = sorted(statuses, key=lambda status: order.get(status.state, len(order)))
-    for status in ordered[:rows]:
-        share = f"{100 * min(status.done, status.steps) / status.steps:.0f} %" if status.steps else ""
-        state = f"[{MARKS[status.state]}]{status.state}[/]" if status.state in MARKS else status.state
-        table.add_row(escape(status.name), state, share, duration(status.left), escape(status.text))
-    if len(ordered) > rows:
-        table.add_row(f"… and {len(ordered) - rows} more")
-    return table
-
-
-def time_left(statuses: Sequence[Status]) -> float | None:
-    """Seconds until all is done, at the speed of what runs now; None while that is not known.
-
-    >>> time_left([Status("a", "running", done=50, steps=100, left=25.0), Status("b", "pending", steps=100)])
-    75.0
-    """
-    speed = sum((s.steps - s.done) / s.left for s in statuses if s.state == "running" and s.left)
-    rest = sum(s.steps - min(s.done, s.steps) for s in statuses if s.state in ("running", "waiting", "pending"))
-    return rest / speed if speed else None
-
-
-def summary(outcomes: Sequence[Outcome], console: Console) -> bool:
+def summary(outcomes: "Sequence[Outcome]", console: Console) -> bool:
     """Say how the batch ended, naming every failure with the end of its log; whether all runs are finished."""
     counts = Counter(outcome.state for outcome in outcomes)
     console.print(f"{len(outcomes)} runs: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
-    for outcome in outcomes:
-        if outcome.good:
-            continue
+    for outcome in (outcome for outcome in outcomes if not outcome.good):
         console.print(f"[{MARKS[outcome.state]}]{outcome.state}[/] {escape(outcome.name)}: ", end="")
         console.print(outcome.message, markup=False, highlight=False)
         for line in outcome.tail.splitlines():
             console.print(f"    | {line}", markup=False, highlight=False)
     return all(outcome.good for outcome in outcomes)
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them.
-
-    >>> duration(75), duration(3700), duration(None)
-    ('1:15', '1:01:40', '')
-    """
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -1,24 +1,30 @@
-"""What every command shares: -p options, errors as a message and an exit code, the table of results."""
+"""What every command shares: -p options, errors as a message and an exit code, the progress bar, the table of results."""
 
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 
 from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError
+from dmtkit.params import from_project
+
+if TYPE_CHECKING:
+    from dmtkit.training.resume import Progress
 
 Params = Annotated[Path, typer.Argument(help="a params file, such as params/digits.yaml")]
 Override = Annotated[
     list[str] | None, typer.Option("-p", help="set a parameter: -p name value or -p name=value", metavar="NAME VALUE")
 ]
+Output = Annotated[Path | None, typer.Option(help="the run folder")]
 
 
 @contextmanager
-def errors(code: int) -> Iterator[None]:
+def exits(code: int) -> Iterator[None]:
     """Turn the kit's errors into a message and an exit code: 2 for bad input, before anything was written."""
     try:
         with warnings.catch_warnings():
@@ -39,15 +45,23 @@ def message(error: DmtkitError) -> str:
     return f"dmtkit: {kind}: {error}"
 
 
-def overrides(pairs: list[str]) -> dict[str, str]:
-    """The names and values of `-p` options; ConfigError for one that is no pair."""
-    found = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
+def overrides(pairs: list[str] | None) -> dict[str, Any]:
+    """What `-p` options set, read as YAML: 3, 1e-3, true, [a, b] or words; a file of code is relative to here.
+
+    >>> overrides(["seed=2", "methods=[cl, dmt]"])
+    {'seed': 2, 'methods': ['cl', 'dmt']}
+    """
+    chosen = {}
+    for pair in pairs or []:
+        name, separator, text = (part.strip() for part in pair.partition("="))
         if not separator:
             raise ConfigError(f"-p {pair}: expected a name and a value, as in -p seed 2 or -p seed=2")
-        found[name.strip()] = value
-    return found
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"{name}: {text!r} is not valid YAML; quote it, or close its brackets") from None
+        chosen[name] = from_project(Path.cwd() / value) if name == "code_from" and isinstance(value, str) else value
+    return chosen
 
 
 def joined(words: list[str]) -> list[str]:
@@ -63,12 +77,39 @@ def joined(words: list[str]) -> list[str]:
     return words
 
 
+class Bar:
+    """A progress bar over training steps, drawn once it is told of some."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __call__(self, progress: "Progress") -> None:
+        """Move the bar to where a run is, showing the method and phase under way."""
+        model = f", {progress.model}" if progress.model else ""
+        self.show(progress.step, progress.steps, f"{progress.method}, phase {progress.phase}{model}")
+
+    def show(self, step: int, steps: int, text: str) -> None:
+        """Move the bar to `step` of `steps`."""
+        from tqdm.auto import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(total=steps, initial=step, unit="step", mininterval=0.5, dynamic_ncols=True)
+        if self._bar.desc != f"{text}: ":
+            self._bar.set_description(text)
+        self._bar.update(step - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+
 def show_results(folder: Path) -> None:
     """The table of results."""
     from dmtkit.results.tables import results_table
     from dmtkit.runs.search import load_run
 
-    with errors(code=1):
+    with exits(code=1):
         table = results_table(load_run(folder)).dropna(axis=1, how="all")
     typer.echo("\n" + table.to_string(float_format="%.2f", na_rep="–"))
 

@@ -1,29 +1,40 @@
-"""Runs a batch on Dask: baselines before what depends on them, failures apart, everything resumable."""
+"""Runs a batch on Dask: what runs start from before them, failures apart, everything resumable."""
 
 import datetime
 import logging
 import os
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dmtkit.errors import RunError
-from dmtkit.files import cannot_write, write_json
-from dmtkit.jobs.outcome import Outcome
-from dmtkit.jobs.plan import Batch, job_name
+from dmtkit.errors import DmtkitError, RunError
+from dmtkit.files import cannot_write, read_json, write_json
+from dmtkit.jobs.notebook_job import Job, execute, progress_of
+from dmtkit.jobs.plan import Baseline, Batch
 from dmtkit.jobs.process import count_interrupts
-from dmtkit.jobs.status import Board, Status
-from dmtkit.jobs.worker import Slot, run_baseline, run_job
-from dmtkit.params import outputs_root, project_root
+from dmtkit.jobs.worker import FailedError, Outcome, Slot, run, train_baseline
+from dmtkit.params import outputs_root
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-NOTES = ".batches"
 PATIENCE = 5  # seconds that a scheduler is given to answer
 LOST = 20  # workers that one run may lose before it is given up
+
+
+@dataclass(frozen=True)
+class Status:
+    """One run of a batch, or one baseline: its state, training steps done of all, the newest measurement in words."""
+
+    name: str
+    state: str
+    done: int = 0
+    steps: int = 0
+    text: str = ""
+
 
 Show = Callable[[list[Status]], None]
 
@@ -43,22 +54,22 @@ def run_batch(
     `show` is told how things stand, about once a second. Ctrl-C lets every run save and stop; a second one kills
     them. Raises RunError if no scheduler answers, or none can be started.
     """
-    outcomes = {job_name(job): Outcome(job_name(job), "skipped", message="finished already") for job in batch.jobs}
+    outcomes = {job.name: Outcome(job.name, "skipped", message="finished already") for job in batch.jobs}
     if not batch.waiting:
         return list(outcomes.values())
     with cluster(workers, scheduler, host) as client:
-        notes = outputs_root().resolve() / NOTES / f"{datetime.datetime.now():%Y-%m-%d_%H%M%S}-{os.getpid()}"
+        notes = outputs_root().resolve() / ".batches" / f"{datetime.datetime.now():%Y-%m-%d_%H%M%S}-{os.getpid()}"
         try:
             notes.mkdir(parents=True)
         except OSError as error:
             raise cannot_write(notes, error) from error
-        started = time.monotonic()
+        started, slot = time.monotonic(), share_out(notes, workers, scheduler)
         with count_interrupts() as asked:
-            outcomes |= _run(client, batch, _slot(notes, workers, scheduler), retry, show, asked)
+            outcomes |= _run(client, batch, slot, retry, show, asked)
     told = {"seconds": time.monotonic() - started, "workers": workers, "scheduler": scheduler}
     with suppress(RunError):  # a full disk now takes nothing from the runs
         write_json(notes / "batch.json", {**told, "outcomes": [vars(outcome) for outcome in outcomes.values()]})
-    return [outcomes[job_name(job)] for job in batch.jobs]
+    return [outcomes[job.name] for job in batch.jobs]
 
 
 @contextmanager
@@ -99,93 +110,96 @@ def cluster(workers: int, scheduler: str | None, host: str) -> "Iterator[Client]
             yield client
 
 
-def _slot(notes: Path, workers: int, scheduler: str | None) -> Slot:
+def share_out(notes: Path, workers: int, scheduler: str | None) -> Slot:
     """This machine's threads and GPUs shared out among the workers; another cluster shares out its own."""
     settings = {"DMTKIT_OUTPUTS": str(outputs_root().resolve())}
     if scheduler:
-        return Slot(notes, project_root(), settings=settings)
-    threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, len(os.sched_getaffinity(0)) // workers))
-    return Slot(notes, project_root(), threads, visible_gpus(), settings)
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """The names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES would list them."""
+        return Slot(notes, settings=settings)
     import torch
 
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        return tuple(name for name in given.split(",") if name)
-    return tuple(str(number) for number in range(torch.cuda.device_count()))
+    threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, len(os.sched_getaffinity(0)) // workers))
+    every = ",".join(map(str, range(torch.cuda.device_count())))
+    gpus = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", every).split(",") if name]
+    return Slot(notes, threads, tuple(gpus), settings)
 
 
 def _run(
     client: "Client", batch: Batch, slot: Slot, retry: int, show: Show, asked: Callable[[], int]
 ) -> dict[str, Outcome]:
-    """The outcome of every run that was not finished, by name."""
-    jobs = {job_name(job): job for job in batch.waiting}
-    steps = {name: job.steps for name, job in jobs.items()} | {
-        each.name: each.steps for each in batch.baselines.values()
-    }
-    stamp, places = slot.notes.name, {name: place for place, name in enumerate(jobs)}
+    """The outcome of every run that was not finished, by name; Dask tries again, and starts nothing whose baseline failed."""
+    stamp = slot.notes.name
     first = {
-        key: client.submit(
-            run_baseline, baseline, slot, key=f"baseline-{Path(key).name}-{place}-{stamp}", pure=False, priority=1
+        place: client.submit(
+            run, train_baseline, baseline, slot, key=f"baseline-{place.name}-{stamp}", retries=retry, priority=1
         )
-        for place, (key, baseline) in enumerate(batch.baselines.items())
+        for place, baseline in batch.baselines.items()
         if not baseline.finished
     }
-
-    def submit(name: str, attempt: int) -> "Future":
-        """Again: without the shared baseline, which may be what failed; the run trains it itself."""
-        needed = [first[key] for key in batch.needs[name] if key in first and not attempt]
-        key = f"{name}-{stamp}-{attempt}"
-        return client.submit(run_job, jobs[name], needed, slot, key=key, pure=False, priority=-places[name])
-
-    board = Board(slot.notes, steps, batch)
-    still = {name: submit(name, 0) for name in jobs}  # a future is dropped once it is read: Dask would compute it again
-    ended: dict[str, Outcome] = {}
-    shared: dict[str, Outcome] = {}
-    attempts, stops, stopped = dict.fromkeys(jobs, 0), 0, 0.0
-    while still:
+    left = {batch.baselines[place].name: future for place, future in first.items()}
+    for number, job in enumerate(batch.waiting):
+        needed = [first[place] for place in batch.needs[job.name] if place in first]
+        key = f"{job.name}-{stamp}"
+        left[job.name] = client.submit(run, execute, job, slot, needed, key=key, retries=retry, priority=-number)
+    baselines = [batch.baselines[place] for place in first]
+    board, ended, stops, stopped = Board(slot.notes, [*baselines, *batch.waiting]), dict[str, Outcome](), 0, 0.0
+    while left:
         while stops < asked():
             stops, stopped = stops + 1, time.monotonic()
             (slot.notes / f"stop-{stops}").touch()
-        shared |= {
-            batch.baselines[key].name: _outcome(batch.baselines[key].name, future)
-            for key, future in first.items()
-            if future.done() and batch.baselines[key].name not in shared
-        }
-        for name, future in list(still.items()):
-            if future.done():
-                outcome = _outcome(name, still.pop(name))
-                if outcome.state == "failed" and attempts[name] < retry and not stops:
-                    attempts[name] += 1
-                    still[name] = submit(name, attempts[name])
-                else:
-                    ended[name] = outcome
-        statuses = board.read(ended | shared)
+        for name in [name for name, future in left.items() if future.done()]:
+            ended[name] = _outcome(name, left.pop(name))  # a future is dropped once read: Dask might compute it again
+        statuses = board.read(ended)
         show(statuses)
-        if stops:
-            for name in _never_begun(statuses, still, patience=stops > 1 and time.monotonic() - stopped > PATIENCE):
-                ended[name] = Outcome(name, "stopped", message="stopped before it began")
-                still.pop(name).cancel()
+        over = stops > 1 and time.monotonic() - stopped > PATIENCE
+        for status in statuses if stops else []:
+            if status.name in left and (over or status.state == "pending"):
+                ended[status.name] = Outcome(status.name, "stopped", message="stopped before it began")
+                left.pop(status.name).cancel()
         time.sleep(1)
-    return ended
-
-
-def _never_begun(statuses: list[Status], still: Container[str], patience: bool) -> list[str]:
-    """Runs that no worker has taken up; all that are left once patience is at its end."""
-    return [s.name for s in statuses if s.name in still and (s.state == "pending" or patience)]
+    return {job.name: ended[job.name] for job in batch.waiting}
 
 
 def _outcome(name: str, future: "Future") -> Outcome:
     """What a finished future tells; a run whose workers all died has failed too."""
     if future.status == "finished":
-        found: Any = future.result()
-        return found
-    if future.status == "cancelled" or future.status == "lost":
-        return Outcome(
-            name, "failed", message="the connection to the Dask scheduler was lost; run the same command again"
-        )
-    reason = future.exception()
-    return Outcome(name, "failed", message=f"Dask gave it up: {type(reason).__name__}: {reason}")
+        return future.result()
+    if future.status in ("cancelled", "lost"):
+        message = "the connection to the Dask scheduler was lost; run the same command again"
+        return Outcome(name, "failed", message=message)
+    error = future.exception()
+    if not isinstance(error, FailedError):
+        return Outcome(name, "failed", message=f"Dask gave it up: {type(error).__name__}: {error}")
+    failed: Outcome = error.args[0]
+    return (
+        failed
+        if failed.name == name
+        else replace(failed, name=name, message=f"it needs {failed.name}: {failed.message}")
+    )
+
+
+class Board:
+    """How everything stands that a batch has to do: read from the notes of its workers and the logs of its runs."""
+
+    def __init__(self, notes: Path, to_do: list[Job | Baseline]) -> None:
+        self.notes, self.to_do = notes, to_do
+        self.over: dict[str, Status] = {}
+
+    def read(self, ended: dict[str, Outcome]) -> list[Status]:
+        """The status of each, in order."""
+        told = {}
+        for path in self.notes.glob("*.json"):
+            with suppress(DmtkitError, KeyError):
+                note = read_json(path)
+                told[note["name"]] = note["state"], note["message"]
+        statuses = []
+        for what in self.to_do:
+            if what.name not in self.over:
+                state, text = told.get(what.name, ("pending", ""))
+                done, newest = progress_of(what.folder) if state == "running" or what.name in ended else (0, text)
+                if outcome := ended.get(what.name):
+                    state, newest = outcome.state, outcome.message.partition("\n")[0] or newest
+                status = Status(what.name, state, done, what.steps, newest)
+                if outcome:
+                    self.over[what.name] = status
+            statuses.append(self.over.get(what.name) or status)
+        return statuses

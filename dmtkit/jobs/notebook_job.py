@@ -1,7 +1,6 @@
 """Runs a params file's notebook in a process of its own: checked first, watched while it runs, signed after."""
 
 import base64
-import json
 import os
 import sys
 import warnings
@@ -13,19 +12,22 @@ from typing import Any
 
 import yaml
 
+from dmtkit import errors
 from dmtkit.config import Config, check_name, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
 from dmtkit.files import read_json
 from dmtkit.jobs.process import Count, count_interrupts, last_lines, watch
 from dmtkit.own import import_code, refuse_unshared
-from dmtkit.params import from_project, load_params, notebook_of, outputs_root, project_root
+from dmtkit.params import load_params, notebook_of, outputs_root, project_root
 from dmtkit.registry import METHODS, flat_names, methods_in, owner_of, without_others
-from dmtkit.runs.folder import hold, refuse_other_run
+from dmtkit.runs.folder import hold, refuse_locked, refuse_other_run
 from dmtkit.runs.run import read_log
 from dmtkit.training.experiment import check, check_data, load_data, total_steps
 
 LAUNCH_LOCK = ".launch.lock"  # from the start of papermill to the signed notebook; .lock covers training alone
+LOCKS = (LAUNCH_LOCK, ".lock")
 NOT_SETTINGS = {"output_dir"}  # a parameter of the notebook that is no setting of the run
+NOT_NAMED = {"seed", "split", "experiment", "output_dir", "data_dir", "code_from", "device", "processes", "threads"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class Job:
     checked: bool = True  # whether its methods and data were; a dry run imports no code of one's own
 
     @property
+    def name(self) -> str:
+        """Its folder below outputs/, which tells what it is."""
+        root = Path(os.path.abspath(outputs_root()))
+        return str(self.folder.relative_to(root) if self.folder.is_relative_to(root) else self.folder)
+
+    @property
     def output(self) -> Path:
         """The executed notebook, in the run folder."""
         return self.folder / self.notebook.name
@@ -52,7 +60,7 @@ class Job:
     @property
     def finished(self) -> bool:
         """Whether the run is done and its notebook was rendered without an error."""
-        if not (self.folder / "DONE.json").is_file() or not self.output.is_file():
+        if not (self.folder / "DONE.json").is_file():
             return False
         try:
             notebook = read_json(self.output)
@@ -65,12 +73,12 @@ class Job:
         )
 
 
-def prepare(params: Path, overrides: dict[str, str], output: Path | None) -> Job:
+def prepare(params: Path, chosen: dict[str, Any], output: Path | None) -> Job:
     """Check everything that can be checked without writing: names, values, data, folder and lock."""
-    job = plan_job(params, {name: parse_value(name, value) for name, value in overrides.items()}, output)
+    job = plan_job(params, chosen, output)
     if job.finished:
         return job
-    refuse_locked(job.folder)
+    refuse_locked(job.folder, *LOCKS)
     return with_data(job, load_data(job.config))
 
 
@@ -82,8 +90,7 @@ def plan_job(
     A run that is not to be `rendered` needs no notebook. One that is only listed imports no code of one's own, and then is not
     checked.
     """
-    values = load_params(params)
-    values.setdefault("experiment", params.stem)
+    values = {"experiment": params.stem} | load_params(params)
     kind = config_type(values | chosen)
     if imports:
         import_code((values | chosen).get("code_from"))
@@ -91,16 +98,15 @@ def plan_job(
         values = without_others(values, methods_in(values, kind.model_fields), methods_in(chosen, kind.model_fields))
     values |= chosen
     notebook = notebook_of(str(values.get("task", "classification"))) if rendered else Path()
-    _check_names(values, methods_in(values, kind.model_fields), list(kind.model_fields))
     config = make_config({name: value for name, value in values.items() if name not in NOT_SETTINGS})
     folder = Path(output or str(values.get("output_dir") or "") or _default_folder(config, chosen))
     folder = Path(os.path.abspath(folder))  # links stay: what lies below outputs/ shares its baselines
-    listed = bool(config.code_from) and not imports
-    if not listed:
+    checked = imports or not config.code_from
+    if checked:
         refuse_other_run(config, folder)
         check(config)
         refuse_unshared(config)
-    return Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0, checked=not listed)
+    return Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0, checked=checked)
 
 
 def with_data(job: Job, data: Any) -> Job:
@@ -109,25 +115,9 @@ def with_data(job: Job, data: Any) -> Job:
     return replace(job, steps=total_steps(job.config, data))
 
 
-def refuse_locked(folder: Path) -> None:
-    """LockedError if another process writes the run; a folder that is not there is not made."""
-    if (folder / ".lock").is_file():
-        with hold(folder, LAUNCH_LOCK, seconds=0), hold(folder, ".lock"):
-            pass
-
-
-def parse_value(name: str, text: str) -> Any:
-    """A value from the command line, read as YAML: 3, 1e-3, true, [a, b] or words; a file of code is relative to here."""
-    try:
-        value = yaml.safe_load(text)
-        return from_project(Path.cwd() / value) if name == "code_from" and isinstance(value, str) else value
-    except yaml.YAMLError:
-        raise ConfigError(f"{name}: {text!r} is not valid YAML; quote it, or close its brackets") from None
-
-
 def execute(
     job: Job,
-    say: Callable[[int, str], None] | None = None,
+    say: Callable[[int, str], None] = lambda step, text: None,
     stops: Count | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> None:
@@ -140,13 +130,9 @@ def execute(
         encoded = base64.b64encode(yaml.safe_dump(job.parameters).encode()).decode()
         command = [sys.executable, "-m", "papermill", str(job.notebook), str(job.output), "-b", encoded]
         command += ["--no-progress-bar", "--kernel", "python3"]
-        tell = (lambda: say(*progress_of(job.folder))) if say else (lambda: None)
-        quiet = {
-            "DMTKIT_LIVE": "0",
-            **(environment or {}),
-        }  # nobody watches this kernel, whoever's environment it inherits
-        code = watch(command, job.log, project_root(), tick=tell, stops=asked, environment=quiet)
-        tell()
+        quiet = {"DMTKIT_LIVE": "0", **(environment or {})}  # nobody watches this kernel, whoever's environment it has
+                code = watch(command, job.log, project_root(), tick=lambda: say(*progress_of(job.folder)), stops=asked, environment=quiet)
+        say(*progress_of(job.folder))
         if code == 0 and (job.folder / "DONE.json").is_file():
             return sign(job.output)
         if asked():
@@ -165,30 +151,18 @@ def sign(notebook: Path) -> None:
         warnings.warn(f"{notebook}: not signed, so JupyterLab asks before it shows widgets ({error})", stacklevel=2)
 
 
-def _check_names(values: dict[str, Any], methods: list[str], known: list[str]) -> None:
-    """Every name must be a parameter of the notebook, for papermill itself only warns, or be one of a method, which the config checks."""
-    known = list(dict.fromkeys([*known, *NOT_SETTINGS, "parameters", *flat_names(methods)]))
-    unknown = [
-        unknown_name(name, known) for name in values if name not in known and not owner_of(name, [*methods, *METHODS])
-    ]
-    if unknown:
-        raise ConfigError("unknown parameters:\n" + "\n".join(f"  - {line}" for line in unknown))
-
-
-def _default_folder(config: Config, chosen: dict[str, Any]) -> Path:
+def _default_folder(config: Config, chosen: Mapping[str, Any]) -> Path:
     """outputs/<experiment>/<variant>: seed (and split), and whatever else was set for this run."""
     parts = [config.variant]
     for name, value in chosen.items():
-        if name not in ("seed", "split", "experiment", "output_dir", "data_dir", "code_from", "device", "processes"):
-            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            parts.append(f"{name}-{text}")
+        if name not in NOT_NAMED:
+            parts.append(f"{name}-" + (",".join(map(str, value)) if isinstance(value, list) else str(value)))
     try:
-        variant = check_name("_".join(parts))
+        return outputs_root() / config.experiment / check_name("_".join(parts))
     except ValueError:
         raise ConfigError(
             "these overrides cannot name a run folder; write them into a params file, or name the folder with --output DIR"
         ) from None
-    return outputs_root() / config.experiment / variant
 
 
 def progress_of(folder: Path) -> tuple[int, str]:
@@ -207,23 +181,16 @@ def newest_record(folder: Path) -> tuple[int, dict[str, Any]]:
     """Training steps done of the run in a folder, and its newest log point, empty if there is none."""
     done: dict[tuple[str, int, str], int] = {}
     last: dict[str, Any] = {}
-    for record in read_log(folder / "metrics.jsonl"):
-        done[record["method"], record["phase"], record.get("model", "")] = record["step"]
-        last = record
+    for last in read_log(folder / "metrics.jsonl"):
+        done[last["method"], last["phase"], last.get("model", "")] = last["step"]
     return sum(done.values()), last
 
 
 def _failure(job: Job) -> str:
     """The error that the notebook shows, or the last lines of papermill's log."""
     try:
-        for cell in read_json(job.output)["cells"]:
-            for output in cell.get("outputs", []):
-                if output["output_type"] == "error":
-                    name, value = output["ename"], output["evalue"]
-                    return value if name in _OWN_ERRORS else f"{name}: {value}"
-    except (DmtkitError, KeyError, json.JSONDecodeError):
-        pass
-    return last_lines(job.log) or f"papermill ended without a word; see {job.log}"
-
-
-_OWN_ERRORS = {"ConfigError", "DataError", "RunError", "LockedError", "TrainingError"}
+        outputs = [output for cell in read_json(job.output)["cells"] for output in cell.get("outputs", [])]
+        shown = next(output for output in outputs if output["output_type"] == "error")
+        return shown["evalue"] if hasattr(errors, shown["ename"]) else f"{shown['ename']}: {shown['evalue']}"
+    except (DmtkitError, KeyError, StopIteration):
+        return last_lines(job.log) or f"papermill ended without a word; see {job.log}"

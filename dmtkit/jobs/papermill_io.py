@@ -12,27 +12,18 @@ from typing import Any
 class OutputsHandler:
     """papermill's own handler for local files, which makes missing folders first."""
 
-    def read(self, path: str) -> str:
-        """The file's content."""
-        return _local().read(path)
-
-    def listdir(self, path: str) -> list[str]:
-        """The folder's files."""
-        return _local().listdir(path)
-
-    def pretty_path(self, path: str) -> str:
-        """The path as papermill shows it."""
-        return path
-
     def write(self, buf: str, path: str) -> None:
         """Write the notebook, making its folder if needed."""
-        handler = _local()
-        Path(handler._cwd or ".", path).parent.mkdir(parents=True, exist_ok=True)
-        handler.write(buf, path)
+        local = _local()
+        Path(local._cwd or ".", path).parent.mkdir(parents=True, exist_ok=True)
+        local.write(buf, path)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_local(), name)
 
 
 def _local() -> Any:
-    from papermill.iorw import papermill_io
+    from papermill.iorw import papermill_io  # which loads this module while it is imported itself
 
     return papermill_io.get_handler("local")
 

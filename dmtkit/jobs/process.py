@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -11,17 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from dmtkit.errors import DmtkitError
-from dmtkit.files import cannot_write, read_json
-from dmtkit.runs.folder import STARTED_BY
+import psutil
+
+from dmtkit.files import cannot_write
+from dmtkit.runs.folder import HOST, writer_of
 
 Count = Callable[[], int]
 OUTCOME = "DMTKIT_OUTCOME"  # an environment variable: a file in which a process says to its starter why it failed
-
-
-def never() -> int:
-    """No request to stop."""
-    return 0
 
 
 def watch(
@@ -30,21 +25,19 @@ def watch(
     cwd: Path,
     *,
     tick: Callable[[], None] = lambda: None,
-    stops: Count = never,
+    stops: Count = lambda: 0,
     environment: Mapping[str, str] | None = None,
-    every: float = 0.5,
 ) -> int:
     """Run a command until it ends, adding what it prints to `log`; its exit code.
 
     `tick` is called every half second. `stops` counts the requests to stop: at the first the process that trains is
     asked to save and stop, if .writer.json beside the log names one that we started; else, and at the second, all are killed.
     """
-    folder, asked = log.parent, 0
-    token = os.environ.get(STARTED_BY) or secrets.token_hex(8)  # what we start belongs to who started us
+    asked = 0
     try:
         with open(log, "a", encoding="utf-8") as file:
-            file.write(f"--- {datetime.datetime.now():%Y-%m-%d %H:%M:%S} started by process {os.getpid()}\n")
-            file.flush()
+            now = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
+            print(f"--- {now} started by process {os.getpid()}", file=file, flush=True)
             process = subprocess.Popen(
                 [sys.executable, "-m", "dmtkit.jobs.end_with_parent", *command],
                 cwd=cwd,
@@ -52,7 +45,7 @@ def watch(
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
-                env={**os.environ, **(environment or {}), STARTED_BY: token},
+                env={**os.environ, **(environment or {})},
             )
     except OSError as error:
         raise cannot_write(log, error) from error
@@ -60,22 +53,20 @@ def watch(
         while process.poll() is None:
             while asked < stops():
                 asked += 1
-                _stop(folder, process, token if asked == 1 else "")
+                _stop(process.pid, writer_of(log.parent) if asked == 1 else {})
             tick()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(every)
+                process.wait(0.5)
     return process.returncode
 
 
-def _stop(folder: Path, process: subprocess.Popen, token: str) -> None:
-    """Ask the process that trains to save and stop; kill everything if it is none of ours, or without a token."""
-    try:
-        told = read_json(folder / ".writer.json")
-        writer = told["pid"] if token and told["started_by"] == token else None
-    except (DmtkitError, KeyError):
-        writer = None
-    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself just now
-        os.kill(writer, signal.SIGINT) if writer else os.killpg(process.pid, signal.SIGKILL)
+def _stop(pid: int, writer: Mapping[str, object]) -> None:
+    """Ask the process that trains to save and stop; kill the whole group if it is none that `pid` started."""
+    with contextlib.suppress(ProcessLookupError, psutil.Error):  # it may have ended by itself just now
+        for child in psutil.Process(pid).children(recursive=True):
+            if (child.pid, HOST) == (writer.get("pid"), writer.get("host")):
+                return child.send_signal(signal.SIGINT)
+        os.killpg(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -95,7 +86,7 @@ def count_interrupts() -> Iterator[Count]:
 
 
 def last_lines(log: Path, count: int = 5) -> str:
-    """The end of a log, for a message."""
+    """The end of a log, for a message; empty if there is none."""
     try:
         return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
     except OSError:

@@ -12,7 +12,7 @@ import yaml
 
 from dmtkit import errors
 from dmtkit.config import Config
-from dmtkit.errors import DmtkitError, RunError
+from dmtkit.errors import RunError
 from dmtkit.files import cannot_write
 from dmtkit.jobs.notebook_job import newest_record
 from dmtkit.jobs.process import OUTCOME, count_interrupts, last_lines, watch
@@ -46,9 +46,8 @@ def train_together(
             "data: several processes load the data that the settings name, and this is other data; train it in one "
             "process, or put it where the settings find it (dataset: folder)"
         )
-    data = loaded
-    check_data(config, data)
-    steps = total_steps(config, data)
+    check_data(config, loaded)
+    steps, log = total_steps(config, loaded), folder / "train.log"
 
     def tell() -> None:
         done, last = newest_record(folder)
@@ -61,10 +60,9 @@ def train_together(
     except OSError as error:
         raise cannot_write(folder, error) from error
     with tempfile.TemporaryDirectory() as place, count_interrupts() as asked:
-        params, outcome, log = Path(place) / "params.yaml", Path(place) / "outcome.json", folder / "train.log"
-        values = config.model_dump(mode="json")
-        if config.code_from:
-            values["code_from"] = str(place_of(config.code_from))
+        params, outcome = Path(place) / "params.yaml", Path(place) / "outcome.json"
+        code_from = config.code_from and str(place_of(config.code_from))
+        values = config.model_dump(mode="json") | {"code_from": code_from}
         params.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
         command = [*launcher(processes), "-m", "dmtkit.jobs.train", str(params), "--output", str(folder.absolute())]
         code = watch(command, log, project_root(), tick=tell, stops=asked, environment={OUTCOME: str(outcome)})
@@ -72,14 +70,12 @@ def train_together(
         said = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {}
     if code == 0 and (folder / "DONE.json").is_file():
         return load_run(folder)
-    if asked() or said.get("kind") == "KeyboardInterrupt":
-        raise KeyboardInterrupt(
-            said.get("message") or f"{folder}: stopped; run the same again and it goes on from here"
-        )
-    kind = getattr(errors, said.get("kind", ""), None)
-    if isinstance(kind, type) and issubclass(kind, DmtkitError):
-        raise kind(said["message"])
-    raise RunError(f"{log}: the processes failed: {said.get('message') or last_lines(log)}")
+    kind, text = said.get("kind", ""), said.get("message")
+    if asked() or kind == "KeyboardInterrupt":
+        raise KeyboardInterrupt(text or f"{folder}: stopped; run the same again and it goes on from here")
+    if hasattr(errors, kind):
+        raise getattr(errors, kind)(text)
+    raise RunError(f"{log}: the processes failed: {text or last_lines(log)}")
 
 
 def launcher(processes: int) -> list[str]:

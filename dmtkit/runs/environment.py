@@ -2,7 +2,6 @@
 
 import platform
 import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from dmtkit.config import Config
 from dmtkit.errors import ConfigError
 
 PACKAGES = ("dmtkit", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "papermill", "jupyterlab")
+CPUINFO = Path("/proc/cpuinfo")  # Linux alone names its processor; psutil does not
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -40,9 +40,9 @@ def pick_precision(name: str, device: torch.device) -> str:
     >>> pick_precision("fp32", torch.device("cpu"))
     'fp32'
     """
-    if name != "auto":
-        return name
-    return "bf16" if computes_bf16(device) else "fp32"
+    if name == "auto":
+        return "bf16" if computes_bf16(device) else "fp32"
+    return name
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -66,28 +66,25 @@ def versions() -> dict[str, str]:
 
 def commit() -> str | None:
     """The commit of the checkout that dmtkit is imported from, with + if it has changes."""
-    folder = Path(__file__).resolve().parent
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
+    asked = "rev-parse --short=12 HEAD", "status --porcelain --untracked-files=no"
     try:
-        name = _git(folder, "rev-parse", "--short=12", "HEAD")
-        return name + ("+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+        name, changes = (
+            subprocess.run(
+                [*git, *words.split()], capture_output=True, text=True, timeout=10, check=True
+            ).stdout.strip()
+            for words in asked
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _git(folder: Path, *words: str) -> str:
-    result = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10)
-    result.check_returncode()
-    return result.stdout.strip()
+    return name + "+" * bool(changes)
 
 
 def machine(processes: int = 1) -> str:
     """Processor, cores and accelerator in one line, and how many processes train together if several do."""
-    processor = platform.processor() or platform.machine()
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                processor = line.split(":", 1)[1].strip()
-                break
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.is_file() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    processor = next(named, platform.processor() or platform.machine())
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     several = f", {processes} processes" if processes > 1 else ""
     return f"{processor}, {torch.get_num_threads()} threads{gpu}{several}"

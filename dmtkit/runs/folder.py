@@ -21,7 +21,7 @@ from dmtkit.runs.run import Phase, read_config, read_log
 
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
 NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels", "code_from"}
-STARTED_BY = "DMTKIT_STARTED_BY"  # an environment variable: the token of the command that a process belongs to
+HOST = socket.gethostname()
 # What must stay as it was for a resumed run to end in the same bits.
 SAME_BITS = ("device", "precision", "machine", "versions", "processes")
 
@@ -42,9 +42,10 @@ class RunFolder:
         return Phase(self.path / method / f"phase_{number}" / model, self.path)
 
     def log(self, record: dict[str, Any]) -> None:
-        """Append one line to metrics.jsonl; values that are NaN are left out."""
-        line = json.dumps({key: round_off(value) for key, value in record.items() if value == value})
-        append_line(self.path / "metrics.jsonl", line)  # durable before the checkpoint that counts on it
+        """Append one line to metrics.jsonl; values that are NaN are left out, floats have the nine digits of 32 bits."""
+        kept = {key: value for key, value in record.items() if value == value}
+        rounded = {key: float(f"{value:.9g}") if isinstance(value, float) else value for key, value in kept.items()}
+        append_line(self.path / "metrics.jsonl", json.dumps(rounded))  # durable before the checkpoint that counts on it
 
     def rewind_log(self, method: str, phase: int, model: str, step: int) -> None:
         """Forget what was logged of this phase after `step`, and a line torn by a crash."""
@@ -113,25 +114,21 @@ def hold(
     Where another process holds it: LockedError, or, after `waiting` was told whose it is, patience. The lock ends with its
     process, however that ends.
     """
-    sign = path / ".writer.json"
+    lock, sign = FileLock(path / name), path / ".writer.json"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / name)
         try:
             lock.acquire(timeout=0 if waiting else seconds)
         except Timeout:
             if waiting is None:
-                raise LockedError(
-                    f"{path}: another run is writing here ({lock_holder(path)}); wait for it, stop it, or choose "
-                    "another folder with output_dir"
-                ) from None
+                raise _locked(path) from None
             waiting(lock_holder(path))
             lock.acquire()
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
         if name == ".lock":
-            write_json(sign, writer())
+            write_json(sign, {"pid": os.getpid(), "host": HOST})
         yield
     finally:
         if name == ".lock":
@@ -139,15 +136,40 @@ def hold(
         lock.release()
 
 
-def is_held(lock: Path) -> bool:
-    """Whether a process holds this lock file."""
-    if not lock.is_file():
-        return False
+def refuse_locked(path: Path, *names: str) -> None:
+    """LockedError if another process holds one of these locks of a run, `.lock` by default; what is not there is not made."""
+    for lock in (path / name for name in names or (".lock",)):
+        try:
+            if lock.is_file():
+                with FileLock(lock, timeout=3):
+                    pass
+        except Timeout:
+            raise _locked(path) from None
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+
+def writer_of(path: Path) -> dict[str, Any]:
+    """The `pid` and `host` of the process that writes the run, as far as the folder tells."""
     try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
+        return read_json(path / ".writer.json")
+    except RunError:
+        return {}
+
+
+def lock_holder(path: Path) -> str:
+    """Who writes the run, for people."""
+    try:
+        return "process {pid} on {host}".format_map(writer_of(path))
+    except KeyError:
+        return "its process did not say who it is"
+
+
+def _locked(path: Path) -> LockedError:
+    return LockedError(
+        f"{path}: another run is writing here ({lock_holder(path)}); wait for it, stop it, or choose "
+        "another folder with output_dir"
+    )
 
 
 def _note_other_machine(path: Path, environment: dict[str, Any]) -> None:
@@ -215,22 +237,3 @@ def _other_facts(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[
         for name in dict.fromkeys([*given, *now]):
             if given.get(name) != now.get(name):
                 yield f"{method}_{name}: {given.get(name)!r} there, {now.get(name)!r} now"
-
-
-def writer() -> dict[str, object]:
-    """Who this process is, for whoever meets its locks."""
-    return {"pid": os.getpid(), "host": socket.gethostname(), "started_by": os.environ.get(STARTED_BY, "")}
-
-
-def lock_holder(path: Path) -> str:
-    """Who writes the run, as far as the folder tells."""
-    try:
-        writer = read_json(path / ".writer.json")
-        return f"process {writer['pid']} on {writer['host']}"
-    except (RunError, KeyError):
-        return "its process did not say who it is"
-
-
-def round_off(value: Any) -> Any:
-    """Floats to nine digits, as many as a 32-bit number has."""
-    return float(f"{value:.9g}") if isinstance(value, float) else value

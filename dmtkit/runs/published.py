@@ -9,6 +9,8 @@ from dmtkit.errors import ConfigError, unknown_name
 if TYPE_CHECKING:
     import pandas as pd
 
+FILE = files("dmtkit.runs").joinpath("published.csv")
+
 
 def tables() -> list[str]:
     """The names of the published tables.
@@ -16,7 +18,7 @@ def tables() -> list[str]:
     >>> tables()[:2]
     ['cifar10_4000', 'cityscapes_30']
     """
-    with files("dmtkit.runs").joinpath("published.csv").open(encoding="utf-8") as file:
+    with FILE.open(encoding="utf-8") as file:
         return sorted({row["table"] for row in csv.DictReader(file)})
 
 
@@ -34,6 +36,5 @@ def published(table: str) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    with files("dmtkit.runs").joinpath("published.csv").open(encoding="utf-8") as file:
-        every = pd.read_csv(file)
-    return every[every["table"] == table].drop(columns="table")
+    with FILE.open(encoding="utf-8") as file:
+        return pd.read_csv(file).query("table == @table").drop(columns="table")

@@ -13,21 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from dmtkit import files
 from dmtkit.config import STORED, Config, make_config
 from dmtkit.errors import ConfigError, RunError
-from dmtkit.files import (
-    append_line,
-    drop_states,
-    load_newest_state,
-    newest_name,
-    note,
-    read_arrays,
-    read_json,
-    save_state,
-    take_state,
-    write_arrays,
-    write_json,
-)
+from dmtkit.files import read_json
 from dmtkit.registry import METHODS, TASK_FACTS, TaskFacts
 
 if TYPE_CHECKING:
@@ -63,19 +52,19 @@ class Phase:
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """The arrays stored as `name`: predictions, pseudo_labels, test or samples."""
-        return read_arrays(self.folder / f"{name}.npz")
+        return files.read_arrays(self.folder / f"{name}.npz")
 
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
         """Store arrays, atomically."""
-        write_arrays(self.folder / f"{name}.npz", arrays)
+        files.write_arrays(self.folder / f"{name}.npz", arrays)
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep a checkpoint of the training under way."""
-        save_state(self.folder, "checkpoint", state["step"], state)
+        files.save_state(self.folder, "checkpoint", state["step"], state)
 
     def checkpoint(self) -> dict[str, Any] | None:
         """The newest good checkpoint of the training under way."""
-        state = load_newest_state(self.folder, "checkpoint", self.note)
+        state = files.load_newest_state(self.folder, "checkpoint", self.note)
         if state and "networks" not in state:
             self.note(f"{self.folder}: its checkpoint is of an earlier version of dmtkit; this phase is trained anew")
             self.drop_checkpoints()  # else they would count as newer than all that follow
@@ -84,11 +73,11 @@ class Phase:
 
     def save_model(self, state: dict[str, Any], step: int) -> None:
         """Keep the trained model."""
-        save_state(self.folder, "model", step, state, keep=1)
+        files.save_state(self.folder, "model", step, state, keep=1)
 
     def model(self) -> dict[str, Any] | None:
         """The trained model and what is reported of it: keys `model` and, if that is another, `kept`; None if there is none, or none undamaged."""
-        return load_newest_state(self.folder, "model", self.note)
+        return files.load_newest_state(self.folder, "model", self.note)
 
     def weights(self) -> dict[str, Any]:
         """The trained model of a finished phase; RunError if it is missing or damaged."""
@@ -98,35 +87,35 @@ class Phase:
 
     def drop_models(self) -> None:
         """Remove trained models, damaged ones."""
-        drop_states(self.folder, "model")
+        files.drop_states(self.folder, "model")
 
     def adopt(self, other: "Phase") -> None:
         """Take over another place's trained model: one file in two folders where the file system can, else a copy."""
-        take_state(other.folder / other.model_name, self.folder)
+        files.take_state(other.folder / other.model_name, self.folder)
 
     @property
     def model_name(self) -> str:
         """The name of the trained model's file, which tells its content; empty if there is none."""
-        return newest_name(self.folder, "model")
+        return files.newest_name(self.folder, "model")
 
     def remark(self, message: str) -> None:
         """Add a line to the run's notes.log, once."""
         place = self.run / "notes.log"
         if not place.is_file() or message not in place.read_text(encoding="utf-8").splitlines():
-            append_line(place, message, durable=False)
+            files.append_line(place, message, durable=False)
 
     def note(self, message: str) -> None:
         """Warn, and keep the warning in the run's notes.log, which the command line shows."""
-        note(self.run, message)
+        files.note(self.run, message)
 
     def drop_checkpoints(self) -> None:
         """Remove the checkpoints of a training that is over."""
-        drop_states(self.folder, "checkpoint")
+        files.drop_states(self.folder, "checkpoint")
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Drop the checkpoints, then write the summary that marks the phase complete."""
         self.drop_checkpoints()
-        write_json(self.folder / "phase.json", summary)
+        files.write_json(self.folder / "phase.json", summary)
 
 
 def reported(state: dict[str, Any]) -> dict[str, Any]:

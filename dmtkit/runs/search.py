@@ -3,21 +3,21 @@
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from dmtkit.errors import RunError, unknown_name
+from dmtkit.errors import RunError, listing
 from dmtkit.params import outputs_root, project_root
 from dmtkit.registry import TASK_FACTS
 from dmtkit.runs.run import Run
 
 MARK = ".dmtkit-report"  # lies in a folder of written reports, whose files are no foreign ones
-KEYS = ("experiment", "dataset", "task", "seed", "split", "seconds", "results")
 FEW = 3
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
 
@@ -35,26 +35,25 @@ def load_run(folder: str | os.PathLike[str] | None = None) -> Run:
     """Open a run folder, or the newest finished run below outputs/ that holds labels to look at.
 
     A relative path is looked for from the current folder, then from the project, then in outputs/. RunError if there is no
-    such run, with those that there are.
+    such run, with those that there are, the nearest name first.
     """
     if folder is None:
         return newest_run()
-    for place in (Path(), project_root(), outputs_root()):
+    root, name = outputs_root(), str(folder)
+    for place in (Path(), project_root(), root):
         if (place / folder / "config.yaml").is_file():
             return Run(place / folder)
-    runs = list(find(outputs_root()).finished)
-    known = unknown_name(str(folder), runs, "run") if runs else f"{outputs_root()} holds no finished run"
-    raise RunError(f"{folder}: is no run folder (it has no config.yaml); {known}")
+    found = find(root)
+    runs = sorted([*found.finished, *found.unfinished], key=lambda run: -SequenceMatcher(None, run, name).ratio())
+    known = f"runs in {root}, the nearest name first:\n{listing(runs)}" if runs else f"{root} holds no run"
+    raise RunError(f"{name}: is no run folder (it has no config.yaml); {known}")
 
 
 def newest_run() -> Run:
     """The run below outputs/ that finished last, of those that hold samples to look at; RunError if there is none."""
     root = outputs_root()
-    runs = [
-        Run(root / name)
-        for name, (done, _) in find(root).finished.items()
-        if any(Run(root / name).method(method).stores_labels for method in done["results"])
-    ]
+    every = [(Run(root / name), done["results"]) for name, (done, _) in find(root).finished.items()]
+    runs = [run for run, results in every if any(run.method(method).stores_labels for method in results)]
     if not runs:
         raise RunError(
             f"{root}: holds no finished run of a method that stores labels; make one: make demo-segmentation"
@@ -95,59 +94,26 @@ def _is_run(folder: Path, names: set[str]) -> bool:
 
 def _read(folder: Path, name: str, found: Found) -> None:
     if not (folder / "DONE.json").exists():
-        found.unfinished.append(name)
-        return
+        return found.unfinished.append(name)
+    contents = []
     for file, read in (("DONE.json", read_done), ("config.yaml", read_settings)):
         try:
-            content = read(folder / file)
-        except OSError as error:
-            problem = f"{file} cannot be read ({error.strerror})" if error.errno != 2 else f"{file} is missing"
-        except (ValueError, RecursionError, yaml.YAMLError) as error:
-            problem = f"{file} {str(error).splitlines()[0] if isinstance(error, UnusableError) else 'is corrupt'}"
-        else:
-            if file == "DONE.json":
-                done = content
+            contents.append(read(folder / file))
             continue
-        found.skipped.append((name, problem))
-        return
-    found.finished[name] = (done, content)
+        except FileNotFoundError:
+            problem = "is missing"
+        except OSError as error:
+            problem = f"cannot be read ({error.strerror})"
+        except UnusableError as error:
+            problem = str(error)
+        except (ValueError, RecursionError, yaml.YAMLError):
+            problem = "is corrupt"
+        return found.skipped.append((name, f"{file} {problem}"))
+    found.finished[name] = (contents[0], contents[1])
 
 
 class UnusableError(ValueError):
     """A file that can be read but is not what it should be."""
-
-
-def read_done(path: Path) -> dict[str, Any]:
-    """The content of a DONE.json, checked; ValueError says what it lacks."""
-    done = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(done, dict):
-        raise UnusableError("is no mapping of names to values")
-    lacking = [key for key in KEYS if key not in done]
-    if lacking:
-        raise UnusableError(f"lacks {', '.join(lacking)}")
-    if done["task"] not in TASK_FACTS:
-        raise UnusableError(f"has task {done['task']!r}, expected one of {', '.join(TASK_FACTS)}")
-    results = done["results"]
-    if not isinstance(results, dict) or not all(isinstance(result, dict) for result in results.values()):
-        raise UnusableError("has results that are no mapping of methods to metrics")
-    for key, kind, words in (
-        ("experiment", str, "text"),
-        ("seed", int, "a whole number"),
-        ("split", int, "a whole number"),
-    ):
-        if not isinstance(done[key], kind) or isinstance(done[key], bool):
-            raise UnusableError(f"has {key} {done[key]!r}, expected {words}")
-    if not number(done["seconds"]):
-        raise UnusableError(f"has seconds {done['seconds']!r}, expected a number")
-    return done
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """The content of a config.yaml; ValueError or YAMLError if it is no mapping of names."""
-    values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a safe loader
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise UnusableError("is no mapping of parameter names to values")
-    return values
 
 
 def number(value: object) -> bool:
@@ -157,6 +123,50 @@ def number(value: object) -> bool:
     (True, False, False, False)
     """
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _mappings(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
+
+
+DONE: dict[str, tuple[str, Callable[[Any], bool]]] = {  # what a DONE.json holds: in words, and how it is checked
+    "experiment": ("text", _text),
+    "dataset": ("text", _text),
+    "task": (f"one of {', '.join(TASK_FACTS)}", list(TASK_FACTS).__contains__),
+    "seed": ("a whole number", _whole),
+    "split": ("a whole number", _whole),
+    "seconds": ("a number", number),
+    "results": ("a mapping of methods to metrics", _mappings),
+}
+
+
+def read_done(path: Path) -> dict[str, Any]:
+    """The content of a DONE.json, checked; ValueError says what it lacks."""
+    done = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(done, dict):
+        raise UnusableError("is no mapping of names to values")
+    if lacking := [key for key in DONE if key not in done]:
+        raise UnusableError(f"lacks {', '.join(lacking)}")
+    for key, (words, good) in DONE.items():
+        if not good(done[key]):
+            raise UnusableError(f"has {key} {done[key]!r}, expected {words}")
+    return done
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The content of a config.yaml; ValueError or YAMLError if it is no mapping of names."""
+    values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a safe loader
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UnusableError("is no mapping of parameter names to values")
+    return values
 
 
 def _foreign(folder: Path, files: list[str], root: Path) -> Iterator[tuple[str, str]]:

@@ -3,18 +3,19 @@
 import json
 import re
 import signal
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from dmtkit.errors import ConfigError, DataError, RunError
-from dmtkit.jobs import Batch, make_batch, names, numbers, run_batch
-from dmtkit.jobs.command import run_list, status_table, summary
+from dmtkit.jobs.command import run_list, shown, summary
+from dmtkit.jobs.engine import Board, Status, run_batch
 from dmtkit.jobs.notebook_job import plan_job
-from dmtkit.jobs.outcome import Outcome
-from dmtkit.jobs.plan import job_name
-from dmtkit.jobs.status import Board, Status
-from dmtkit.jobs.worker import Slot
+from dmtkit.jobs.plan import Batch, make_batch, names, numbers
+from dmtkit.jobs.worker import Outcome, Slot
 from dmtkit.notebook import run_all
 from dmtkit.training.baselines import STORE, store_for
 from tests.helpers import TINY_SEGMENTATION
@@ -109,7 +110,7 @@ def test_no_scheduler_answers(outputs, tiny):
 
 
 def test_slots_share_out_threads_and_gpus(tmp_path):
-    slot = Slot(tmp_path, tmp_path, threads=4, gpus=("0", "1"), settings={"A": "b"})
+    slot = Slot(tmp_path, threads=4, gpus=("0", "1"), settings={"A": "b"})
     assert slot.environment(2) == {
         "A": "b",
         "OMP_NUM_THREADS": "4",
@@ -117,29 +118,40 @@ def test_slots_share_out_threads_and_gpus(tmp_path):
         "CUDA_VISIBLE_DEVICES": "0",
     }
     assert slot.environment(1)["CUDA_VISIBLE_DEVICES"] == "1"
-    assert Slot(tmp_path, tmp_path, settings={"A": "b"}).environment("tcp://elsewhere") == {"A": "b"}
+    assert Slot(tmp_path, settings={"A": "b"}).environment("tcp://elsewhere") == {"A": "b"}
 
 
-def test_the_board_tells_state_progress_and_time_left(outputs, tiny, tmp_path):
+def test_the_board_tells_state_and_progress(outputs, tiny, tmp_path):
     batch = make_batch([tiny()], methods=["cl", "dmt"])
-    first, second = (job_name(job) for job in batch.jobs)
-    board = Board(tmp_path, dict.fromkeys((first, second, *(b.name for b in batch.baselines.values())), 100), batch)
-    slot = Slot(tmp_path, tmp_path)
+    first, second = batch.jobs
+    board = Board(tmp_path, [*batch.baselines.values(), *batch.waiting])
     assert [status.state for status in board.read({})] == ["pending"] * 3
-    slot.note(first, "running")
-    board.read({})
-    batch.jobs[0].folder.mkdir(parents=True)
+    Slot(tmp_path).note(first.name, "running")
+    first.folder.mkdir(parents=True)
     record = {"method": "cl", "phase": 1, "step": 20, "loss": 0.5, "val_accuracy": 80.0}
-    (batch.jobs[0].folder / "metrics.jsonl").write_text(json.dumps(record) + "\n")
+    (first.folder / "metrics.jsonl").write_text(json.dumps(record) + "\n")
     (tmp_path / "torn.json").write_text("{")
-    found = {status.name: status for status in board.read({second: Outcome(second, "failed", message="why\nmore")})}
-    assert found[first].text == "cl, phase 1, loss 0.500, val 80.0 %"
-    assert (found[first].done, found[first].steps) == (20, 100)
-    assert found[first].left > 0
-    assert (found[second].state, found[second].text) == ("failed", "why")
-    table = [*found.values(), Status("x", "pending")]
-    assert status_table(table).row_count == 4
-    assert status_table(table, rows=2).row_count == 3, "what does not fit is counted"
+    ended = {second.name: Outcome(second.name, "failed", message="why\nmore")}
+    found = {status.name: status for status in board.read(ended)}
+    assert found[first.name].text == "cl, phase 1, loss 0.500, val 80.0 %"
+    assert (found[first.name].done, found[first.name].steps) == (20, batch.waiting[0].steps)
+    assert (found[second.name].state, found[second.name].text) == ("failed", "why")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_runs_or_failed_is_shown_with_its_progress(terminal):
+    console = Console(file=StringIO(), width=120, force_terminal=terminal)
+    first = [Status("one", "running", 10, 40, "loss 1"), Status("two", "pending", 0, 40), Status("three", "pending")]
+    with shown(console) as show:
+        show(first)
+        show([replace(first[0], done=20), replace(first[1], state="failed", text="at [/x/a.cc:5]"), first[2]])
+    lines = console.file.getvalue().splitlines()
+    assert any("one" in line and "running" in line and "loss 1" in line for line in lines)
+    assert any("two" in line and "failed" in line and "at [/x/a.cc:5]" in line for line in lines)
+    assert not any("three" in line for line in lines), "what did not begin is counted"
+    if terminal:
+        assert any("1 running, 1 failed, 1 pending" in line for line in lines)
+        assert any("one" in line and "50%" in line for line in lines)
 
 
 def test_the_slurm_example_of_the_docs_makes_a_job_script():
@@ -176,16 +188,9 @@ def test_a_notebook_whose_kernel_died_while_drawing_is_not_finished(outputs, tin
 
 
 def test_messages_with_brackets_are_shown_as_they_are():
-    from io import StringIO
-
-    from rich.console import Console
-
     console = Console(file=StringIO(), width=120)
-    console.print(status_table([Status("a [b]", "failed", text="at [/x/a.cc:5] [enforce fail]")]))
     assert not summary([Outcome("a [b]", "failed", message="[/x] closed", tail="[y]")], console)
-    text = console.file.getvalue()
-    assert "[enforce fail]" in text
-    assert "a [b]: [/x] closed" in text
+    assert "a [b]: [/x] closed" in console.file.getvalue()
 
 
 def test_runs_elsewhere_share_their_baselines_where_they_look_for_them(outputs, tiny, tmp_path):

@@ -12,9 +12,9 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from dmtkit.jobs import make_batch
-from dmtkit.jobs.plan import job_name
+from dmtkit.jobs.plan import make_batch
 from dmtkit.jobs.process import watch
+from dmtkit.runs.folder import HOST
 from dmtkit.training.experiment import run_methods
 from tests.helpers import fingerprint
 
@@ -112,7 +112,7 @@ def test_killed_workers_kernels_and_batches_lose_nothing(outputs, tiny, tmp_path
 
 def done(said, job):
     """Whether the batch says that the run was finished before it began."""
-    return any(f" {job_name(job)} " in line and " finished " in line for line in said.splitlines())
+    return any(f" {job.name} " in line and " finished " in line for line in said.splitlines())
 
 
 @pytest.mark.slow
@@ -180,7 +180,7 @@ def test_the_command_line_refuses_bad_batches_and_shows_dry_runs(outputs):
 def test_only_a_process_of_our_own_is_asked_to_stop(tmp_path):
     """The lock's holder may be another batch's process: it is none of our business."""
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    (tmp_path / ".writer.json").write_text(json.dumps({"pid": other.pid, "host": "here", "started_by": "another"}))
+    (tmp_path / ".writer.json").write_text(json.dumps({"pid": other.pid, "host": HOST}))
     asked = iter([0, 0] + [1] * 1000)
     code = watch(
         [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log", tmp_path, stops=lambda: next(asked)
@@ -193,9 +193,8 @@ def test_only_a_process_of_our_own_is_asked_to_stop(tmp_path):
 
 def test_a_process_that_we_started_is_asked_softly(tmp_path):
     program = (
-        "import json, os, time\n"
-        "token = os.environ['DMTKIT_STARTED_BY']\n"
-        "json.dump({'pid': os.getpid(), 'started_by': token}, open('.writer.json', 'w'))\n"
+        "import json, os, socket, time\n"
+        "json.dump({'pid': os.getpid(), 'host': socket.gethostname()}, open('.writer.json', 'w'))\n"
         "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('saved')\n    raise SystemExit(130)\n"
     )
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a Dask worker has it

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -158,8 +159,8 @@ def start(*words):
 
 def ranks(process):
     """The processes that the launcher started, once the run is under way."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [pid for pid in map(int, children) if "dmtkit.jobs.train" in Path(f"/proc/{pid}/cmdline").read_text()]
+    children = psutil.Process(process.pid).children()
+    return [child.pid for child in children if "dmtkit.jobs.train" in child.cmdline()]
 
 
 def wait_for(condition, process, seconds=60):

@@ -17,7 +17,7 @@ from benchmarks.reference.labels import Whole, rank
 from benchmarks.reference.labels import label as save_labels
 from dmtkit.data.digit_scenes import DigitScenes
 from dmtkit.data.pictures import Part
-from dmtkit.data.whole_images import Images, Observe, Reader
+from dmtkit.data.whole_images import Observe, Reader, WholeImages
 from dmtkit.labels.keep import class_thresholds
 from dmtkit.labels.predict import label_images
 from dmtkit.labels.store import Kept, open_labels
@@ -81,7 +81,9 @@ def measure(case: tuple, images: int, workers: int, repeats: int, device: torch.
         kept, sums = thresholds("labels"), Sums()
         how = partial(METHODS["dmt"].weigh, gamma1=3.0, gamma2=3.0)
 
-        def weigh(images: Images, logits: Tensor) -> None:  # what a phase also does while it labels for the next one
+        def weigh(
+            images: WholeImages, logits: Tensor
+        ) -> None:  # what a phase also does while it labels for the next one
             explained = explain_batch(images, logits, part, kept, how, truth=True)
             sums.add(**case_sums(explained.found, explained.given, explained.truth, classes))
 

@@ -50,7 +50,7 @@ def new(folder: Annotated[Path, typer.Argument(help="the folder to make, such as
     """Make a project: notebooks, params, a place for your own data, and outputs/."""
     from dmtkit.jobs.project import make_project
 
-    with errors(code=2):
+    with exits(code=2):
         for line in make_project(folder):
             typer.echo(line)
 
@@ -60,7 +60,7 @@ def lab(context: typer.Context) -> None:
     """Open the project in JupyterLab, at the tour; what else is given goes to JupyterLab, such as --no-browser."""
     from dmtkit.jobs.project import open_lab
 
-    with errors(code=2):
+    with exits(code=2):
         open_lab(context.args)
 
 

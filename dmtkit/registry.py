@@ -105,13 +105,19 @@ def _registries(kind: str, field: str, kit: Mapping[str, Mapping[str, str]]) -> 
     return {task: Registry(kind, names, field) for task, names in kit.items()}
 
 
-IMAGES, SCENES = "dmtkit.data.images", "dmtkit.data.segmentation"
 DATASETS = _registries(
     "data set",
     "dataset",
     {
-        "classification": dict.fromkeys(("digits", "cifar10", "cifar100", "folder"), IMAGES),
-        "segmentation": dict.fromkeys(("scenes", "voc", "cityscapes", "folder"), SCENES),
+        "classification": {
+            **dict.fromkeys(("digits", "cifar10", "cifar100"), "dmtkit.data.images"),
+            "folder": "dmtkit.data.folder",
+        },
+        "segmentation": {
+            "scenes": "dmtkit.data.segmentation",
+            "cityscapes": "dmtkit.data.cityscapes",
+            **dict.fromkeys(("voc", "folder"), "dmtkit.data.voc"),
+        },
     },
 )
 MODELS = _registries(

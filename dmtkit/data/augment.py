@@ -4,7 +4,7 @@ All random numbers are drawn on the host from one generator, so that a step's ba
 device and no draw makes the device wait.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -36,9 +36,8 @@ class Augment:
     fill: int = 128
 
     def __post_init__(self) -> None:
-        names = self.names
-        unknown = [unknown_name(name, list(OPERATIONS), "operation") for name in names if name not in OPERATIONS]
-        if unknown:
+        known = list(OPERATIONS)
+        if unknown := [unknown_name(name, known, "operation") for name in self.names if name not in known]:
             raise ConfigError("augment: " + "; ".join(unknown))
 
     def seen(self, view: str) -> "Augment":
@@ -49,23 +48,18 @@ class Augment:
     @property
     def names(self) -> list[str]:
         """The operations drawn from."""
-        if tuple(self.operations) == ("none",):
-            return []
-        return list(OPERATIONS) if tuple(self.operations) == ("all",) else list(self.operations)
+        sets: dict[str, Sequence[str]] = {"none": (), "all": tuple(OPERATIONS)}
+        return list(sets.get(",".join(self.operations), self.operations))
 
     def __call__(self, pixels: Pixels, generator: Generator) -> Pixels:
         """Augment a batch; the numbers drawn depend on the generator and the batch's shape alone."""
-        n, device = len(pixels), pixels.device
-        pad = self.crop_padding
+        n, pad = len(pixels), self.crop_padding
         shift = torch.randint(-pad, pad + 1, (n, 2), generator=generator)
         flip = torch.randint(0, 2, (n,), generator=generator, dtype=torch.uint8) * self.flip
         if pad or self.flip:
-            pixels = crop_flip(
-                pixels, shift.to(device, non_blocking=True), flip.to(device, non_blocking=True), self.fill
-            )
-        if self.names:
-            pixels = rand_augment(pixels, self.names, generator, self.fill)
-        return pixels
+            shift, flip = (drawn.to(pixels.device, non_blocking=True) for drawn in (shift, flip))
+            pixels = crop_flip(pixels, shift, flip, self.fill)
+        return rand_augment(pixels, self.names, generator, self.fill) if self.names else pixels
 
 
 def rand_augment(pixels: Pixels, names: Sequence[str], generator: Generator, fill: int) -> Pixels:
@@ -93,8 +87,7 @@ def rand_augment(pixels: Pixels, names: Sequence[str], generator: Generator, fil
 
 def _box(share: Float[Tensor, " n"], centre: Float[Tensor, "n 2"], width: int, height: int) -> Int64[Tensor, "n 4"]:
     """Cutout's box: `share` of the width on each side, about a centre anywhere in the image, cut at the border."""
-    size = torch.tensor([width, height])
-    side = share.unsqueeze(1) * width
+    size, side = torch.tensor([width, height]), share.unsqueeze(1) * width
     start = (centre * size - side / 2).clamp(min=0).floor().long()
     end = torch.minimum(start + side.ceil().long(), size)
     return torch.cat([start, end], 1)
@@ -118,14 +111,7 @@ def draw_mix(n: int, alpha: float, generator: Generator, device: torch.device | 
     >>> 0.5 <= draw_mix(4, 0.75, Generator().manual_seed(0)).lam <= 1
     True
     """
-    a, b = (_gamma_variate(alpha, generator) for _ in range(2))
+    shape = torch.tensor(alpha, dtype=torch.float64)  # Beta(α, α) from two Gamma(α, 1): torch's own takes no generator
+    a, b = (float(torch._standard_gamma(shape, generator=generator)) for _ in range(2))
     lam = a / (a + b) if a + b > 0 else 1.0
     return Mix(max(lam, 1 - lam), torch.randperm(n, generator=generator).to(device, non_blocking=True))
-
-
-def _gamma_variate(shape: float, generator: Generator) -> float:
-    """One Gamma(shape, 1) number; torch's own sampler takes no generator in its public form."""
-    return float(torch._standard_gamma(torch.tensor(shape, dtype=torch.float64), generator=generator))
-
-
-Augmentation = Callable[[Pixels, Generator], Pixels]

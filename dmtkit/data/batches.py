@@ -4,7 +4,8 @@ Where several processes share a batch, this is where each takes its rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -95,89 +96,92 @@ class Stream:
         return torch.randperm(self.n, generator=generator(self.seed, number))
 
 
+def streams(labeled: int, unlabeled: int, batch_labeled: int, batch_unlabeled: int, seed: int) -> dict[str, Stream]:
+    """Which images a step draws: of X, of X once more (`x2`) and, if there are any, of U."""
+    drawn = {
+        "labeled": (labeled, batch_labeled),
+        "x2": (labeled, batch_labeled),
+        "pseudo": (unlabeled, batch_unlabeled),
+    }
+    return {name: Stream(n, batch, derive(seed, name)) for name, (n, batch) in drawn.items()}
+
+
+@dataclass
 class Batches:
     """Batches of X and of U, augmented and normalised on the images' device.
 
     U stands with X where it has labels to learn; in `views`, if any are named, beside it; without `unlabeled` not at all. `label` and
-    `confidence` belong to it; `truth` is its hidden truth, used for statistics alone, or None where it is unknown. Every
-    process makes the whole batch, which is cheap and which `mixup` (the α of its draws) needs, and trains on its rows.
+    `confidence` belong to it; its hidden truth is used for statistics alone, if it is known. Every
+    process makes the whole batch, which is cheap and which `mixup` (the α of its draws) needs, and trains on its `rows`.
     """
 
-    def __init__(
-        self,
-        data: Data,
-        labeled: Images,
-        unlabeled: Images | None,
-        label: Int64[Tensor, " m"] | None,
-        confidence: Float[Tensor, " m"] | None,
-        *,
-        batch_labeled: int,
-        batch_pseudo: int,
-        augment: Augment,
-        seed: int,
-        mixup: float = 0.0,
-        mixup_seed: int = 0,
-        views: Sequence[str] = (),
-    ) -> None:
-        self.data, self.augment, self.seed, self.rows = data, augment, seed, distributed.rows()
-        self.mixup, self.mixup_seed, self.views = mixup, mixup_seed, views
-        self.labeled, self.unlabeled, self.label, self.confidence = labeled, unlabeled, label, confidence
-        self.truth_known = data.truth_known
-        self.labeled_stream = Stream(len(labeled), batch_labeled, derive(seed, "labeled"))
-        if unlabeled is not None:
-            self.unlabeled_stream = Stream(len(unlabeled), batch_pseudo, derive(seed, "pseudo"))
-        self.again = Stream(len(labeled), batch_labeled, derive(seed, "x2"))
+    data: Data
+    labeled: Images
+    unlabeled: Images | None
+    label: Int64[Tensor, " m"] | None
+    confidence: Float[Tensor, " m"] | None
+    _: KW_ONLY
+    batch_labeled: int
+    batch_pseudo: int
+    augment: Augment
+    seed: int
+    mixup: float = 0.0
+    mixup_seed: int = 0
+    views: Sequence[str] = ()
+    rows: slice = field(default_factory=distributed.rows)
+
+    @cached_property
+    def _streams(self) -> dict[str, Stream]:
+        u = 0 if self.unlabeled is None else len(self.unlabeled)
+        return streams(len(self.labeled), u, self.batch_labeled, self.batch_pseudo, self.seed)
+
+    @cached_property
+    def _truth_known(self) -> bool:
+        return self.data.truth_known
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step."""
-        device, rows = self.labeled.pixels.device, self.rows
-        x = self.labeled_stream(step)
+        rows, x = self.rows, self._streams["labeled"](step)
         names = [self.labeled.names[i] for i in x.tolist()]
-        labeled, x = len(x), x.to(device, non_blocking=True)
+        device, labeled = self.labeled.pixels.device, len(x)
+        x = x.to(device, non_blocking=True)
         pixels, label = self.labeled.pixels[x], self.labeled.labels[x]
         truth, confidence = label, torch.ones(labeled, device=device)
         beside: dict[str, Any] = {}
         if self.unlabeled is not None:
-            u = self.unlabeled_stream(step)
+            u = self._streams["pseudo"](step)
             names += [self.unlabeled.names[i] for i in u.tolist()]
             u = u.to(device, non_blocking=True)
             if self.views:
-                beside = self._beside(u, step)
+                beside = self._beside(self.unlabeled, u, step)
             elif self.label is not None and self.confidence is not None:
                 pixels = torch.cat([pixels, self.unlabeled.pixels[u]])
                 label = torch.cat([label, self.label[u]])
                 confidence = torch.cat([confidence, self.confidence[u]])
                 truth = torch.cat([truth, self.unlabeled.labels[u]])
         trusted = torch.arange(len(pixels), device=device) < labeled
-        images = self._shown(pixels, generator(self.seed, "augment", step))
+        images = self._shown(pixels, "", step)
         if self.mixup:
             mix = draw_mix(len(images), self.mixup, generator(self.mixup_seed, "mixup", step), device)
             beside |= {"mixed": mix(images, rows), "partner": mix.partner, "lam": mix.lam}
-        truths = truth[rows] if self.truth_known else None
-        own = images[rows], label[rows], confidence[rows], trusted[rows], truths
+        own = images[rows], label[rows], confidence[rows], trusted[rows], truth[rows] if self._truth_known else None
         return Batch(*own, tuple(names), len(range(labeled)[rows]), rows, **beside)
 
-    def _beside(self, u: Int64[Tensor, " p"], step: int) -> dict[str, Any]:
-        """Images of U in every view, each with draws of its own."""
-        assert self.unlabeled is not None
-        pixels, own = self.unlabeled.pixels[u], u[self.rows]
-        shown = {
-            view: self._shown(pixels, generator(self.seed, "augment", view, step), view)[self.rows]
-            for view in self.views
-            if view != "x2"
-        }
+    def _beside(self, unlabeled: Images, u: Int64[Tensor, " p"], step: int) -> dict[str, Any]:
+        """Images of U in every view, each with draws of its own, and X once more where it is asked for."""
+        pixels, own = unlabeled.pixels[u], u[self.rows]
+        seen = {view: self._shown(pixels, view, step)[self.rows] for view in self.views if view != "x2"}
         more: dict[str, Any] = {}
         if "x2" in self.views:
-            x = self.again(step).to(u.device, non_blocking=True)
-            again = self._shown(self.labeled.pixels[x], generator(self.seed, "augment", "x2", step))
+            x = self._streams["x2"](step).to(u.device, non_blocking=True)
+            again = self._shown(self.labeled.pixels[x], "x2", step)
             more = {"x2": again[self.rows], "y2": self.labeled.labels[x][self.rows]}
         valid = torch.ones(len(own), dtype=torch.bool, device=own.device)
-        return {"u": shown, "valid": valid, "index": own, "unlabeled": len(u), **more}
+        return {"u": seen, "valid": valid, "index": own, "unlabeled": len(u), **more}
 
-    def _shown(
-        self, pixels: Shaped[Tensor, "n c h w"], draws: torch.Generator, view: str = ""
-    ) -> Float[Tensor, "n c h w"]:
-        """Augmented as X is or as a `view` asks, and as a network reads them."""
+    def _shown(self, pixels: Shaped[Tensor, "n c h w"], view: str, step: int) -> Float[Tensor, "n c h w"]:
+        """Augmented as X is or as a `view` asks, by draws of its own, and as a network reads them."""
         augment = self.augment.seen(view) if view else self.augment
+        draws = generator(self.seed, "augment", *([view] if view else []), step)
         seen = pixels if view == "plain" else augment(pixels, draws)
         return self.data.normalise(seen).contiguous(memory_format=torch.channels_last)

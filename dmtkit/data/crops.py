@@ -1,6 +1,6 @@
 """Training batches of crops as a function of the step, made ahead by worker processes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
@@ -8,16 +8,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import UInt8, UInt16
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dmtkit import distributed
-from dmtkit.data.batches import Batch, Stream
-from dmtkit.data.colour import draw_colour, paint
-from dmtkit.data.joint import draw_view, show
+from dmtkit.data.batches import Batch, Stream, streams
+from dmtkit.data.joint import draw_colour, draw_view, paint, show
 from dmtkit.data.pictures import VOID, Part
+from dmtkit.losses.levels import TOP, confidence_of
 from dmtkit.seeds import derive
-
-SURE = 65535  # the confidence level of a human label
 
 
 @runtime_checkable
@@ -66,108 +65,80 @@ class Crops:
     rows: slice = field(default_factory=distributed.rows)
     views: tuple[str, ...] = ()
 
+    @cached_property
+    def _streams(self) -> dict[str, Stream]:
+        return streams(len(self.labeled), len(self.unlabeled), self.batch_labeled, self.batch_pseudo, self.seed)
+
     def __call__(self, step: int) -> Batch:
         """The batch of this step, on the host: images are bytes, labels uint8."""
-        chosen: list[Chosen] = [(self.labeled, i, None) for i in self._labeled_stream(step).tolist()]
-        trusted = len(chosen)
-        if self.pseudo is not None:
-            chosen += [(self.unlabeled, i, self.pseudo) for i in self._pseudo_stream(step).tolist()]
-        made = list(range(len(chosen))[self.rows])
-        whole = len(chosen)
-        if self.views:  # X and U shared out each by itself
-            made = [*range(trusted)[self.rows], *range(trusted, whole)[self.rows]]
-        if "x2" in self.views:
-            chosen += [(self.labeled, i, None) for i in self._labeled_again(step).tolist()]
-            made += range(whole, len(chosen))[self.rows]
-        n = len(made)
-        images = np.empty((n, *self.crop, 3), np.uint8)
-        label, truth = (np.empty((n, *self.crop), np.uint8) for _ in range(2))
-        level = np.full((n, *self.crop), SURE, np.uint16)
-        for place, row in enumerate(made):
-            rng = np.random.default_rng(derive(self.seed, "views", step, row))
-            self._fill_row(*chosen[row], rng, images[place], label[place], level[place], truth[place])
-        batch = Batch(
-            torch.from_numpy(images).permute(0, 3, 1, 2),  # channels last, as it lies in memory
-            torch.from_numpy(label),
-            torch.from_numpy(level.astype(np.float32) / np.float32(SURE)),
-            torch.tensor([row < trusted for row in made]),
-            torch.from_numpy(truth) if self.truth else None,
-            tuple(part.name(position) for part, position, _ in chosen[:whole]),
-            sum(row < trusted for row in made),
-            self.rows,
-        )
+
+        def draw(name: str, part: Part, pseudo: KeptLabels | None) -> list[Chosen]:
+            return [(part, position, pseudo) for position in self._streams[name](step).tolist()]
+
+        x = draw("labeled", self.labeled, None)
+        both = x + (draw("pseudo", self.unlabeled, self.pseudo) if self.pseudo is not None else [])
+        names = tuple(part.name(position) for part, position, _ in both)
+        rows = range(len(x) if self.views else len(both))[self.rows]
+        images, label, confidence, truth = self._make(step, both, rows)
+        trusted = torch.tensor([row < len(x) for row in rows], dtype=torch.bool)
+        known = truth if self.truth else None
+        batch = Batch(images, label, confidence, trusted, known, names, int(trusted.sum()), self.rows)
         if not self.views:
             return batch
-        rows = [row for row in made if trusted <= row < whole]
-        first, end = batch.labeled, batch.labeled + len(rows)
-        x, u = batch.each(lambda values: values[:first]), batch.each(lambda values: values[first:end])
-        index = torch.tensor([chosen[row][1] for row in rows], dtype=torch.int64)
-        seen = {view: self._coloured(u.images, view, step, rows) for view in self.views if view != "x2"}
-        again: dict[str, Any] = {"x2": batch.images[end:], "y2": batch.label[end:]} if "x2" in self.views else {}
-        return replace(x, u=seen, valid=u.label != VOID, index=index, unlabeled=whole - trusted, **again)
+        rows = range(len(x), len(both))[self.rows]  # X and U are shared out each by itself
+        images, label, *_ = self._make(step, both, rows)
+        beside: dict[str, Any] = {
+            "u": {view: self._coloured(images, view, step, rows) for view in self.views if view != "x2"},
+            "valid": label != VOID,
+            "index": torch.tensor([both[row][1] for row in rows], dtype=torch.int64),
+            "unlabeled": len(both) - len(x),
+        }
+        if "x2" in self.views:
+            every = both + draw("x2", self.labeled, None)
+            beside["x2"], beside["y2"], *_ = self._make(step, every, range(len(both), len(every))[self.rows])
+        return replace(batch, **beside)
 
-    def _coloured(self, images: torch.Tensor, view: str, step: int, rows: list[int]) -> torch.Tensor:
+    def _make(self, step: int, chosen: Sequence[Chosen], rows: Sequence[int]) -> tuple[Tensor, ...]:
+        """Some rows of a batch: images, channels last as they lie in memory, labels, confidences and truths."""
+        size = (len(rows), *self.crop)
+        images = np.empty((*size, 3), np.uint8)
+        label, truth, level = np.empty(size, np.uint8), np.empty(size, np.uint8), np.full(size, TOP, np.uint16)
+        for place, row in enumerate(rows):
+            part, position, pseudo = chosen[row]
+            rng = np.random.default_rng(derive(self.seed, "views", step, row))
+            pixels = part.image(position)
+            view = draw_view(pixels.shape[:2], self.crop, self.scale, self.flip, rng)
+            given = [] if pseudo is None else list(zip(pseudo.kept(position), (VOID, 0), strict=True))
+            masks = [(part.mask(position), VOID)] if pseudo is None or self.truth else []
+            images[place], seen = show(pixels, view, self.fill, [*given, *masks])
+            label[place] = seen[0]
+            if given:
+                level[place] = seen[1]
+            if masks:
+                truth[place] = seen[-1]
+        maps = (label, confidence_of(level), truth)
+        return torch.from_numpy(images).permute(0, 3, 1, 2), *map(torch.from_numpy, maps)
+
+    def _coloured(self, images: Tensor, view: str, step: int, rows: Sequence[int]) -> Tensor:
         """The crops of U as a view has them: strong ones in other colours, drawn by step, row and view."""
         if not view.startswith("strong"):
             return images
-        found = images.clone()
+        coloured = images.clone()
         for place, row in enumerate(rows):
             colour = draw_colour(np.random.default_rng(derive(self.seed, view, step, row)))
             seen = paint(images[place].permute(1, 2, 0).numpy(), colour)
-            found[place] = torch.from_numpy(seen).permute(2, 0, 1)
-        return found
-
-    @cached_property
-    def _labeled_stream(self) -> Stream:
-        return Stream(len(self.labeled), self.batch_labeled, derive(self.seed, "labeled"))
-
-    @cached_property
-    def _labeled_again(self) -> Stream:
-        return Stream(len(self.labeled), self.batch_labeled, derive(self.seed, "x2"))
-
-    @cached_property
-    def _pseudo_stream(self) -> Stream:
-        return Stream(len(self.unlabeled), self.batch_pseudo, derive(self.seed, "pseudo"))
-
-    def _fill_row(
-        self,
-        part: Part,
-        position: int,
-        pseudo: KeptLabels | None,
-        rng: np.random.Generator,
-        image: np.ndarray,
-        label: np.ndarray,
-        level: np.ndarray,
-        truth: np.ndarray,
-    ) -> None:
-        """Draw a view of one image and write it into the rows of the batch."""
-        pixels = part.image(position)
-        view = draw_view(pixels.shape[:2], self.crop, self.scale, self.flip, rng)
-        if pseudo is None:
-            image[:], (label[:],) = show(pixels, view, self.fill, [(part.mask(position), VOID)])
-            truth[:] = label
-            return
-        given, confidence = pseudo.kept(position)
-        maps = [(given, VOID), (confidence, 0)] + ([(part.mask(position), VOID)] if self.truth else [])
-        image[:], seen = show(pixels, view, self.fill, maps)
-        label[:], level[:] = seen[:2]
-        if self.truth:
-            truth[:] = seen[2]
+            coloured[place] = torch.from_numpy(seen).permute(2, 0, 1)
+        return coloured
 
 
 class _Steps(Dataset):
     """A batch function as a data set of steps, for worker processes."""
 
-    def __init__(self, batches: Callable[[int], Batch], first: int, last: int) -> None:
-        self.batches, self.steps = batches, range(first, last)
+    def __init__(self, batches: Callable[[int], Batch]) -> None:
+        self.batches = batches
 
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __getitem__(self, position: int) -> Batch:
-        if position >= len(self.steps):
-            raise IndexError(position)
-        return self.batches(self.steps[position])
+    def __getitem__(self, step: int) -> Batch:
+        return self.batches(step)
 
 
 class Ahead:
@@ -182,22 +153,20 @@ class Ahead:
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step, on the device."""
-        if not self.workers:
-            return self._move(self.batches(step))
-        if step < self._next:  # asked for again, to name its images
+        if not self.workers or step < self._next:  # asked for again, to name its images
             return self._move(self.batches(step))
         if step != self._next:
-            self._coming, self._next = iter(self._loader(step)), step
+            self._coming, self._next = iter(self._from(step)), step
         self._next += 1
         return self._move(next(self._coming))
 
-    def _loader(self, first: int) -> "DataLoader[Batch]":
+    def _from(self, first: int) -> "DataLoader[Batch]":
         return DataLoader(
-            _Steps(self.batches, first, self.steps),
+            _Steps(self.batches),
+            sampler=range(first, self.steps),
             batch_size=None,
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
-            prefetch_factor=2,
         )
 
     def _move(self, batch: Batch) -> Batch:
@@ -205,20 +174,3 @@ class Ahead:
         again = None if there.x2 is None else there.x2.float()
         seen = {view: values.float() for view, values in there.u.items()}
         return replace(there, images=there.images.float(), u=seen, x2=again)
-
-
-def image_groups(
-    sizes: np.ndarray, batch: int, padded: Callable[[int, int], tuple[int, int]]
-) -> Iterator[tuple[Sequence[int], tuple[int, int]]]:
-    """Consecutive positions, at most `batch`, of images of these `sizes` whose images are padded to one size; and that size."""
-    group: list[int] = []
-    size = (0, 0)
-    for position, (height, width) in enumerate(sizes.tolist()):
-        wanted = padded(height, width)
-        if group and (wanted != size or len(group) == batch):
-            yield group, size
-            group = []
-        size = wanted
-        group.append(position)
-    if group:
-        yield group, size

@@ -50,22 +50,19 @@ class DigitScenes:
         """The class of every pixel."""
         return self._compose(index)[1]
 
-    def mismatch(self, index: int) -> str | None:
-        """Nothing: image and mask are composed together."""
-
     def checksum(self, dates: bool = False) -> str:
         """Of the settings, which decide every pixel."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
 
     def in_memory(self) -> Arrays:
         """All scenes composed, once."""
-        pairs = [self._compose(index) for index in range(self.count)]
-        return Arrays(np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs]), self.names)
+        images, masks = zip(*map(self._compose, range(self.count)), strict=True)
+        return Arrays(np.stack(images), np.stack(masks), self.names)
 
     def _compose(self, index: int) -> tuple[Colour, Mask]:
         rng = np.random.default_rng(derive("scene", self.seed, self.name, self.size, index))
         picture, mask = _background(rng, self.size), np.zeros((self.size, self.size), np.uint8)
-        digits, truths = _digits()
+        digits, truths = load_digits()
         balls = [True] * rng.integers(2, 5) + [False] * rng.binomial(3, 0.7 * self.difficulty)
         for bears_digit in rng.permutation(balls):
             which = int(rng.integers(*self.pool))
@@ -78,10 +75,11 @@ class DigitScenes:
 
 
 @lru_cache(maxsize=1)
-def _digits() -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, " n"]]:
-    from sklearn.datasets import load_digits
+def load_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, " n"]]:
+    """scikit-learn's 1 797 digits and which they are."""
+    from sklearn import datasets
 
-    bunch = load_digits()
+    bunch = datasets.load_digits()
     return (bunch.images * (255 / 16)).round().astype(np.uint8), bunch.target.astype(np.uint8)
 
 
@@ -106,11 +104,9 @@ def _place(
     places = rng.integers(0, size - side + 1, (1 + round(7 * (1 - hard)), 2))
     y, x = min(places, key=lambda p: int((mask[p[0] : p[0] + side, p[1] : p[1] + side] > 0).sum()))
     rows, columns = np.ogrid[:size, :size]
-    centre = (side - 1) / 2
-    distance = np.hypot(rows - y - centre, columns - x - centre)
-    disc = (side / 2 - distance).clip(0, 1)
+    centre, edge = (side - 1) / 2, round(0.1 * side)
+    disc = (side / 2 - np.hypot(rows - y - centre, columns - x - centre)).clip(0, 1)
     ink = np.zeros((size, size))
-    edge = round(0.1 * side)
     high, wide = y + edge + turned.height, x + edge + turned.width
     ink[y + edge : high, x + edge : wide] = np.asarray(turned)[: size - y - edge, : size - x - edge] / 255
     return disc, ink

@@ -1,89 +1,83 @@
-"""Reads a folder of class folders into one array; every offender is reported by name, all at once."""
+"""Own images for classification: a folder of class folders; every file that cannot be used is named, all at once."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt8
-from PIL import Image, UnidentifiedImageError
+import torch
+from jaxtyping import UInt8
+from PIL import Image
 
+from dmtkit.config import ClassificationConfig
+from dmtkit.data.images import Data, Images, data_dir, split_images
+from dmtkit.data.splits import UNKNOWN
 from dmtkit.errors import DataError, listing
+from dmtkit.registry import dataset
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
-@dataclass(frozen=True)
-class Tree:
-    """All images below a folder: names are paths relative to it, labels −1 below `unlabeled/`."""
-
-    pixels: UInt8[np.ndarray, "n c h w"]
-    labels: Int64[np.ndarray, " n"]
-    names: tuple[str, ...]
-    classes: tuple[str, ...]
-
-
-def read_tree(folder: Path) -> Tree:
-    """Read `train/<class>/*`, `test/<class>/*` (optional) and `unlabeled/*` (optional) below `folder`.
+@dataset("folder", task="classification")
+def folder(config: ClassificationConfig) -> Data:
+    """`train/<class>/*`, optional `test/<class>/*` and `unlabeled/*`, images of one size, named by their paths.
 
     Raises DataError listing empty or unexpected class folders, unreadable images and images of another
     size than the first, or saying that there are fewer than two classes or more than 255.
     """
-    if not (folder / "train").is_dir():
-        raise DataError(f"data_dir: {folder} holds no train/ folder with one folder for each class")
-    classes = _class_names(folder / "train")
+    root = data_dir(config)
+    if not (root / "train").is_dir():
+        raise DataError(f"data_dir: {root} holds no train/ folder with one folder for each class")
+    classes = _class_names(root / "train")
     problems = []
-    entries: list[tuple[Path, int]] = []
+    entries: dict[str, list[tuple[Path, int]]] = {}
     for part in ("train", "test"):
-        found = _class_names(folder / part) if (folder / part).is_dir() else ()
-        problems += [f"{part}/{name}: a class that train/ does not have" for name in found if name not in classes]
-        for label, name in enumerate(classes):
-            files = _files(folder / part / name)
-            if not files and (part == "train" or found):
-                problems.append(f"{part}/{name}: no images (jpg, png, bmp, webp) in this class folder")
-            entries += [(file, label) for file in files]
-    if (folder / "unlabeled").is_dir():
-        entries += [(file, -1) for file in _files(folder / "unlabeled")]
+        there = _class_names(root / part)
+        problems += [f"{part}/{name}: a class that train/ does not have" for name in there if name not in classes]
+        files = {name: _files(root / part / name) for name in classes}
+        if part == "train" or there:
+            empty = [name for name in classes if not files[name]]
+            problems += [f"{part}/{name}: no images (jpg, png, bmp, webp) in this class folder" for name in empty]
+        entries[part] = [(file, label) for label, name in enumerate(classes) for file in files[name]]
+    unlabeled = [(file, UNKNOWN) for file in _files(root / "unlabeled")]
     if not 2 <= len(classes) <= 255:
         problems.append(f"train: found {len(classes)} class folders, expected 2 to 255")
     if problems:
-        raise DataError(f"data_dir: {folder} is not a complete folder of class folders:\n{listing(problems)}")
-    pixels = _read_all(folder, [file for file, _ in entries])
-    names = tuple(file.relative_to(folder).as_posix() for file, _ in entries)
-    return Tree(pixels, np.array([label for _, label in entries], dtype=np.int64), names, classes)
+        raise DataError(f"data_dir: {root} is not a complete folder of class folders:\n{listing(problems)}")
+    every = _read_all(root, entries["train"] + entries["test"] + unlabeled)
+    start, end = len(entries["train"]), len(entries["train"] + entries["test"])
+    train, test = every.select([*range(start), *range(end, len(every))]), every.select(range(start, end))
+    return split_images(config, train, test, classes)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")))
+    return tuple(sorted(p.name for p in folder.glob("[!.]*") if p.is_dir()))
 
 
 def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in SUFFIXES)
 
 
-def _read_all(folder: Path, files: list[Path]) -> UInt8[np.ndarray, "n c h w"]:
+def _read_all(root: Path, entries: list[tuple[Path, int]]) -> Images:
     """Decode every file into one array, colour wherever one image has colour."""
-    results = [_read(file) for file in files]  # small images: threads would only fight for the interpreter
-    images = [result for result in results if isinstance(result, np.ndarray)]
-    size = images[0].shape[:2] if images else (0, 0)
+    files, labels = zip(*entries, strict=True)
+    names = tuple(file.relative_to(root).as_posix() for file in files)
+    images = [_read(file) for file in files]  # small images: threads would only fight for the interpreter
+    good = [image for image in images if isinstance(image, np.ndarray)]
+    size = good[0].shape[:2] if good else (0, 0)
     problems = []
-    for file, result in zip(files, results, strict=True):
-        name = file.relative_to(folder).as_posix()
-        if isinstance(result, str):
-            problems.append(f"{name}: {result}")
-        elif result.shape[:2] != size:
-            problems.append(f"{name}: {result.shape[1]}×{result.shape[0]} pixels, the first has {size[1]}×{size[0]}")
+    for name, image in zip(names, images, strict=True):
+        if isinstance(image, str):
+            problems.append(f"{name}: {image}")
+        elif image.shape[:2] != size:
+            problems.append(f"{name}: {image.shape[1]}×{image.shape[0]} pixels, the first has {size[1]}×{size[0]}")
     if problems:
         raise DataError(
-            f"data_dir: {len(problems)} of {len(files)} images below {folder} cannot be used (all must be "
+            f"data_dir: {len(problems)} of {len(files)} images below {root} cannot be used (all must be "
             f"readable and of one size); repair, resize or remove them:\n{listing(problems)}"
         )
-    channels = max(image.shape[2] for image in images)
-    pixels = np.empty((len(images), channels, *size), dtype=np.uint8)
-    for position, image in enumerate(images):
+    pixels = np.empty((len(good), max(image.shape[2] for image in good), *size), dtype=np.uint8)
+    for position, image in enumerate(good):
         pixels[position] = image.transpose(2, 0, 1)  # a grey image fills all three channels
-    return pixels
+    return Images(torch.from_numpy(pixels), torch.tensor(labels), names)
 
 
 def _read(file: Path) -> UInt8[np.ndarray, "h w c"] | str:
@@ -94,8 +88,7 @@ def _read(file: Path) -> UInt8[np.ndarray, "h w c"] | str:
                 return (np.asarray(image).astype(np.float64) / 257).round().astype(np.uint8)[..., None]
             if image.mode in ("I", "F"):
                 return f"has {image.mode!r} pixels (32 bits); store it with 8 bits a channel"
-            mode = "L" if image.mode in ("1", "L") else "RGB"
-            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # OSError: also what is no image
         return f"unreadable ({type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else 'no detail'})"
     return pixels[..., None] if pixels.ndim == 2 else pixels

@@ -1,15 +1,22 @@
-"""Joint augmentation of an image with its label, confidence and truth: random scale, crop and flip (method.md §6).
+"""What a crop shows: an image with its label, confidence and truth at a random scale, place and flip, and in other colours.
 
 Only the part of the image that the crop shows is read and resized. Images are resized bilinearly (by PIL,
-which averages where it shrinks); labels, confidences and truths take the nearest pixel, all the same one.
+which averages where it shrinks); labels, confidences and truths take the nearest pixel, all the same one (method.md §6).
+Strong views change colours too; their geometry is drawn once for all views of an image.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Int64, Shaped, UInt8
 from PIL import Image
+
+import dmtkit.compat  # noqa: F401  before torchvision
+
+# UniMatch's (Yang et al., 2023, arXiv 2208.09910); with it grey in a fifth of the images, blur in half of them.
+JITTER = {"brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.25}
 
 
 @dataclass(frozen=True)
@@ -57,16 +64,13 @@ def show(
     ([0, 7, 7, 7, 7], [255, 1, 1, 1, 1])
     """
     h, w = image.shape[:2]
-    (rows, y0, y1), (columns, x0, x1) = (
-        _inside(view.top, view.crop[0], view.height),
-        _inside(view.left, view.crop[1], view.width),
-    )
-    seen = np.empty((*view.crop, 3), np.uint8)
-    seen[:] = fill
-    fy, fx = h / view.height, w / view.width
+    rows, y0, y1 = _inside(view.top, view.crop[0], view.height)
+    columns, x0, x1 = _inside(view.left, view.crop[1], view.width)
+    seen = np.full((*view.crop, 3), fill, np.uint8)
     if (view.height, view.width) == (h, w):
         seen[rows, columns] = image[y0:y1, x0:x1]
     else:
+        fy, fx = h / view.height, w / view.width
         box = (x0 * fx, y0 * fy, min(x1 * fx, w), min(y1 * fy, h))
         part = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
         seen[rows, columns] = np.asarray(part)
@@ -96,8 +100,48 @@ def pad_to(
     image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int], fill: tuple[int, int, int]
 ) -> UInt8[np.ndarray, "i j 3"]:
     """The image in the top left corner of a canvas of `size`, or of its own size where that is larger."""
-    height, width = max(size[0], image.shape[0]), max(size[1], image.shape[1])
-    canvas = np.empty((height, width, 3), np.uint8)
-    canvas[:] = fill
+    canvas = np.full((max(size[0], image.shape[0]), max(size[1], image.shape[1]), 3), fill, np.uint8)
     canvas[: image.shape[0], : image.shape[1]] = image
     return canvas
+
+
+@dataclass(frozen=True)
+class Colour:
+    """One draw: `jitter` in the order in which it is applied, whether the image turns grey, and σ of the blur (0: none)."""
+
+    jitter: tuple[tuple[str, float], ...]
+    grey: bool
+    sigma: float
+
+
+def draw_colour(rng: np.random.Generator) -> Colour:
+    """Draw what happens to an image's colours; always as many random numbers.
+
+    >>> draw_colour(np.random.default_rng(3)).grey
+    True
+    """
+    factors = {name: rng.uniform(-range_, range_) + (name != "hue") for name, range_ in JITTER.items()}
+    order = rng.permutation(list(JITTER))
+    jitters, greys, blurs, sigma = rng.random() < 0.8, rng.random() < 0.2, rng.random() < 0.5, rng.uniform(0.1, 2)
+    jitter = tuple((str(name), float(factors[name])) for name in order) if jitters else ()
+    return Colour(jitter, bool(greys), float(sigma) if blurs else 0.0)
+
+
+def paint(image: UInt8[np.ndarray, "h w 3"], colour: Colour) -> UInt8[np.ndarray, "h w 3"]:
+    """The image in other colours, by torchvision's operations.
+
+    >>> grey = paint(np.full((4, 4, 3), (90, 0, 0), np.uint8), Colour((), True, 0.0))
+    >>> grey[0, 0].tolist()
+    [26, 26, 26]
+    """
+    from torchvision.transforms.v2 import functional as F
+
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    for name, factor in colour.jitter:
+        pixels = getattr(F, f"adjust_{name}")(pixels, factor)
+    if colour.grey:
+        pixels = F.rgb_to_grayscale(pixels, num_output_channels=3)
+    if colour.sigma:
+        width = 2 * round(2 * colour.sigma) + 3
+        pixels = F.gaussian_blur(pixels, [width, width], [colour.sigma, colour.sigma])
+    return pixels.permute(1, 2, 0).numpy()

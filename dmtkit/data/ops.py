@@ -1,7 +1,7 @@
-"""Image operations on batches of uint8 images, each sample with a strength of its own; they equal PIL's.
+"""Image operations on batches of bytes, each image with a strength of its own: those of RandAugment, equal to PIL's.
 
-Three mechanisms carry them all: a table look-up (`_look_up`), a move of pixels (`warp`) and a blend with
-a degenerate image (`_blend`). Every operation takes pixels "n c h w", a value "n" and the fill colour.
+Three mechanisms carry them all: a table look-up (`_look_up`), a move of pixels (`warp`) and a blend with another
+image (`_blend`). Every operation takes pixels "n c h w", a value "n" and the colour of what lies outside the image.
 """
 
 from collections.abc import Callable
@@ -15,67 +15,59 @@ Pixels = UInt8[Tensor, "n c h w"]
 Value = Float[Tensor, " n"]
 
 
-def autocontrast(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Stretch every channel to 0–255; `value` is not used. Equals `PIL.ImageOps.autocontrast`."""
+def autocontrast(pixels: Pixels, value: Value, fill: int) -> Pixels:
+    """Stretch every channel to 0–255; `value` is not used."""
     low = pixels.flatten(2).amin(2, keepdim=True).double()
     high = pixels.flatten(2).amax(2, keepdim=True).double()
     scale = 255 / (high - low).clamp(min=1)
-    table = (_levels(pixels) * scale - low * scale).clamp(0, 255)
-    return _look_up(pixels, torch.where(high > low, table, _levels(pixels).double()))
+    levels = torch.arange(256, device=pixels.device)
+    return _look_up(pixels, torch.where(high > low, (levels * scale - low * scale).clamp(0, 255), levels.double()))
 
 
-def equalize(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Flatten every channel's histogram; `value` is not used. Equals `PIL.ImageOps.equalize`."""
+def equalize(pixels: Pixels, value: Value, fill: int) -> Pixels:
+    """Flatten every channel's histogram; `value` is not used."""
     flat = pixels.flatten(2).long()
     counts = flat.new_zeros(*flat.shape[:2], 256).scatter_add_(2, flat, torch.ones_like(flat))
-    last = counts.gather(2, flat.amax(2, keepdim=True))
-    step = torch.div(flat.shape[2] - last, 255, rounding_mode="floor")
-    before = counts.cumsum(2) - counts
-    table = torch.div(before + step // 2, step.clamp(min=1), rounding_mode="floor").clamp(max=255)
-    return _look_up(pixels, torch.where(step > 0, table, _levels(pixels)))
+    step = (flat.shape[2] - counts.gather(2, flat.amax(2, keepdim=True))) // 255
+    table = ((counts.cumsum(2) - counts + step // 2) // step.clamp(min=1)).clamp(max=255)
+    return _look_up(pixels, torch.where(step > 0, table, torch.arange(256, device=pixels.device)))
 
 
-def invert(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """255 − pixel; `value` is not used. Equals `PIL.ImageOps.invert`."""
-    return 255 - pixels
-
-
-def posterize(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Keep the highest `value` bits (at least one) of every pixel. Equals `PIL.ImageOps.posterize`."""
-    bits = _column(value).clamp(1, 8).to(torch.uint8)
-    dropped = 8 - bits
+def posterize(pixels: Pixels, value: Value, fill: int) -> Pixels:
+    """Keep the highest `value` bits (at least one) of every pixel."""
+    dropped = 8 - _column(value).clamp(1, 8).to(torch.uint8)
     return (pixels >> dropped) << dropped
 
 
-def solarize(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Invert the pixels that are not below `value`, 0–256. Equals `PIL.ImageOps.solarize`."""
+def solarize(pixels: Pixels, value: Value, fill: int) -> Pixels:
+    """Invert the pixels that are not below `value`, 0–256."""
     return torch.where(pixels < _column(value), pixels, 255 - pixels)
 
 
-def solarize_add(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
+def solarize_add(pixels: Pixels, value: Value, fill: int) -> Pixels:
     """Add `value` to every pixel, then solarize at 128."""
     brighter = (pixels + _column(value).floor()).clamp(0, 255).to(torch.uint8)
-    return solarize(brighter, torch.full_like(value, 128))
+    return solarize(brighter, torch.full_like(value, 128), fill)
 
 
-def color(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Saturation: 0 is grey, 1 the image. Equals `PIL.ImageEnhance.Color`."""
+def color(pixels: Pixels, value: Value, fill: int) -> Pixels:
+    """Saturation: 0 is grey, 1 the image."""
     return _blend(_grey(pixels), pixels, value)
 
 
-def contrast(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Contrast about the mean grey: 0 is flat, 1 the image. Equals `PIL.ImageEnhance.Contrast`."""
+def contrast(pixels: Pixels, value: Value, fill: int) -> Pixels:
+    """Contrast about the mean grey: 0 is flat, 1 the image."""
     mean = (_grey(pixels).flatten(1).double().mean(1) + 0.5).floor()
-    return _blend(_column(mean).float(), pixels, value)
+    return _blend(_column(mean), pixels, value)
 
 
-def brightness(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Brightness: 0 is black, 1 the image. Equals `PIL.ImageEnhance.Brightness`."""
+def brightness(pixels: Pixels, value: Value, fill: int) -> Pixels:
+    """Brightness: 0 is black, 1 the image."""
     return _blend(torch.zeros_like(pixels[:, :, :1, :1]), pixels, value)
 
 
-def sharpness(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Sharpness: 0 is smoothed, 1 the image. Equals `PIL.ImageEnhance.Sharpness`."""
+def sharpness(pixels: Pixels, value: Value, fill: int) -> Pixels:
+    """Sharpness: 0 is smoothed, 1 the image."""
     centre = pixels.float()
     smooth = centre.clone()
     if min(pixels.shape[2:]) > 2:  # PIL leaves the border as it is
@@ -84,8 +76,8 @@ def sharpness(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
     return _blend(smooth, pixels, value)
 
 
-def rotate(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Turn by `value` degrees about the centre. Equals `PIL.Image.rotate` (nearest)."""
+def rotate(pixels: Pixels, value: Value, fill: int) -> Pixels:
+    """Turn by `value` degrees about the centre."""
     angle = value.double().deg2rad()
     cos, sin = angle.cos(), angle.sin()
     x, y = pixels.shape[3] / 2, pixels.shape[2] / 2
@@ -93,35 +85,27 @@ def rotate(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
     return warp(pixels, torch.stack(rows, 1), fill)
 
 
-def shear_x(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Shear along x by `value` pixels a row, from the top. Equals PIL's affine transform (nearest)."""
-    return warp(pixels, _matrix(value, 1), fill)
+def affine(entry: int, side: int | None = None) -> Callable[[Pixels, Value, int], Pixels]:
+    """Put `value`, in pixels or in the images' own `side`, at one entry of the identity's matrix: a shear or a shift."""
+
+    def apply(pixels: Pixels, value: Value, fill: int) -> Pixels:
+        matrix = torch.zeros(len(value), 6, dtype=torch.float64, device=value.device)
+        matrix[:, 0::4] = 1
+        matrix[:, entry] = (value if side is None else value * pixels.shape[side]).double()
+        return warp(pixels, matrix, fill)
+
+    return apply
 
 
-def shear_y(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Shear along y by `value` pixels a column, from the left. Equals PIL's affine transform (nearest)."""
-    return warp(pixels, _matrix(value, 3), fill)
-
-
-def translate_x(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Move left by `value` image widths. Equals PIL's affine transform (nearest)."""
-    return warp(pixels, _matrix(value * pixels.shape[3], 2), fill)
-
-
-def translate_y(pixels: Pixels, value: Value, fill: int = 0) -> Pixels:
-    """Move up by `value` image heights. Equals PIL's affine transform (nearest)."""
-    return warp(pixels, _matrix(value * pixels.shape[2], 5), fill)
-
-
-def cutout(pixels: Pixels, box: Int64[Tensor, "n 4"], fill: int = 0) -> Pixels:
+def cutout(pixels: Pixels, box: Int64[Tensor, "n 4"], fill: int) -> Pixels:
     """Paint the box (left, top, right, bottom; the last two excluded) of every image with `fill`.
 
-    >>> cutout(torch.ones(1, 1, 1, 3, dtype=torch.uint8), torch.tensor([[1, 0, 3, 1]])).tolist()
+    >>> cutout(torch.ones(1, 1, 1, 3, dtype=torch.uint8), torch.tensor([[1, 0, 3, 1]]), fill=0).tolist()
     [[[[1, 0, 0]]]]
     """
-    left, top, right, bottom = (column.view(-1, 1, 1, 1) for column in box.unbind(1))
-    x = torch.arange(pixels.shape[3], device=pixels.device).view(1, 1, 1, -1)
-    y = torch.arange(pixels.shape[2], device=pixels.device).view(1, 1, -1, 1)
+    left, top, right, bottom = map(_column, box.unbind(1))
+    x = torch.arange(pixels.shape[3], device=pixels.device)
+    y = torch.arange(pixels.shape[2], device=pixels.device).unsqueeze(1)
     return pixels.masked_fill((x >= left) & (x < right) & (y >= top) & (y < bottom), fill)
 
 
@@ -139,17 +123,20 @@ def crop_flip(pixels: Pixels, shift: Int64[Tensor, "n 2"], flip: UInt8[Tensor, "
     return _move(pixels, x.unsqueeze(1), y.unsqueeze(2), fill)
 
 
-def warp(pixels: Pixels, matrix: Float64[Tensor, "n 6"], fill: int = 0) -> Pixels:
+def warp(pixels: Pixels, matrix: Float64[Tensor, "n 6"], fill: int) -> Pixels:
     """Fill every output pixel (x, y) from the input pixel (ax + by + c, dx + ey + f), nearest.
 
     Fixed-point like PIL's own affine transform, so the same pixel is taken on every device.
     """
-    a, b, c, d, e, f = (matrix[:, i].view(-1, 1, 1) for i in range(6))
-    x = torch.arange(pixels.shape[3], device=pixels.device).view(1, 1, -1)
-    y = torch.arange(pixels.shape[2], device=pixels.device).view(1, -1, 1)
-    source_x = (_fixed(a) * x + _fixed(b) * y + _fixed(c + (a + b) / 2)) >> 16
-    source_y = (_fixed(d) * x + _fixed(e) * y + _fixed(f + (d + e) / 2)) >> 16
-    return _move(pixels, source_x, source_y, fill)
+    x = torch.arange(pixels.shape[3], device=pixels.device)
+    y = torch.arange(pixels.shape[2], device=pixels.device).unsqueeze(1)
+
+    def source(a: Tensor, b: Tensor, c: Tensor) -> Int64[Tensor, "n h w"]:
+        a, b, start = (((v.view(-1, 1, 1)) * 65536 + 0.5).floor().long() for v in (a, b, c + (a + b) / 2))
+        return (a * x + b * y + start) >> 16
+
+    columns = matrix.unbind(1)
+    return _move(pixels, source(*columns[:3]), source(*columns[3:]), fill)
 
 
 def _move(pixels: Pixels, x: Int64[Tensor, "n _ _"], y: Int64[Tensor, "n _ _"], fill: int) -> Pixels:
@@ -161,27 +148,12 @@ def _move(pixels: Pixels, x: Int64[Tensor, "n _ _"], y: Int64[Tensor, "n _ _"], 
     return moved.masked_fill(~inside.unsqueeze(1), fill)
 
 
-def _fixed(value: Float64[Tensor, "n _ _"]) -> Int64[Tensor, "n _ _"]:
-    return (value * 65536 + 0.5).floor().long()
-
-
-def _matrix(value: Value, position: int) -> Float64[Tensor, "n 6"]:
-    matrix = torch.zeros(len(value), 6, dtype=torch.float64, device=value.device)
-    matrix[:, 0::4] = 1  # the identity's a and e
-    matrix[:, position] = value.double()
-    return matrix
-
-
-def _levels(pixels: Pixels) -> Int64[Tensor, "1 1 256"]:
-    return torch.arange(256, device=pixels.device).view(1, 1, -1)
-
-
 def _look_up(pixels: Pixels, table: Tensor) -> Pixels:
     """Replace every pixel by its entry in its own channel's table "n c 256"."""
     return table.to(torch.uint8).gather(2, pixels.flatten(2).long()).view_as(pixels)
 
 
-def _column(value: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1 1"]:
+def _column(value: Tensor) -> Tensor:
     return value.view(-1, 1, 1, 1)
 
 
@@ -212,7 +184,7 @@ class Operation:
 OPERATIONS = {
     "autocontrast": Operation(autocontrast),
     "equalize": Operation(equalize),
-    "invert": Operation(invert),
+    "invert": Operation(lambda pixels, value, fill: 255 - pixels),
     "rotate": Operation(rotate, 0, 30, signed=True),
     "posterize": Operation(posterize, 0, 4),
     "solarize": Operation(solarize, 0, 256),
@@ -221,9 +193,9 @@ OPERATIONS = {
     "contrast": Operation(contrast, 0.1, 1.9),
     "brightness": Operation(brightness, 0.1, 1.9),
     "sharpness": Operation(sharpness, 0.1, 1.9),
-    "shear_x": Operation(shear_x, 0, 0.3, signed=True),
-    "shear_y": Operation(shear_y, 0, 0.3, signed=True),
-    "translate_x": Operation(translate_x, 0, 1 / 3, signed=True),
-    "translate_y": Operation(translate_y, 0, 1 / 3, signed=True),
+    "shear_x": Operation(affine(1), 0, 0.3, signed=True),
+    "shear_y": Operation(affine(3), 0, 0.3, signed=True),
+    "translate_x": Operation(affine(2, side=3), 0, 1 / 3, signed=True),
+    "translate_y": Operation(affine(5, side=2), 0, 1 / 3, signed=True),
     "cutout": Operation(cutout, 0, 0.5),
 }

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -29,9 +30,6 @@ class Pictures(Protocol):
     def mask(self, index: int) -> Mask:
         """The class of every pixel, 255 for void."""
 
-    def mismatch(self, index: int) -> str | None:
-        """What is wrong between the image and its mask as they are stored, before anything is resized."""
-
     def checksum(self, dates: bool = False) -> str:
         """What tells this set from another of the same names; with `dates`, also from a changed copy of itself."""
 
@@ -54,8 +52,7 @@ class Part:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of these images."""
-        names = self.pictures.names
-        return tuple(names[i] for i in self.indices)
+        return tuple(self.pictures.names[i] for i in self.indices)
 
     def name(self, position: int) -> str:
         """The name of the image at this position of the part."""
@@ -90,14 +87,41 @@ class Arrays:
         """The class of every pixel, 255 for void."""
         return self.masks[index]
 
-    def mismatch(self, index: int) -> str | None:
-        """Nothing: both lie in arrays of one size."""
-
     def checksum(self, dates: bool = False) -> str:
         """Of all pixels and masks."""
         digest = hashlib.sha256(self.images.tobytes())
         digest.update(self.masks.tobytes())
         return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Sets as one, each after the one before."""
+
+    sets: tuple[Pictures, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all."""
+        return tuple(name for pictures in self.sets for name in pictures.names)
+
+    @cached_property
+    def _places(self) -> list[tuple[Pictures, int]]:
+        return [(pictures, index) for pictures in self.sets for index in range(len(pictures.names))]
+
+    def image(self, index: int) -> Colour:
+        """The image, red, green and blue."""
+        pictures, place = self._places[index]
+        return pictures.image(place)
+
+    def mask(self, index: int) -> Mask:
+        """The class of every pixel, 255 for void."""
+        pictures, place = self._places[index]
+        return pictures.mask(place)
+
+    def checksum(self, dates: bool = False) -> str:
+        """Of all."""
+        return "-".join(pictures.checksum(dates) for pictures in self.sets)
 
 
 @dataclass(frozen=True)
@@ -118,48 +142,38 @@ class Files:
         """The image, red, green and blue."""
         with Image.open(self.images[index]) as file:
             picture = file.convert("RGB")
-        if self.resize:
-            picture = picture.resize(self.resize[::-1], Image.Resampling.BILINEAR)
-        return np.asarray(picture)
+        return np.asarray(picture.resize(self.resize[::-1], Image.Resampling.BILINEAR) if self.resize else picture)
 
     def mask(self, index: int) -> Mask:
         """The class of every pixel, 255 for void."""
         path = self.masks[index]
         if path is None:
-            if self.resize:
-                return np.full(self.resize, VOID, np.uint8)
-            with Image.open(self.images[index]) as file:
-                return np.full(file.size[::-1], VOID, np.uint8)
+            return np.full(self.resize or _size(self.images[index]), VOID, np.uint8)
         mask = read_mask(path)
         if self.resize:
             mask = np.asarray(Image.fromarray(mask).resize(self.resize[::-1], Image.Resampling.NEAREST))
         return mask if self.table is None else self.table[mask]
 
     def mismatch(self, index: int) -> str | None:
-        """Say so if the mask's file is of another size than the image's."""
-        path = self.masks[index]
-        if path is None:
+        """Say so if the mask's file is of another size than the image's, before anything is resized."""
+        path, (height, width) = self.masks[index], _size(self.images[index])
+        stored = (height, width) if path is None else read_mask(path).shape if path.suffix == ".mat" else _size(path)
+        if stored == (height, width):
             return None
-        with Image.open(self.images[index]) as file:
-            width, height = file.size
-        shape = read_mask(path).shape if path.suffix == ".mat" else _size(path)
-        if shape == (height, width):
-            return None
-        return f"the mask is {shape[1]}×{shape[0]} pixels, the image {width}×{height}"
+        return f"the mask is {stored[1]}×{stored[0]} pixels, the image {width}×{height}"
 
     def checksum(self, dates: bool = False) -> str:
         """Of names and sizes (and dates) of all files: reading them all would take minutes."""
         digest = hashlib.sha256(repr((self.names, self.resize)).encode())
-        for path in (*self.images, *self.masks):
-            if path is not None:
-                state = path.stat()
-                digest.update(repr((path.name, state.st_size, state.st_mtime_ns if dates else 0)).encode())
+        for path in filter(None, (*self.images, *self.masks)):
+            state = path.stat()
+            digest.update(repr((path.name, state.st_size, state.st_mtime_ns if dates else 0)).encode())
         return digest.hexdigest()[:32]
 
 
 def _size(path: Path) -> tuple[int, int]:
     with Image.open(path) as file:
-        return file.size[1], file.size[0]
+        return file.height, file.width
 
 
 def read_mask(path: Path) -> Mask:

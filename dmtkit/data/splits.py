@@ -1,24 +1,40 @@
-"""Seeded splits as pure functions on lists: the same seed gives the same split on every machine."""
+"""Which images are labeled: by class, by the paper's rule, by lists of one's own; the same seed gives the same split on every machine."""
 
 import math
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import yaml
+
+from dmtkit.config import Config
 from dmtkit.errors import DataError, listing
+from dmtkit.params import project_root
+
+UNKNOWN = -1  # the truth of an image that nobody labeled
+PAPER_SEED = 7777
+PAPER_SAMPLED = (8, 20, 50, 105.82)  # the VOC splits for which the paper has difference-maximised lists
 
 
-@dataclass(frozen=True)
-class Split:
-    """Indices of one data set's training images: disjoint, each list in shuffled order."""
+class Split(NamedTuple):
+    """X, U and the images held out to validate on, as names or as places in a data set: disjoint, in shuffled order."""
 
-    labeled: tuple[int, ...]
-    unlabeled: tuple[int, ...]
-    val: tuple[int, ...]
+    labeled: Sequence[Any]
+    unlabeled: Sequence[Any]
+    val: Sequence[Any] = ()
+
+
+class Sampling(NamedTuple):
+    """Two overlapping subsets of X, one for each model of phase 0."""
+
+    left: Sequence[str]
+    right: Sequence[str]
 
 
 def class_split(labels: Sequence[int], per_class: int | None, val_per_class: int, seed: int) -> Split:
-    """Draw `per_class` labeled and `val_per_class` validation images of every class; the rest is unlabeled.
+    """Draw `per_class` labeled and `val_per_class` validation images of every class; the rest, and what has label −1, is unlabeled.
 
     Every class is shuffled by `seed`; its first images go to validation and the next are labeled, so
     that for one seed and validation size larger labeled sets contain the smaller ones (method.md §5.4).
@@ -34,6 +50,7 @@ def class_split(labels: Sequence[int], per_class: int | None, val_per_class: int
     members: dict[int, list[int]] = {}
     for index, label in enumerate(labels):
         members.setdefault(label, []).append(index)
+    unknown = members.pop(UNKNOWN, [])
     wanted = val_per_class + (1 if per_class is None else per_class)
     small = [f"class {c}: {len(m)} images" for c, m in sorted(members.items()) if len(m) < wanted]
     if small:
@@ -41,67 +58,79 @@ def class_split(labels: Sequence[int], per_class: int | None, val_per_class: int
             f"labels: {per_class} labeled and val: {val_per_class} validation images of every class need "
             f"{wanted}, but some classes have fewer; lower `labels` or `val`:\n{listing(small)}"
         )
-    labeled: list[int] = []
-    unlabeled: list[int] = []
-    val: list[int] = []
+    split: tuple[list[int], ...] = ([], [], [])
     for _, indices in sorted(members.items()):
         rng.shuffle(indices)
         end = len(indices) if per_class is None else val_per_class + per_class
-        val += indices[:val_per_class]
-        labeled += indices[val_per_class:end]
-        unlabeled += indices[end:]
-    for part in (labeled, unlabeled, val):  # no class order left for a batch or a tie to follow
+        for part, own in zip(split, (indices[val_per_class:end], indices[end:], indices[:val_per_class]), strict=True):
+            part += own
+    for part in split:  # no class order left for a batch or a tie to follow
         rng.shuffle(part)
-    return Split(tuple(labeled), tuple(unlabeled), tuple(val))
+    labeled, unlabeled, val = split
+    return Split(labeled, unlabeled + unknown, val)
 
 
-def list_split(names: Sequence[str], lists: dict[str, list[str]]) -> Split:
-    """The split that a file of own lists describes: keys `labeled`, `unlabeled` and, optionally, `val`.
+def list_split(names: Sequence[str], lists: Mapping[str, Sequence[str]]) -> Split:
+    """The split that lists of names describe: keys `labeled`, `unlabeled` and, optionally, `val`.
 
     A run's split.json is such a file; what else it holds is passed over.
 
     Raises DataError naming keys that do not belong, names that do not exist and names in two lists.
 
     >>> list_split(["a", "b", "c"], {"labeled": ["b"], "unlabeled": ["a", "c"]})
-    Split(labeled=(1,), unlabeled=(0, 2), val=())
+    Split(labeled=['b'], unlabeled=['a', 'c'], val=[])
     """
-    index = {name: position for position, name in enumerate(names)}
-    allowed = ("labeled", "unlabeled", "val", "classes", "test", "left", "right", "checksum")
+    split = Split(*(list(lists.get(key) or []) for key in Split._fields))
+    allowed = (*Split._fields, *Sampling._fields, "classes", "test", "checksum")
     problems = [f"unknown list '{key}'" for key in lists if key not in allowed]
     problems += [f"list '{key}' is missing or empty" for key in ("labeled", "unlabeled") if not lists.get(key)]
-    seen: dict[str, str] = {}
-    for key in ("labeled", "unlabeled", "val"):
-        for name in lists.get(key) or []:
-            if name not in index:
+    known, seen = set(names), dict[str, str]()
+    for key, part in zip(Split._fields, split, strict=True):
+        for name in part:
+            if name not in known:
                 problems.append(f"{key}: no image named '{name}'")
             elif name in seen:
                 problems.append(f"{key}: '{name}' stands already in '{seen[name]}'")
             seen[name] = key
     if problems:
         raise DataError(f"lists: the file of own lists does not fit the data:\n{listing(problems)}")
-    labeled, unlabeled, val = (
-        tuple(index[name] for name in lists.get(key) or []) for key in ("labeled", "unlabeled", "val")
-    )
-    return Split(labeled, unlabeled, val)
+    return split
 
 
-PAPER_SEED = 7777
-PAPER_DENOMINATORS = {"voc": (2, 4, 8, 20, 50, 105.82), "cityscapes": (2, 4, 8, 20, 29.75)}
-PAPER_SAMPLED = (8, 20, 50, 105.82)  # the VOC splits for which the paper has difference-maximised lists
+def own_lists(config: Config) -> dict[str, list[str]]:
+    """The YAML (or JSON) file that `lists` names, checked for its form; what is no list of names is empty. {} without one."""
+    if not config.lists:
+        return {}
+    path = project_root() / config.lists
+    try:
+        lists = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"lists: {path} cannot be read: {error}") from None
+    fields = (*Split._fields, *Sampling._fields)
+    parts = {key: lists[key] for key in fields if key in lists} if isinstance(lists, dict) else {}
+    if not parts or not all(isinstance(names, list) for names in parts.values()):
+        raise DataError(f"lists: {path} must map labeled, unlabeled (and val) to lists of image names")
+    return {str(key): [str(name) for name in parts.get(key, [])] for key in lists}
 
 
-@dataclass(frozen=True)
-class NamedSplit:
-    """X and U as lists of names, disjoint, in shuffled order."""
+def read_names(folder: Path, name: str) -> list[str]:
+    """The names in the list <name>.txt of a folder; DataError says which lists there are, or which names it has twice."""
+    path = folder / f"{name}.txt"
+    try:
+        names = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        there = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"
+        raise DataError(f"data_dir: there is no readable list {path}; lists found: {there}") from None
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice or not names:
+        raise DataError(f"{path}: " + (f"names that stand there twice:\n{listing(twice)}" if twice else "is empty"))
+    return names
 
-    labeled: list[str]
-    unlabeled: list[str]
 
+def paper_splits(names: Sequence[str], denominators: Sequence[float], count: int = 3) -> list[dict[float, Split]]:
+    """The paper's splits, bit for bit, of the `names` of a training set, in whatever order they come (method.md §5.4).
 
-def paper_splits(names: Sequence[str], denominators: Sequence[float], count: int = 3) -> list[dict[float, NamedSplit]]:
-    """The paper's splits, bit for bit, of the sorted `names` of a training set (method.md §5.4).
-
-    One generator shuffles the names `count` times, each time from where it left them; of every shuffle the
+    One generator shuffles the sorted names `count` times, each time from where it left them; of every shuffle the
     first 1/d are labeled, one more where a batch of 8 would be left with a single image. So smaller labeled
     sets lie within larger ones.
 
@@ -109,25 +138,14 @@ def paper_splits(names: Sequence[str], denominators: Sequence[float], count: int
     >>> len(splits), splits[0][8].labeled, len(splits[2][4].unlabeled)
     (3, ['11', '27', '19', '34', '37'], 30)
     """
-    shuffled, rng = list(names), random.Random(PAPER_SEED)
+    shuffled, rng = sorted(names), random.Random(PAPER_SEED)
     splits = []
     for _ in range(count):
         rng.shuffle(shuffled)
-        split = {}
-        for denominator in denominators:
-            k = int(len(shuffled) / denominator)
-            k += k % 8 == 1
-            split[denominator] = NamedSplit(shuffled[:k], shuffled[k:])
-        splits.append(split)
+        sizes = {denominator: int(len(shuffled) / denominator) for denominator in denominators}
+        ends = {denominator: k + (k % 8 == 1) for denominator, k in sizes.items()}
+        splits.append({denominator: Split(shuffled[:k], shuffled[k:]) for denominator, k in ends.items()})
     return splits
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Two overlapping subsets of X, one for each model of phase 0."""
-
-    left: list[str]
-    right: list[str]
 
 
 def difference_maximised(labeled: Sequence[str], rng: random.Random) -> Sampling:
@@ -144,7 +162,7 @@ def difference_maximised(labeled: Sequence[str], rng: random.Random) -> Sampling
 
 
 def paper_sampling(
-    splits: Sequence[Mapping[float, NamedSplit]], denominators: Sequence[float] = PAPER_SAMPLED
+    splits: Sequence[Mapping[float, Split]], denominators: Sequence[float] = PAPER_SAMPLED
 ) -> list[dict[float, Sampling]]:
     """The paper's difference-maximised lists of its own splits, bit for bit (method.md §5.3)."""
     rng = random.Random(PAPER_SEED)

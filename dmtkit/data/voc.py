@@ -1,147 +1,108 @@
-"""PASCAL VOC 2012 with its augmented training set, and any folder laid out as VOC is."""
+"""PASCAL VOC 2012 with its augmented training set, and own images and masks in folders laid out as VOC's are."""
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dmtkit.config import SegmentationConfig
+from dmtkit.data.images import data_dir
 from dmtkit.data.pictures import Files
+from dmtkit.data.segmentation import Scenes, split_scenes
+from dmtkit.data.splits import read_names
 from dmtkit.errors import DataError, listing
+from dmtkit.registry import dataset
 
 CLASSES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
+    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
+    "pottedplant sheep sofa train tvmonitor"
 )
-TRAINAUG = 10582
-SUFFIXES = (".jpg", ".jpeg", ".png")
 LISTS = Path("ImageSets", "Segmentation")
 
 
-def read_list(folder: Path, name: str) -> list[str]:
-    """The names in ImageSets/Segmentation/<name>.txt; DataError says which lists there are."""
-    path = folder / LISTS / f"{name}.txt"
-    try:
-        names = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError):
-        there = sorted(p.stem for p in (folder / LISTS).glob("*.txt"))
-        raise DataError(
-            f"data_dir: there is no readable list {path}; lists found: {', '.join(there) or 'none'}"
-        ) from None
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice or not names:
-        raise DataError(f"{path}: " + (f"names that stand there twice:\n{listing(twice)}" if twice else "is empty"))
-    return names
+@dataset("folder", task="segmentation")
+def voc_folder(config: SegmentationConfig) -> Scenes:
+    """Images in JPEGImages/, masks in SegmentationClass/, lists in ImageSets/Segmentation/.
 
-
-def voc_folder(folder: Path, train_list: str, test_list: str, resize: tuple[int, int] | None) -> tuple[Files, int]:
-    """Images in JPEGImages/, masks in SegmentationClass/, lists in ImageSets/Segmentation/; and how many train.
-
-    The training images come first, sorted by name. A mask may be missing where an image is not labeled.
-    DataError lists every name without an image and every name in both lists.
+    A mask may be missing where an image is not labeled. DataError lists every name without an image and every
+    name in both lists.
     """
-    train, test = sorted(read_list(folder, train_list)), read_list(folder, test_list)
-    both = sorted(set(train) & set(test))
-    if both:
-        raise DataError(f"{len(both)} images stand in both lists, {train_list} and {test_list}:\n{listing(both)}")
-    names = (*train, *test)
-    images = find_images(folder, names)
-    masks = [folder / "SegmentationClass" / f"{name}.png" for name in names]
-    files = Files(names, images, tuple(mask if mask.is_file() else None for mask in masks), resize)
-    return files, len(train)
+    assert config.classes is not None
+    folder, lists = data_dir(config), (config.train_list, config.test_list)
+    train, test = (read_names(folder / LISTS, name) for name in lists)
+    if both := sorted(set(train) & set(test)):
+        raise DataError(f"{len(both)} images stand in both lists, {' and '.join(lists)}:\n{listing(both)}")
+    own = {name: path for name in (*train, *test) if (path := _own_mask(folder, name)).is_file()}
+    return _scenes(config, folder, sorted(train), test, own, config.classes)
 
 
-def find_images(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:
-    """JPEGImages/<name>.jpg (or .jpeg, .png) of every name; DataError lists the missing."""
-    found, missing = [], []
-    for name in names:
-        there = [p for s in SUFFIXES if (p := folder / "JPEGImages" / f"{name}{s}").is_file()]
-        found += there[:1]
-        missing += [] if there else [name]
-    if missing:
-        raise DataError(
-            f"{len(missing)} names in the lists have no image in {folder / 'JPEGImages'}:\n{listing(missing)}"
-        )
-    return tuple(found)
-
-
-def voc2012(data_dir: Path, resize: tuple[int, int] | None) -> tuple[Files, int]:
-    """VOC 2012: the 10 582 images of `trainaug`, then the 1 449 of `val`; and how many train.
+@dataset("voc", task="segmentation")
+def voc2012(config: SegmentationConfig) -> Scenes:
+    """VOC 2012: the 10 582 images of `trainaug`, and the 1 449 of `val` to test on.
 
     The augmented masks are read from SegmentationClassAug/ where it is there; else from SBD's .mat files (in
     `data_dir`/SBD or /benchmark_RELEASE/dataset), VOC's own masks where VOC has one.
     """
-    folder = find_voc(data_dir)
-    own_train, val = read_list(folder, "train"), read_list(folder, "val")
+    place = data_dir(config)
+    folder = _find(place / "VOCdevkit" / "VOC2012", place / "VOC2012", place, holding="JPEGImages")
+    if folder is None:
+        raise DataError(
+            f"data_dir: {place} does not hold VOC 2012; expected VOCdevkit/VOC2012/JPEGImages below it "
+            "(VOCtrainval_11-May-2012.tar, unpacked)"
+        )
+    own_train, val = (read_names(folder / LISTS, name) for name in ("train", "val"))
     augmented = folder / "SegmentationClassAug"
     if augmented.is_dir():
-        names = {p.stem for p in augmented.glob("*.png")} | set(own_train)
+        names = {path.stem for path in augmented.glob("*.png")} | set(own_train)
         masks = {name: augmented / f"{name}.png" for name in names}
     else:
-        masks = sbd_masks(data_dir, folder)
-    masks |= {
-        name: own
-        for name in (*own_train, *val)
-        if not augmented.is_dir() and (own := folder / "SegmentationClass" / f"{name}.png").is_file()
-    }
-    train = sorted(set(masks) - set(val))
-    masks |= {name: folder / "SegmentationClass" / f"{name}.png" for name in val}
-    every = (*train, *val)
-    missing = [name for name in every if not masks[name].is_file()]
-    if missing:
-        raise DataError(f"{len(missing)} images have no mask below {data_dir}:\n{listing(missing)}")
-    return Files(every, find_images(folder, every), tuple(masks[name] for name in every), resize), len(train)
+        masks = _sbd_masks(place, folder)
+        masks |= {name: path for name in own_train if (path := _own_mask(folder, name)).is_file()}
+    masks |= {name: _own_mask(folder, name) for name in val}
+    if missing := sorted(name for name, mask in masks.items() if not mask.is_file()):
+        raise DataError(f"{len(missing)} images have no mask below {place}:\n{listing(missing)}")
+    return _scenes(config, folder, sorted(set(masks) - set(val)), val, masks, tuple(CLASSES.split()))
 
 
-def find_voc(data_dir: Path) -> Path:
-    """The folder that holds JPEGImages/, at `data_dir` or where the archive puts it."""
-    for folder in (data_dir / "VOCdevkit" / "VOC2012", data_dir / "VOC2012", data_dir):
-        if (folder / "JPEGImages").is_dir():
-            return folder
-    raise DataError(
-        f"data_dir: {data_dir} does not hold VOC 2012; expected VOCdevkit/VOC2012/JPEGImages below it "
-        "(VOCtrainval_11-May-2012.tar, unpacked)"
-    )
+def _scenes(
+    config: SegmentationConfig,
+    folder: Path,
+    train: Sequence[str],
+    test: Sequence[str],
+    masks: Mapping[str, Path],
+    classes: tuple[str, ...],
+) -> Scenes:
+    """The images JPEGImages/<name>.jpg (or .jpeg, .png), training images first; DataError lists the missing."""
+    names = (*train, *test)
+    candidates = {name: [folder / "JPEGImages" / f"{name}.{end}" for end in ("jpg", "jpeg", "png")] for name in names}
+    images = {name: path for name in names if (path := next(filter(Path.is_file, candidates[name]), None))}
+    if missing := [name for name in names if name not in images]:
+        raise DataError(
+            f"{len(missing)} names in the lists have no image in {folder / 'JPEGImages'}:\n{listing(missing)}"
+        )
+    files = Files(names, tuple(map(images.__getitem__, names)), tuple(map(masks.get, names)), config.resize)
+    return split_scenes(config, files, len(train), classes, folder / LISTS)
 
 
-def sbd_masks(data_dir: Path, voc: Path) -> dict[str, Path]:
+def _own_mask(folder: Path, name: str) -> Path:
+    return folder / "SegmentationClass" / f"{name}.png"
+
+
+def _find(*places: Path, holding: str) -> Path | None:
+    return next((folder for folder in places if (folder / holding).is_dir()), None)
+
+
+def _sbd_masks(data_dir: Path, voc: Path) -> dict[str, Path]:
     """SBD's mask files by name, as torchvision finds them."""
     from dmtkit.compat import torchvision_datasets
 
-    root = next(
-        (
-            f
-            for f in (data_dir / "SBD", data_dir / "sbd", data_dir / "benchmark_RELEASE" / "dataset")
-            if (f / "cls").is_dir()
-        ),
-        None,
-    )
+    root = _find(data_dir / "SBD", data_dir / "sbd", data_dir / "benchmark_RELEASE" / "dataset", holding="cls")
     if root is None:
         raise DataError(
             f"data_dir: {data_dir} holds neither {voc.name}/SegmentationClassAug nor SBD (SBD/cls, SBD/img, "
             "SBD/train.txt, SBD/val.txt); one of them gives the masks of trainaug"
         )
-    found: dict[str, Path] = {}
-    for part in ("train", "val"):
-        try:
-            dataset = torchvision_datasets().SBDataset(str(root), image_set=part, mode="segmentation")
-        except (RuntimeError, OSError) as error:
-            raise DataError(f"data_dir: {root} is not complete ({error})") from None
-        found |= {Path(path).stem: Path(path) for path in dataset.masks}
-    return found
+    try:
+        read = torchvision_datasets().SBDataset
+        parts = [read(str(root), image_set=part, mode="segmentation") for part in ("train", "val")]
+    except (RuntimeError, OSError) as error:
+        raise DataError(f"data_dir: {root} is not complete ({error})") from None
+    return {Path(path).stem: Path(path) for part in parts for path in part.masks}

@@ -1,8 +1,9 @@
-"""Whole images in batches, padded to one size, read ahead: for passes without augmentation."""
+"""Whole images in batches, padded to one size, read ahead: for testing, labeling and looking, without augmentation."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from dmtkit import distributed
-from dmtkit.data.crops import image_groups
 from dmtkit.data.joint import pad_to
 from dmtkit.data.pictures import Part
 from dmtkit.errors import DataError
 
 
 @dataclass(frozen=True)
-class Images:
+class WholeImages:
     """Consecutive images of a part, padded to one size, on the device; `sizes` are their own."""
 
     positions: Sequence[int]
@@ -39,7 +39,7 @@ class Images:
         heights, widths = torch.tensor(self.sizes, device=device).T
         return (rows < heights[:, None])[:, :, None] & (columns < widths[:, None])[:, None, :]
 
-    def without_pixels(self) -> "Images":
+    def without_pixels(self) -> "WholeImages":
         """The same places and sizes, without the memory."""
         return replace(self, pixels=self.pixels[:, :0].clone())
 
@@ -67,41 +67,54 @@ class Reader:
     threads: int = 2
     autocast: Callable[[], Any] = field(default=lambda: torch.autocast("cpu", enabled=False))
 
-    def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[Images]:
+    def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[WholeImages]:
         """All images of a part in order; the next ones are read while the last are used.
 
         Of several processes each reads some of the groups, which are the same as one process alone would form.
         """
-        least = self.eval_size or (0, 0)
-        groups = list(image_groups(sizes, self.batch, lambda h, w: (max(h, least[0]), max(w, least[1]))))
+        groups = list(image_groups(sizes, self.batch, self.eval_size or (0, 0)))
         mine = distributed.share_of(len(groups))
-        groups = groups[mine.start : mine.stop]
+        waiting = iter(groups[mine.start : mine.stop])
         with ThreadPoolExecutor(self.threads) as pool:
-            coming = [pool.submit(self._read, part, *group) for group in groups[: self.threads]]
-            for number in range(len(groups)):
-                ready = coming.pop(0).result()
-                if number + self.threads < len(groups):
-                    coming.append(pool.submit(self._read, part, *groups[number + self.threads]))
-                yield Images(ready[0], ready[1].to(self.device).float(), ready[2])
 
-    def _read(
-        self, part: Part, positions: Sequence[int], size: tuple[int, int]
-    ) -> tuple[Sequence[int], Tensor, list[tuple[int, int]]]:
-        images = [read_image(part, position) for position in positions]
-        pixels = np.stack([pad_to(image, size, self.fill) for image in images])
-        own = [(image.shape[0], image.shape[1]) for image in images]
-        return positions, torch.from_numpy(pixels).permute(0, 3, 1, 2), own
+            def submit(count: int) -> list[Future[WholeImages]]:
+                return [pool.submit(self._read, part, *group) for group in islice(waiting, count)]
+
+            coming = submit(self.threads)
+            while coming:
+                images = coming.pop(0).result()
+                coming += submit(1)
+                yield replace(images, pixels=images.pixels.to(self.device).float())
+
+    def _read(self, part: Part, positions: Sequence[int], size: tuple[int, int]) -> WholeImages:
+        """Some images, on the host; DataError names one that can no longer be read."""
+        images = []
+        for position in positions:
+            try:
+                images.append(part.image(position))
+            except OSError as error:
+                name = part.name(position)
+                raise DataError(f"{name}: cannot be read any more ({error}); was the data moved?") from error
+        pixels = torch.from_numpy(np.stack([pad_to(image, size, self.fill) for image in images]))
+        return WholeImages(
+            positions, pixels.permute(0, 3, 1, 2), [(image.shape[0], image.shape[1]) for image in images]
+        )
 
 
-def read_image(part: Part, position: int) -> np.ndarray:
-    """An image of a part; DataError names it if it can no longer be read."""
-    try:
-        return part.image(position)
-    except OSError as error:
-        raise DataError(f"{part.name(position)}: cannot be read any more ({error}); was the data moved?") from error
+def image_groups(sizes: np.ndarray, batch: int, least: tuple[int, int]) -> Iterator[tuple[list[int], tuple[int, int]]]:
+    """Consecutive positions, at most `batch`, of images of these `sizes` that are padded to one size; and that size.
+
+    >>> list(image_groups(np.array([[4, 4], [5, 3], [7, 7]]), 8, least=(5, 5)))
+    [([0, 1], (5, 5)), ([2], (7, 7))]
+    """
+    padded = [tuple(size) for size in np.maximum(sizes, least).tolist()]
+    for size, group in groupby(range(len(padded)), padded.__getitem__):
+        positions = list(group)
+        for start in range(0, len(positions), batch):
+            yield positions[start : start + batch], size
 
 
-Observe = Callable[[Images, Tensor], None]
+Observe = Callable[[WholeImages, Tensor], None]
 
 
 @torch.inference_mode()

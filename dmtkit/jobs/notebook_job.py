@@ -14,12 +14,12 @@ import yaml
 
 from dmtkit import errors
 from dmtkit.config import Config, check_name, config_type, make_config
-from dmtkit.errors import ConfigError, DmtkitError, RunError, unknown_name
+from dmtkit.errors import ConfigError, DmtkitError, RunError
 from dmtkit.files import read_json
 from dmtkit.jobs.process import Count, count_interrupts, last_lines, watch
 from dmtkit.own import import_code, refuse_unshared
 from dmtkit.params import load_params, notebook_of, outputs_root, project_root
-from dmtkit.registry import METHODS, flat_names, methods_in, owner_of, without_others
+from dmtkit.registry import methods_in, without_others
 from dmtkit.runs.folder import hold, refuse_locked, refuse_other_run
 from dmtkit.runs.run import read_log
 from dmtkit.training.experiment import check, check_data, load_data, total_steps
@@ -131,7 +131,9 @@ def execute(
         command = [sys.executable, "-m", "papermill", str(job.notebook), str(job.output), "-b", encoded]
         command += ["--no-progress-bar", "--kernel", "python3"]
         quiet = {"DMTKIT_LIVE": "0", **(environment or {})}  # nobody watches this kernel, whoever's environment it has
-                code = watch(command, job.log, project_root(), tick=lambda: say(*progress_of(job.folder)), stops=asked, environment=quiet)
+        code = watch(
+            command, job.log, project_root(), tick=lambda: say(*progress_of(job.folder)), stops=asked, environment=quiet
+        )
         say(*progress_of(job.folder))
         if code == 0 and (job.folder / "DONE.json").is_file():
             return sign(job.output)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dmtkit import distributed
 from dmtkit.data.pictures import Part
-from dmtkit.data.whole_images import Images, Observe, Reader
+from dmtkit.data.whole_images import Observe, Reader, WholeImages
 from dmtkit.labels.keep import class_thresholds, normalized
 from dmtkit.labels.store import Writer, write_labels
 from dmtkit.losses.levels import LEVELS, quantise
@@ -124,7 +124,7 @@ def label_images(
     with write_labels(folder, owner, names, sizes) as writer:
         place = folder / f"coarse-{distributed.rank()}.partial"
         keep = place.open("w+b") if normalized_ratio is not None else None
-        seen: list[tuple[Images, tuple[int, ...]]] = []
+        seen: list[tuple[WholeImages, tuple[int, ...]]] = []
         for images in reader(part, sizes):
             with reader.autocast():
                 coarse = getattr(model, "coarse", model)(images.pixels)
@@ -156,14 +156,14 @@ def label_images(
             place.unlink()
 
 
-def _count(counts: Tensor, images: Images, label: Tensor, level: Tensor) -> None:
+def _count(counts: Tensor, images: WholeImages, label: Tensor, level: Tensor) -> None:
     """Add a batch to the histogram of every class's levels, on its device; padding counts nothing."""
     index, inside = (label.long() * LEVELS + level).ravel(), images.inside
     one = torch.ones(1, dtype=torch.int64, device=index.device).expand(len(index))
     counts.scatter_add_(0, index, one if inside is None else inside.ravel().long())
 
 
-def _write(writer: Writer, images: Images, label: Tensor, level: Tensor) -> None:
+def _write(writer: Writer, images: WholeImages, label: Tensor, level: Tensor) -> None:
     """Put a batch into the store."""
     pairs = zip(images.positions, images.crop(label), images.crop(level.to(torch.uint16)), strict=True)
     for position, own, confidence in pairs:

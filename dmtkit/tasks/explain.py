@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dmtkit.config import Config
 from dmtkit.data.pictures import VOID, Part
-from dmtkit.data.whole_images import Images
+from dmtkit.data.whole_images import WholeImages
 from dmtkit.labels.keep import PseudoLabels
 from dmtkit.labels.predict import Predictions, read_logits
 from dmtkit.labels.store import Kept
@@ -81,7 +81,7 @@ def samples(columns: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
 class Explanation:
     """What a student says of the labels it was given, for one batch: weights and why, the labels, and the truth."""
 
-    images: Images
+    images: WholeImages
     found: DynamicWeights
     given: Tensor
     confidence: Tensor
@@ -89,7 +89,7 @@ class Explanation:
 
 
 def explain_batch(
-    images: Images, logits: Tensor, part: Part, kept: Kept, weigh: Callable[..., DynamicWeights], truth: bool
+    images: WholeImages, logits: Tensor, part: Part, kept: Kept, weigh: Callable[..., DynamicWeights], truth: bool
 ) -> Explanation:
     """Weigh the kept labels of a batch of whole images by what the student says of them; `weigh` as a method does."""
     pairs = [kept.kept(position) for position in images.positions]

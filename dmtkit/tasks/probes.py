@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dmtkit.data.segmentation import Scenes
-from dmtkit.data.whole_images import Images, Reader, look
+from dmtkit.data.whole_images import Reader, WholeImages, look
 from dmtkit.files import once
 from dmtkit.labels.store import Kept
 from dmtkit.losses.dynamic import DynamicWeights, weigh
@@ -78,8 +78,8 @@ class Probe:
         search, arrays = Sums(levels=nothing), dict[str, np.ndarray]()
         part = self.part.select(self.chosen)
 
-        def observe(images: Images, logits: Tensor) -> None:
-            place = Images([self.chosen[p] for p in images.positions], images.pixels, images.sizes)
+        def observe(images: WholeImages, logits: Tensor) -> None:
+            place = WholeImages([self.chosen[p] for p in images.positions], images.pixels, images.sizes)
             explained = self._explain(place, logits)
             known = explained.truth < len(self.data.classes)
             wrong = explained.given != explained.truth
@@ -93,12 +93,12 @@ class Probe:
         arrays["auroc"] = np.array([auroc(levels[row]) for row in range(len(SCORES))])
         self.phase.write_arrays(f"probe_{time}", **arrays)
 
-    def observe(self, images: Images, logits: Tensor) -> None:
+    def observe(self, images: WholeImages, logits: Tensor) -> None:
         """Take in a batch of U, seen by the finished student."""
         explained = self._explain(images, logits)
         self.cases.add(**case_sums(explained.found, explained.given, explained.truth, len(self.data.classes)))
 
-    def _explain(self, images: Images, logits: Tensor) -> Explanation:
+    def _explain(self, images: WholeImages, logits: Tensor) -> Explanation:
         how = partial(self.method.weigh, **self.gammas)
         return explain_batch(images, logits, self.part, self.kept, how, self.data.truth_known)
 

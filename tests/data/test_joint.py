@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dmtkit.data.colour import Colour, draw_colour, paint
-from dmtkit.data.crops import Ahead, Crops, image_groups
-from dmtkit.data.joint import View, draw_view, pad_to, show
+from dmtkit.data.crops import Ahead, Crops
+from dmtkit.data.joint import Colour, View, draw_colour, draw_view, pad_to, paint, show
 from dmtkit.data.pictures import Arrays, Part
+from dmtkit.data.whole_images import image_groups
 
 FILL = (9, 8, 7)
 
@@ -169,9 +169,9 @@ def test_workers_give_the_same_batches_from_any_step_on(crops, workers):
 
 def test_groups_hold_images_of_one_padded_size():
     sizes = np.array([[5, 5], [5, 5], [5, 5], [6, 5], [5, 5]])
-    found = list(image_groups(sizes, 2, lambda h, w: (h, w)))
+    found = list(image_groups(sizes, 2, (0, 0)))
     assert found == [([0, 1], (5, 5)), ([2], (5, 5)), ([3], (6, 5)), ([4], (5, 5))]
-    assert len(list(image_groups(sizes, 5, lambda h, w: (8, 8)))) == 1
+    assert len(list(image_groups(sizes, 5, (8, 8)))) == 1
 
 
 def test_colours_are_torchvisions_and_drawn_by_the_seed():

@@ -49,7 +49,7 @@ def test_operation_equals_pil(name, channels):
         for sign in (1, -1) if operation.signed else (1,):
             pixels = images(channels=channels, seed=strength)
             value = sign * (operation.weakest + strength / 10 * (operation.strongest - operation.weakest))
-            ours = operation.apply(pixels, torch.full((len(pixels),), value))
+            ours = operation.apply(pixels, torch.full((len(pixels),), value), 0)
             exact = float(np.float32(value))
             theirs = torch.stack([from_pil(PIL_OPERATIONS[name](to_pil(x), exact), channels) for x in pixels])
             difference = (ours.int() - theirs.int()).abs()
@@ -59,9 +59,9 @@ def test_operation_equals_pil(name, channels):
 def test_each_sample_has_its_own_strength():
     pixels = images(n=4)
     values = torch.tensor([0.1, 0.7, 1.3, 1.9])
-    together = ops.brightness(pixels, values)
+    together = ops.brightness(pixels, values, 0)
     for i in range(4):
-        assert torch.equal(together[i : i + 1], ops.brightness(pixels[i : i + 1], values[i : i + 1]))
+        assert torch.equal(together[i : i + 1], ops.brightness(pixels[i : i + 1], values[i : i + 1], 0))
 
 
 def test_cutout_equals_a_drawn_rectangle():

@@ -12,7 +12,8 @@ from PIL import Image
 
 from dmtkit.config import make_config
 from dmtkit.data.digit_scenes import DigitScenes
-from dmtkit.data.segmentation import load
+from dmtkit.data.pictures import Arrays, Files
+from dmtkit.data.segmentation import load, split_scenes
 from dmtkit.data.splits import difference_maximised, paper_sampling, paper_splits
 from dmtkit.errors import ConfigError, DataError
 from dmtkit.params import load_params
@@ -38,7 +39,7 @@ def folder_config(folder, **more):
 
 @pytest.fixture(autouse=True)
 def _surveys_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setattr("dmtkit.data.segmentation.project_root", lambda: tmp_path)
+    monkeypatch.setenv("DMTKIT_OUTPUTS", str(tmp_path / "outputs"))
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ def test_paper_splits_by_the_rule_itself():
             assert part.labeled + part.unlabeled == shuffled
     assert set(found[1][105.82].labeled) < set(found[1][50].labeled) < set(found[1][2].labeled)
     assert [len(paper_splits(names[:2975], [d])[0][d].labeled) for d in (8, 29.75)] == [371, 100]
+    assert paper_splits(names[::-1], [8]) == paper_splits(names, [8]), "whatever order the names come in"
 
 
 def test_difference_maximised_lists():
@@ -242,6 +244,16 @@ def test_lists_that_name_missing_images_or_themselves_twice(tree):
     write_list(tree, "train", ["im_000", "im_001", "im_008"])
     with pytest.raises(DataError, match=r"both lists(.|\n)*im_008"):
         load(folder_config(tree))
+
+
+def test_images_of_one_name_are_named_with_their_files(tmp_path):
+    names, paths = ("a", "b", "a"), tuple(tmp_path / f"{i}.png" for i in range(3))
+    config = make_config({"task": "segmentation"})
+    with pytest.raises(DataError, match=r"same name(.|\n)*a: \S+/0.png and \S+/2.png$"):
+        split_scenes(config, Files(names, paths, paths), 2, CLASSES)
+    pictures = Arrays(np.zeros((3, 4, 4, 3), np.uint8), np.zeros((3, 4, 4), np.uint8), names)
+    with pytest.raises(DataError, match=r"same name(.|\n)*a: image 0 and image 2$"):
+        split_scenes(config, pictures, 2, CLASSES)
 
 
 @pytest.mark.parametrize(

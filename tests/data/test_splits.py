@@ -45,7 +45,7 @@ def test_too_many_labels_name_every_small_class():
 def test_own_lists():
     names = ["a", "b", "c", "d"]
     split = list_split(names, {"labeled": ["d"], "unlabeled": ["a", "b"], "val": ["c"]})
-    assert (split.labeled, split.unlabeled, split.val) == ((3,), (0, 1), (2,))
+    assert split == (["d"], ["a", "b"], ["c"])
 
 
 @pytest.mark.parametrize(

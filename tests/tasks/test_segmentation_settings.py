@@ -41,7 +41,7 @@ def test_every_switch_runs(tmp_path, data, more):
 
 
 def test_own_images_of_mixed_sizes_without_truth(tmp_path, monkeypatch):
-    monkeypatch.setattr("dmtkit.data.segmentation.project_root", lambda: tmp_path)
+    monkeypatch.setenv("DMTKIT_OUTPUTS", str(tmp_path / "outputs"))
     tree = make_voc_style(tmp_path / "data", train=8)
     values = {**TINY_SEGMENTATION, "dataset": "folder", "data_dir": str(tree), "classes": ("a", "b", "c")}
     config = make_config(values)

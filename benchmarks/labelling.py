@@ -27,7 +27,7 @@ from dmtkit.metrics.sums import Sums
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
 from dmtkit.runs.environment import pick_device
-from dmtkit.tasks.explain import explain_batch
+from dmtkit.tasks.probes import explain_batch
 
 CASES = {  # model, classes, images, size, head rates, images at a time
     "deeplab-tiny, 400 scenes of 48×48, 11 classes": ("deeplab-tiny", 11, 400, 48, (1, 2), 16),
@@ -85,7 +85,7 @@ def measure(case: tuple, images: int, workers: int, repeats: int, device: torch.
             images: WholeImages, logits: Tensor
         ) -> None:  # what a phase also does while it labels for the next one
             explained = explain_batch(images, logits, part, kept, how, truth=True)
-            sums.add(**case_sums(explained.found, explained.given, explained.truth, classes))
+            sums.add(**case_sums(explained.weighed, explained.given, explained.truth, classes))
 
         sides: dict[str, Callable[[], object]] = {
             "plain": lambda: plain(model, part, batch, device),

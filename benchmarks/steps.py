@@ -21,8 +21,7 @@ from dmtkit.methods import METHODS
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
 from dmtkit.runs.environment import pick_device, pick_precision
-from dmtkit.training.recipe import Recipe
-from dmtkit.training.state import Loop, begin
+from dmtkit.training.state import Loop, Recipe, begin
 from dmtkit.training.step import advance, can_compile
 
 GAMMA = 4.0

@@ -12,14 +12,12 @@ from dmtkit.data.batches import Batches
 from dmtkit.data.crops import Ahead, Crops
 from dmtkit.methods import Method, Step
 from dmtkit.methods.given import Nets, Now
-from dmtkit.methods.lab import Training
+from dmtkit.methods.lab import Training, plan_of
 from dmtkit.methods.parameters import for_task, names_of
-from dmtkit.methods.plan import plan_of
 from dmtkit.models import build
-from dmtkit.tasks.task import task_of
+from dmtkit.tasks.task import TASKS
 from dmtkit.training.experiment import load_data
-from dmtkit.training.recipe import Recipe
-from dmtkit.training.state import begin
+from dmtkit.training.state import Recipe, begin
 from dmtkit.training.step import advance
 from tests.helpers import TINY, TINY_SEGMENTATION
 
@@ -86,7 +84,7 @@ class Bench:
     @cached_property
     def learns(self):
         """What the method's own training learns."""
-        terms = task_of(CONFIGS[self.task])(CONFIGS[self.task], self.data).terms
+        terms = TASKS[self.task](CONFIGS[self.task], self.data).terms
         calls = plan_of({self.method.name: self.method}, terms).calls
         return next(call.learns for call in calls if isinstance(call, Training) and call.method == self.method.name)
 

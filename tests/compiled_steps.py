@@ -12,8 +12,7 @@ from torch import nn
 
 from dmtkit.data.augment import Mix
 from dmtkit.methods import METHODS
-from dmtkit.training.recipe import Recipe
-from dmtkit.training.state import begin
+from dmtkit.training.state import Recipe, begin
 from dmtkit.training.step import advance, can_compile
 from tests.helpers import batch_of
 

@@ -38,7 +38,7 @@ def explorable(
     truths = {s: said(generator, shape, classes).argmax(0) for s in samples}
     images = {s: (255 * torch.rand(*shape, 3, generator=generator)).numpy().astype(np.uint8) for s in samples}
     for method in methods:
-        if not METHODS[method].stores_labels:
+        if METHODS[method].teacher not in ("itself", "other"):
             continue
         for student in "AB" if METHODS[method].teacher == "other" else "A":
             for k in range(1, phases + 1):

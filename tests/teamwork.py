@@ -23,8 +23,7 @@ from dmtkit.models import build
 from dmtkit.models.sync_norm import SyncNorm
 from dmtkit.training.experiment import load_data, run_methods
 from dmtkit.training.loop import train
-from dmtkit.training.recipe import Recipe
-from dmtkit.training.state import begin
+from dmtkit.training.state import Recipe, begin
 from tests import own_method
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, batch_of, stop_after
 from tests.labels.test_labelling import FILL, SIZES, Mixed

@@ -27,8 +27,7 @@ from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
 from dmtkit.seeds import generator
 from dmtkit.training.optim import update_average as ours_update_average
-from dmtkit.training.recipe import Recipe
-from dmtkit.training.state import begin
+from dmtkit.training.state import Recipe, begin
 from dmtkit.training.step import advance
 from tests.helpers import batch_of
 

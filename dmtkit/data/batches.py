@@ -6,7 +6,7 @@ Where several processes share a batch, this is where each takes its rows.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Float, Int64, Integer, Shaped
@@ -16,6 +16,11 @@ from dmtkit import distributed
 from dmtkit.data.augment import Augment, draw_mix
 from dmtkit.data.images import Data, Images
 from dmtkit.seeds import derive, generator
+
+if TYPE_CHECKING:
+    Absent = Any  # whose method declares `views` need not ask whether they are there
+else:
+    Absent = None
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,11 @@ class Batch:
     partner: Int64[Tensor, " m"] | None = None
     lam: float = 1.0
     u: Mapping[str, Shaped[Tensor, "p c *s"]] = field(default_factory=dict)
-    valid: Bool[Tensor, "p *t"] | None = None
-    index: Int64[Tensor, " p"] | None = None
+    valid: Bool[Tensor, "p *t"] | Absent = None
+    index: Int64[Tensor, " p"] | Absent = None
     unlabeled: int = 0  # how many rows of U the whole batch has
     x2: Shaped[Tensor, "m c *s"] | None = None  # another draw of X, where `views` name it, and its labels
-    y2: Integer[Tensor, "m *t"] | None = None
+    y2: Integer[Tensor, "m *t"] | Absent = None
 
     @property
     def x(self) -> Shaped[Tensor, "m c *s"]:

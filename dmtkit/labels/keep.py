@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from dmtkit.losses.levels import LEVELS, TOP, confidence_of, quantise
 
 NEVER = LEVELS  # the threshold of a class that was never predicted: no level reaches it
-# the threshold of a class that was never predicted: no level reaches it
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ over the golden ratio: its multiples lie evenly
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,9 @@ class ClassThresholds:
 def class_thresholds(histogram: Int64[Tensor, "k 65536"], ratio: float) -> ClassThresholds:
     """Per class the threshold that keeps the share `ratio` of the elements predicted as it (§5.2).
 
-    >>> from dmtkit.labels.keep import confidence_histogram
     >>> counts = confidence_histogram(torch.zeros(4, dtype=torch.int64), torch.tensor([1, 9, 9, 9]), 2)
-    >>> found = class_thresholds(counts, 0.5)  # two of the three that are at level 9
-    >>> found.level.tolist(), [round(share, 2) for share in found.ties.tolist()]
+    >>> kept = class_thresholds(counts, 0.5)  # two of the three that are at level 9
+    >>> kept.level.tolist(), [round(share, 2) for share in kept.ties.tolist()]
     ([9, 65536], [0.67, 0.0])
     """
     level = thresholds(histogram, ratio)
@@ -115,12 +114,8 @@ def class_thresholds(histogram: Int64[Tensor, "k 65536"], ratio: float) -> Class
     return ClassThresholds(level.numpy(), ties.double().numpy())
 
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ over the golden ratio: its multiples lie evenly
-# 2⁶⁴ over the golden ratio: its multiples lie evenly
-
-
 def keep_by_class(
-    label: UInt8[np.ndarray, "*s"], level: UInt16[np.ndarray, "*s"], found: ClassThresholds, offset: int = 0
+    label: UInt8[np.ndarray, "*s"], level: UInt16[np.ndarray, "*s"], thresholds: ClassThresholds, offset: int = 0
 ) -> Bool[np.ndarray, "*s"]:
     """Which elements their class keeps; `offset` is the position of the first one in the whole data.
 
@@ -131,19 +126,17 @@ def keep_by_class(
     >>> int(keep_by_class(label, level, ClassThresholds(np.array([9]), np.array([0.5]))).sum())
     2
     """
-    threshold = found.level[label]
+    threshold = thresholds.level[label]
     kept = level > threshold
-    tie = level == threshold
-    if tie.any():
-        position = np.flatnonzero(tie)
-        place = ((position + offset).astype(np.uint64) * GOLDEN) >> np.uint64(11)
-        chosen = place * 2.0**-53 < found.ties[label.ravel()[position]]
-        kept.ravel()[position[chosen]] = True
+    ties = np.flatnonzero(level == threshold)
+    place = ((ties + offset).astype(np.uint64) * GOLDEN) >> np.uint64(11)
+    chosen = place * 2.0**-53 < thresholds.ties[label.ravel()[ties]]
+    kept.ravel()[ties[chosen]] = True
     return kept
 
 
 def normalized(
-    probability: Float[Tensor, "n k *s"], found: ClassThresholds
+    probability: Float[Tensor, "n k *s"], thresholds: ClassThresholds
 ) -> tuple[UInt8[Tensor, "n *s"], Int64[Tensor, "n *s"]]:
     """CBST's own rule: the class of the highest p_k / threshold_k, and the level of its probability (§5.2).
 
@@ -155,7 +148,7 @@ def normalized(
     >>> label.tolist(), level.tolist()  # 0.6 / 0.92 < 0.4 / 0.31
     ([1], [26214])
     """
-    level = torch.from_numpy(found.level).to(probability.device).clamp(min=1)
+    level = torch.from_numpy(thresholds.level).to(probability.device).clamp(min=1)
     shape = (1, -1, *[1] * (probability.dim() - 2))
     score = (probability * TOP / level.view(shape)).masked_fill((level == NEVER).view(shape), -1)
     label = score.argmax(1)

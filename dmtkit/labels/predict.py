@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import torch
@@ -38,23 +39,18 @@ def predict(
     With `given` (y_A) also the probability of that class (p_B), so that one pass serves the labels of
     the next phase and the explanation of this one.
 
-    >>> found = predict(lambda x: x, [torch.tensor([[0.0, 100.0]]), torch.tensor([[0.0, 0.0]])])
-    >>> found.label.tolist(), found.level.tolist()
+    >>> said = predict(lambda x: x, [torch.tensor([[0.0, 100.0]]), torch.tensor([[0.0, 0.0]])])
+    >>> said.label.tolist(), said.level.tolist()
     ([1, 0], [65535, 32768])
     """
-    found, start = [], 0
+    parts, start = [], 0
     for images in batches:
-        end = start + len(images)
-        found.append(read_logits(model(images), None if given is None else torch.from_numpy(given[start:end])))
-        start = end
-    label, level, level_of_given = (
-        np.concatenate([values.cpu().numpy() for values in part if values is not None])
-        if part[0] is not None
-        else np.empty(0)
-        for part in zip(*found, strict=True)
-    )
-    of_given = None if given is None else level_of_given.astype(np.uint16)
-    return Predictions(label, level.astype(np.uint16), of_given)
+        of = None if given is None else torch.from_numpy(given[start : start + len(images)])
+        label, level, level_of_given = read_logits(model(images), of)
+        p = None if level_of_given is None else level_of_given.cpu().numpy().astype(np.uint16)
+        parts.append(Predictions(label.cpu().numpy(), level.cpu().numpy().astype(np.uint16), p))
+        start += len(images)
+    return join(parts)
 
 
 def predict_shared(
@@ -80,10 +76,8 @@ def join(parts: Sequence[Predictions]) -> Predictions:
     >>> join([Predictions(np.array([i], np.uint8), np.array([7], np.uint16)) for i in (1, 2)]).label.tolist()
     [1, 2]
     """
-    if len(parts) == 1:
-        return parts[0]
-    given = [part.level_of_given for part in parts if part.level_of_given is not None]
     label, level = (np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "level"))
+    given = [part.level_of_given for part in parts if part.level_of_given is not None]
     return Predictions(label, level, np.concatenate(given) if given else None)
 
 
@@ -91,13 +85,13 @@ def read_logits(
     logits: Float[Tensor, "n k *s"], given: Integer[Tensor, "n *s"] | None = None
 ) -> tuple[UInt8[Tensor, "n *s"], Int64[Tensor, "n *s"], Int64[Tensor, "n *s"] | None]:
     """Class, confidence level, and the level of the class `given` (0 where that is no class), of every element."""
-    found = read_softmax(logits)
-    label, level = found.prediction.to(torch.uint8), quantise(found.confidence)
+    softmax = read_softmax(logits)
+    label, level = softmax.prediction.to(torch.uint8), quantise(softmax.confidence)
     if given is None:
         return label, level, None
     given = given.to(logits.device)
     known = given < logits.shape[1]
-    return label, level, quantise(found.of(given * known)) * known
+    return label, level, quantise(softmax.of(given * known)) * known
 
 
 @torch.inference_mode()
@@ -114,46 +108,39 @@ def label_images(
 ) -> None:
     """Label every image of a part at its own size, by one forward pass, into a store (method.md §5.2).
 
-    With `normalized_ratio` the labels follow CBST's own rule for that share: it needs the thresholds of all
-    images first, so the network's coarse logits are kept meanwhile (about a byte a pixel) and only enlarged
-    again. `observe` sees the logits of every batch.
+    With `normalized_ratio` the labels follow CBST's own rule for that share: it needs the thresholds of all images first, so
+    the network's coarse logits are put aside meanwhile (about a byte a pixel) and only enlarged again. `observe` sees the
+    logits of every batch.
     """
     model.eval()
     counts = torch.zeros(classes * LEVELS, dtype=torch.int64, device=reader.device)
     names = [part.name(position) for position in range(len(part))]
-    with write_labels(folder, owner, names, sizes) as writer:
-        place = folder / f"coarse-{distributed.rank()}.partial"
-        keep = place.open("w+b") if normalized_ratio is not None else None
-        seen: list[tuple[WholeImages, tuple[int, ...]]] = []
+    with write_labels(folder, owner, names, sizes) as writer, TemporaryFile(dir=folder) as aside:
+        read: list[WholeImages] = []
         for images in reader(part, sizes):
             with reader.autocast():
                 coarse = getattr(model, "coarse", model)(images.pixels)
-            coarse = coarse.float()
-            logits = enlarge(coarse, images.padded)
+            logits = enlarge(coarse.float(), images.padded)
             label, level, _ = read_logits(logits)
             _count(counts, images, label, level)
-            if keep is None:
+            if normalized_ratio is None:
                 _write(writer, images, label, level)
             else:
-                keep.write(np.ascontiguousarray(coarse.cpu().numpy()).data)
-                seen.append((images.without_pixels(), tuple(coarse.shape)))
+                np.save(aside, coarse.float().cpu().numpy())
+                read.append(images.without_pixels())
             if observe is not None:
                 observe(images, logits)
-        histogram = distributed.total(counts).view(classes, LEVELS).cpu()
-        writer.histogram = histogram.numpy().copy()  # on the CPU it may be `counts`, which is used again below
-        if keep is not None and normalized_ratio is not None:
-            found = class_thresholds(torch.from_numpy(writer.histogram), normalized_ratio)
+        writer.histogram = distributed.total(counts).view(classes, LEVELS).cpu().numpy().copy()  # `counts` starts anew
+        if normalized_ratio is not None:
+            thresholds = class_thresholds(torch.from_numpy(writer.histogram), normalized_ratio)
             counts.zero_()
-            keep.seek(0)
-            for images, shape in seen:
-                stored = np.frombuffer(keep.read(4 * int(np.prod(shape))), np.float32).reshape(shape)
-                again = enlarge(torch.from_numpy(stored.copy()).to(reader.device), images.padded).softmax(1)
-                label, level = normalized(again, found)
+            aside.seek(0)
+            for images in read:
+                logits = enlarge(torch.from_numpy(np.load(aside)).to(reader.device), images.padded)
+                label, level = normalized(logits.softmax(1), thresholds)
                 _count(counts, images, label, level)
                 _write(writer, images, label, level)
             writer.predicted = distributed.total(counts).view(classes, LEVELS).sum(1).cpu().numpy()
-            keep.close()
-            place.unlink()
 
 
 def _count(counts: Tensor, images: WholeImages, label: Tensor, level: Tensor) -> None:

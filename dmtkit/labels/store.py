@@ -42,9 +42,9 @@ class LabelStore:
     @cached_property
     def histogram(self) -> Int64[np.ndarray, "k levels"]:
         """How many pixels of every class have each level of confidence."""
-        found = read_arrays(self.folder / "histogram.npz")
-        counts = np.zeros(len(found["predicted"]) * LEVELS, np.int64)
-        counts[found["index"]] = found["count"]
+        stored = read_arrays(self.folder / "histogram.npz")
+        counts = np.zeros(len(stored["predicted"]) * LEVELS, np.int64)
+        counts[stored["index"]] = stored["count"]
         return counts.reshape(-1, LEVELS)
 
     @cached_property
@@ -96,11 +96,9 @@ def write_labels(folder: Path, owner: str, names: Sequence[str], sizes: np.ndarr
     `names` and `sizes` (height, width) are those of all images, so that each of several processes can write its own.
     """
     store = LabelStore(folder, tuple(names), tuple((int(h), int(w)) for h, w in sizes))
-    try:
+    with writing(folder):
         once(partial(_clear, folder))
         files: dict[str, BinaryIO] = {name: open(folder / f"{name}{TEMPORARY}", "r+b") for name in PARTS}  # noqa: SIM115
-    except OSError as error:
-        raise cannot_write(folder, error) from error
     writer = Writer(store, files)
     try:
         yield writer
@@ -110,6 +108,15 @@ def write_labels(folder: Path, owner: str, names: Sequence[str], sizes: np.ndarr
             with contextlib.suppress(OSError):  # a full disk has been reported by then
                 file.close()
     once(lambda: _complete(store, owner, writer))
+
+
+@contextmanager
+def writing(path: Path, size: int = 0) -> Iterator[None]:
+    """Say in words what cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error, size) from error
 
 
 def _clear(folder: Path) -> None:
@@ -124,10 +131,8 @@ def _complete(store: LabelStore, owner: str, writer: "Writer") -> None:
     """Give the files their names, and write what makes them a store."""
     folder = store.folder
     for name in PARTS:
-        try:
+        with writing(folder / name):
             os.replace(folder / f"{name}{TEMPORARY}", folder / name)
-        except OSError as error:
-            raise cannot_write(folder / name, error) from error
     if writer.histogram is not None:
         predicted = writer.histogram.sum(1) if writer.predicted is None else writer.predicted
         counts = writer.histogram.ravel()
@@ -146,30 +151,26 @@ class Writer:
 
     def add(self, position: int, label: UInt8[np.ndarray, "h w"], level: UInt16[np.ndarray, "h w"]) -> None:
         """Put one image in its place; DataError if its size is not what it was."""
-        if label.shape != self.store.sizes[position]:
+        if label.shape != (size := self.store.sizes[position]):
+            found, expected = ("×".join(map(str, each)) for each in (label.shape, size))
             raise DataError(
-                f"{self.store.names[position]}: found {label.shape[0]}×{label.shape[1]}, expected "
-                "{}×{}; was the image replaced?".format(*self.store.sizes[position])
+                f"{self.store.names[position]}: found {found}, expected {expected}; was the image replaced?"
             )
         start = int(self.store.offsets[position])
         for part, values in (("label.u8", label), ("level.u16", level)):
-            try:
+            with writing(self.store.folder / part, values.nbytes):
                 if start != self._place:
                     self.files[part].seek(start * PARTS[part].itemsize)
                 self.files[part].write(np.ascontiguousarray(values, PARTS[part]).data)
-            except OSError as error:
-                raise cannot_write(self.store.folder / part, error, values.nbytes) from error
         self._place = start + label.size
 
     def close(self) -> None:
         """Make what was written durable."""
         for name, file in self.files.items():
-            try:
+            with writing(self.store.folder / name):
                 file.flush()
                 os.fsync(file.fileno())
                 file.close()
-            except OSError as error:
-                raise cannot_write(self.store.folder / name, error) from error
 
 
 def open_labels(folder: Path, owner: str, names: tuple[str, ...]) -> LabelStore:
@@ -181,9 +182,10 @@ def open_labels(folder: Path, owner: str, names: tuple[str, ...]) -> LabelStore:
     if store.names != names:
         raise RunError(f"{folder}: holds the labels of other images")
     for part, kind in PARTS.items():
-        wanted = int(store.offsets[-1]) * kind.itemsize
-        found = (folder / part).stat().st_size if (folder / part).is_file() else 0
-        if found != wanted:
-            raise RunError(f"{folder / part}: found {found} bytes, expected {wanted}; the file is truncated or foreign")
+        size = (folder / part).stat().st_size if (folder / part).is_file() else 0
+        if size != (expected := int(store.offsets[-1]) * kind.itemsize):
+            raise RunError(
+                f"{folder / part}: found {size} bytes, expected {expected}; the file is truncated or foreign"
+            )
     _ = store.histogram, store.predicted
     return store

@@ -51,6 +51,11 @@ class DynamicWeights:
         """Negative disagreement: another class, but the student is not surer than the teacher."""
         return self.valid & ~self.agree & ~self.surer
 
+    @property
+    def case(self) -> Integer[Tensor, "n *s"]:
+        """0 agreement, 1 negative, 2 positive disagreement."""
+        return torch.where(self.agree, 0, torch.where(self.surer, 2, 1))
+
 
 def weigh(
     pseudo_label: Integer[Tensor, "n *s"],
@@ -93,7 +98,7 @@ def weigh(
 
 @torch.no_grad()
 def dynamic_weights(
-    logits: Float[Tensor, "n k *s"],
+    logits: Float[Tensor, "n k *s"] | Softmax,
     pseudo_label: Integer[Tensor, "n *s"],
     confidence: Float[Tensor, "n *s"],
     *,
@@ -101,30 +106,18 @@ def dynamic_weights(
     gamma2: Gamma,
     rule: Rule = "dynamic",
     ignore_index: int = 255,
-    softmax: Softmax | None = None,
 ) -> DynamicWeights:
-    """Weigh every pseudo label by how far the student, whose logits these are, agrees with it; see `weigh`.
-
-    `softmax` is what `read_softmax` says of the logits, where it has been asked already.
+    """Weigh every pseudo label by what the student, whose logits (or their softmax) these are, says of it; see `weigh`.
 
     >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]]).log_softmax(1)
     >>> result = dynamic_weights(logits, torch.tensor([0, 0]), torch.tensor([0.9, 0.6]), gamma1=1, gamma2=1)
     >>> [round(w, 2) for w in result.weight.tolist()], result.agree.tolist(), result.surer.tolist()
     ([0.88, 0.0], [True, False], [False, True])
     """
-    seen = softmax or read_softmax(logits)
+    seen = logits if isinstance(logits, Softmax) else read_softmax(logits)
     p = seen.of(pseudo_label.masked_fill(pseudo_label == ignore_index, 0))
-    return weigh(
-        pseudo_label,
-        confidence,
-        seen.prediction,
-        seen.confidence,
-        p,
-        gamma1=gamma1,
-        gamma2=gamma2,
-        rule=rule,
-        ignore_index=ignore_index,
-    )
+    opinions = pseudo_label, confidence, seen.prediction, seen.confidence, p
+    return weigh(*opinions, gamma1=gamma1, gamma2=gamma2, rule=rule, ignore_index=ignore_index)
 
 
 def dynamic_cross_entropy(
@@ -138,7 +131,6 @@ def dynamic_cross_entropy(
     trusted: Bool[Tensor, " n"] | None = None,
     truth: Integer[Tensor, "n *s"] | None = None,
     ignore_index: int = 255,
-    softmax: Softmax | None = None,
     total: Callable[[Tensor], Tensor] = lambda count: count,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Σ w · CE(student logits, label) / number of valid elements, and detached statistics.
@@ -148,49 +140,36 @@ def dynamic_cross_entropy(
     `total` makes the number of all valid elements of a batch from that of those here, where several processes share it;
     their losses then add up to the batch's.
 
-    >>> loss, stats = dynamic_cross_entropy(
-    ...     torch.zeros(1, 4), torch.tensor([0]), torch.tensor([0.9]), gamma1=1, gamma2=1
-    ... )
+    >>> one = torch.zeros(1, 4), torch.tensor([0]), torch.tensor([0.9])
+    >>> loss, stats = dynamic_cross_entropy(*one, gamma1=1, gamma2=1)
     >>> round(float(loss), 4), float(stats["weight"])  # ln 4 · ¼
     (0.3466, 0.25)
     """
-    seen = softmax or read_softmax(logits)
+    seen = read_softmax(logits)
     if torch.compiler.is_compiling():  # masks as wide as the numbers: those of bytes take four times as long
         pseudo_label = pseudo_label.to(torch.int32)
-    with torch.no_grad():
-        weighed = dynamic_weights(
-            logits,
-            pseudo_label,
-            confidence,
-            gamma1=gamma1,
-            gamma2=gamma2,
-            rule=rule,
-            ignore_index=ignore_index,
-            softmax=seen,
-        )
-        weight, label, valid = trust(weighed, pseudo_label, trusted, ignore_index)
-        scale = weight / total(valid.sum()).clamp(min=1)
-    loss = weighted_cross_entropy(logits, seen, label.masked_fill(~valid, 0), scale)
+    weighed = dynamic_weights(
+        seen, pseudo_label, confidence, gamma1=gamma1, gamma2=gamma2, rule=rule, ignore_index=ignore_index
+    )
+    weight, label = trust(weighed, pseudo_label, trusted)
+    scale = weight / total(weighed.valid.sum()).clamp(min=1)
+    loss = weighted_cross_entropy(logits, seen, label.masked_fill(~weighed.valid, 0), scale)
     return loss, statistics(weighed, trusted, truth, ignore_index)
 
 
 def trust(
-    found: DynamicWeights,
-    pseudo_label: Integer[Tensor, "n *s"],
-    trusted: Bool[Tensor, " n"] | None,
-    ignore_index: int = 255,
-) -> tuple[Float[Tensor, "n *s"], Integer[Tensor, "n *s"], Bool[Tensor, "n *s"]]:
-    """Weights, labels to learn and what counts: `trusted` samples have weight 1 and the label as given."""
+    weighed: DynamicWeights, pseudo_label: Integer[Tensor, "n *s"], trusted: Bool[Tensor, " n"] | None
+) -> tuple[Float[Tensor, "n *s"], Integer[Tensor, "n *s"]]:
+    """Weights and labels to learn: `trusted` samples have weight 1, where they are valid, and the label as given."""
     if trusted is None:
-        return found.weight, found.label, found.valid
+        return weighed.weight, weighed.label
     sample = trusted.view(-1, *[1] * (pseudo_label.dim() - 1))
-    valid = torch.where(sample, pseudo_label != ignore_index, found.valid)
-    weight = torch.where(sample, valid.to(found.weight.dtype), found.weight)
-    return weight, torch.where(sample, pseudo_label, found.label), valid
+    weight = torch.where(sample, weighed.valid.to(weighed.weight.dtype), weighed.weight)
+    return weight, torch.where(sample, pseudo_label, weighed.label)
 
 
 def statistics(
-    found: DynamicWeights,
+    weighed: DynamicWeights,
     trusted: Bool[Tensor, " n"] | None = None,
     truth: Integer[Tensor, "n *s"] | None = None,
     ignore_index: int = 255,
@@ -201,14 +180,14 @@ def statistics(
     disagreement; with `truth` also of how many of each the truth is known (`known_agree`, …: not `ignore_index`)
     and how many of them are right (`right_agree`, …).
     """
-    pseudo = found.valid
+    pseudo = weighed.valid
     if trusted is not None:
         pseudo = pseudo & ~trusted.view(-1, *[1] * (pseudo.dim() - 1))
-    cases = {"agree": found.agree & pseudo, "negative": found.negative & pseudo, "positive": found.surer & pseudo}
-    sums = {"count": pseudo.sum(), "weight": (found.weight * pseudo).sum()}
+    cases = {"agree": weighed.agree & pseudo, "negative": weighed.negative & pseudo, "positive": weighed.surer & pseudo}
+    sums = {"count": pseudo.sum(), "weight": (weighed.weight * pseudo).sum()}
     sums |= {case: mask.sum() for case, mask in cases.items()}
     if truth is not None:
-        right, known = found.label == truth, truth != ignore_index
+        right, known = weighed.label == truth, truth != ignore_index
         sums |= {f"right_{case}": (mask & right).sum() for case, mask in cases.items()}
         sums |= {f"known_{case}": (mask & known).sum() for case, mask in cases.items()}
     return sums

@@ -1,18 +1,14 @@
 """Adversarial learning (Hung et al., 2018, arXiv 1802.07934): a critic tells label maps from predictions, and whom to believe."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, one_hot, pad, softplus
 
-from dmtkit.methods.given import Nets, Now
-from dmtkit.methods.method import Helper, Method, NotNegative, Share, Step, method
-
-if TYPE_CHECKING:
-    from dmtkit.data.batches import Batch
+from dmtkit.methods import Batch, Helper, Method, Nets, NotNegative, Now, Share, Step, method
 
 
 class Critic(nn.Sequential):
@@ -57,10 +53,8 @@ class Adversarial(Method):
     views = ("weak", "x2")
     adds = ("fool_x", "fool_u", "weight")
 
-    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+    def losses(self, nets: Nets, batch: Batch, now: Now) -> Step:
         """BCE(D, 1) is softplus(−D), BCE(D, 0) softplus(D); what lies beyond an image or has no label is 0 in every map."""
-        assert batch.valid is not None
-        assert batch.y2 is not None
         valid_x, valid_u = batch.y != 255, batch.valid
         on_x, on_u = nets("model", batch.x, "train"), nets("model", batch.u["weak"])
         maps = masked(on_x.softmax(1), valid_x), masked(on_u.softmax(1), valid_u)

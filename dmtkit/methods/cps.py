@@ -1,15 +1,9 @@
 """Cross pseudo supervision (Chen et al., 2021, arXiv 2106.01226): two networks label the same images for each other, in every step."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch.nn.functional import cross_entropy
 
-from dmtkit.methods.given import Nets, Now
-from dmtkit.methods.method import Method, NotNegative, Step, method
-
-if TYPE_CHECKING:
-    from dmtkit.data.batches import Batch
+from dmtkit.methods import Batch, Method, Nets, NotNegative, Now, Step, method
 
 
 @method("cps", title="Cross pseudo supervision")
@@ -25,9 +19,8 @@ class CPS(Method):
     views = ("weak",)
     adds = ("weight",)
 
-    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+    def losses(self, nets: Nets, batch: Batch, now: Now) -> Step:
         """X and U pass the networks each by itself; no gradient through a label."""
-        assert batch.valid is not None
         valid = torch.cat([batch.y != 255, batch.valid])
         on_x = {name: nets(name, batch.x, "train") for name in self.nets}
         both = {name: torch.cat([on_x[name], nets(name, batch.u["weak"])]) for name in self.nets}

@@ -6,17 +6,12 @@ A label weighs p_B^γ1 where the student agrees, p_B^γ2 where it does not, and 
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 
 from dmtkit.losses.dynamic import Rule, dynamic_cross_entropy, dynamic_weights, statistics, trust
-from dmtkit.methods.given import Nets, Now
-from dmtkit.methods.lab import Lab, Score
-from dmtkit.methods.method import Method, Step, method
-
-if TYPE_CHECKING:
-    from dmtkit.data.batches import Batch
+from dmtkit.methods import Batch, Lab, Method, Nets, Now, Score, Step, method
 
 
 @method("dmt", title="DMT")
@@ -36,7 +31,7 @@ class DMT(Method):
             models = {m: lab.train(k, m, labels[m], starts[m]) for m in models}  # who label in the next phase
             yield lab.score(k, models)
 
-    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+    def losses(self, nets: Nets, batch: Batch, now: Now) -> Step:
         """§3: Σ w · CE / number of valid elements; with mixup (§5.1) the weights are those of the un-mixed batch."""
         if now.mix is None:
             loss, sums = dynamic_cross_entropy(
@@ -57,7 +52,7 @@ class DMT(Method):
             weighed = dynamic_weights(
                 logits, batch.label, batch.confidence, gamma1=now.gamma1, gamma2=now.gamma2, rule=self.rule
             )
-            weight, label, _ = trust(weighed, batch.label, batch.trusted)
+            weight, label = trust(weighed, batch.label, batch.trusted)
             sums = statistics(weighed, batch.trusted, batch.truth)
         loss = now.mix.cross_entropy(nets("model", now.mix.images), label, weight)
         return Step({"model": loss}, sums)

@@ -1,21 +1,14 @@
 """FixMatch (Sohn et al., 2020, arXiv 2001.07685) and FlexMatch (Zhang et al., 2021, arXiv 2110.08263): sure weak views teach strong ones."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dmtkit.losses.consistency import draw_boxes, draw_partners, inside, paste
-from dmtkit.methods.given import Nets, Now
-from dmtkit.methods.method import Method, NotNegative, Share, Step, method
-from dmtkit.methods.parameters import per_task
-
-if TYPE_CHECKING:
-    from dmtkit.data.batches import Batch
+from dmtkit.methods import Batch, Method, Nets, NotNegative, Now, Share, Step, method, per_task
 
 
-def cut_mix(batch: "Batch", now: Now, name: str, *values: Tensor) -> list[Tensor]:
+def cut_mix(batch: Batch, now: Now, name: str, *values: Tensor) -> list[Tensor]:
     """Maps of U, and in each image's box of the draw `name` those of its partner."""
     box = inside(now.drawn[name], (values[0].shape[-2], values[0].shape[-1]))
     return [paste(each, batch.everyones(each)[now.drawn["partner"]], box) for each in values]
@@ -40,9 +33,8 @@ class FixMatch(Method):
         generator = now.generator("boxes")
         return {"box": draw_boxes(n, generator), "partner": draw_partners(n, generator)} if self.mixes else {}
 
-    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+    def losses(self, nets: Nets, batch: Batch, now: Now) -> Step:
         """No gradient through the weak view."""
-        assert batch.valid is not None
         images, valid = batch.u["strong"], batch.valid
         confidence, label = nets.label("model", batch.u["weak"]).softmax(1).max(1)
         memory = self.counted(batch, now, confidence, label)
@@ -57,7 +49,7 @@ class FixMatch(Method):
         """How sure a label must be."""
         return self.threshold
 
-    def counted(self, batch: "Batch", now: Now, confidence: Tensor, label: Tensor) -> dict[str, Tensor]:
+    def counted(self, batch: Batch, now: Now, confidence: Tensor, label: Tensor) -> dict[str, Tensor]:
         """What is kept of a step."""
         return {}
 
@@ -80,9 +72,8 @@ class FlexMatch(FixMatch):
         """By class, from the labels before this step."""
         return flexible(now.memory["counts"], self.threshold)[label]
 
-    def counted(self, batch: "Batch", now: Now, confidence: Tensor, label: Tensor) -> dict[str, Tensor]:
+    def counted(self, batch: Batch, now: Now, confidence: Tensor, label: Tensor) -> dict[str, Tensor]:
         """The labels of this step that are sure by τ itself."""
-        assert batch.index is not None
         before, counts = now.memory["labels"], now.memory["counts"]
         sure = batch.everyones(label.where(confidence >= self.threshold, -1))
         index = batch.everyones(batch.index)  # an image may be there twice: the higher class of the two counts

@@ -5,18 +5,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64, Integer, Shaped
 from torch import Tensor, nn
 
+from dmtkit.data.batches import Batch
 from dmtkit.errors import TrainingError, unknown_name
-from dmtkit.losses.dynamic import Gamma, dynamic_cross_entropy, mixed_cross_entropy
+from dmtkit.losses.dynamic import Gamma, mixed_cross_entropy
+from dmtkit.losses.softmax import Softmax, read_softmax, weighted_cross_entropy
 from dmtkit.seeds import generator
-
-if TYPE_CHECKING:
-    from dmtkit.data.batches import Batch
 
 Mode = Literal["train", "quiet", "eval"]
 SPLIT = ("encode", "decode", "channels")  # what a network offers whose features a method changes
@@ -37,6 +36,11 @@ class Nets:
         """Run a network, with gradient; TrainingError for one that the method does not declare."""
         return self._run(self._module(name), x, mode)
 
+    def label(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode = "quiet") -> Float[Tensor, "n *k"]:
+        """Run a network without gradient."""
+        with torch.no_grad():
+            return self(name, x, mode)
+
     def features(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode | None = None) -> Float[Tensor, "n d *i"]:
         """The first part of a network, `encode`: what its last layers see; TrainingError where it has no such part."""
         module = self._module(name)
@@ -51,9 +55,8 @@ class Nets:
 
     def _module(self, name: str) -> Any:
         if name not in self.modules:
-            raise TrainingError(
-                "nets: " + unknown_name(name, list(self.modules), "network") + "; a method declares them"
-            )
+            unknown = unknown_name(name, list(self.modules), "network")
+            raise TrainingError(f"nets: {unknown}; a method declares them")
         return self.modules[name]
 
     def _run(
@@ -66,11 +69,6 @@ class Nets:
                 return (part or module)(x).float()
             with unchanged(module, mode or self.mode):
                 return (part or module)(x).float()
-
-    def label(self, name: str, x: Shaped[Tensor, "n *c"], mode: Mode = "quiet") -> Float[Tensor, "n *k"]:
-        """Run a network without gradient."""
-        with torch.no_grad():
-            return self(name, x, mode)
 
 
 def halves_lacking(module: nn.Module) -> str:
@@ -92,7 +90,7 @@ def unchanged(module: nn.Module, mode: Mode) -> Iterator[None]:
             module.eval()
         else:
             for norm in norms:
-                norm.track_running_stats = norm.track_running_stats and not norm.training
+                norm.track_running_stats &= not norm.training
         yield
     finally:
         for m, value in zip(module.modules(), training, strict=True):
@@ -152,10 +150,11 @@ class Now:
         if not share:
             return 1.0
         part = self.step / (share * self.steps)
-        if isinstance(part, Tensor):
-            part = part.clamp(max=1)
-            return part if curve == "linear" else (-5 * (1 - part) ** 2).exp()
-        return min(part, 1.0) if curve == "linear" else math.exp(-5 * (1 - min(part, 1)) ** 2)
+        part = part.clamp(max=1) if isinstance(part, Tensor) else min(part, 1.0)
+        if curve == "linear":
+            return part
+        rise = -5 * (1 - part) ** 2
+        return rise.exp() if isinstance(rise, Tensor) else math.exp(rise)
 
     def mean(self, each: Float[Tensor, "*s"], valid: Bool[Tensor, "*s"]) -> Float[Tensor, ""]:
         """The mean over everyone's valid elements; 0 where there are none. The own part of it, where several share a batch.
@@ -165,14 +164,14 @@ class Now:
         """
         return each.masked_fill(~valid, 0).sum() / self.total(valid.sum()).clamp(min=1)
 
-    def supervised(self, nets: Nets, batch: "Batch", net: str = "model") -> Float[Tensor, ""]:
+    def supervised(self, nets: Nets, batch: Batch, net: str = "model") -> Float[Tensor, ""]:
         """The cross-entropy that the supervised baseline minimises, of a batch whose images are X: mixed, where the run mixes."""
         if self.mix is not None:
             weight = torch.ones_like(batch.confidence)
             return self.mix.cross_entropy(nets(net, self.mix.images, "train"), batch.label, weight)
         return self.cross_entropy(nets(net, batch.images, "train"), batch)
 
-    def cross_entropy(self, logits: Float[Tensor, "n k *s"], batch: "Batch") -> Float[Tensor, ""]:
+    def cross_entropy(self, logits: Float[Tensor, "n k *s"], batch: Batch) -> Float[Tensor, ""]:
         """The same from the logits of `batch.images`, for a method that needs these logits too; of a run without mixup.
 
         TrainingError in a run with it, whose loss is another.
@@ -181,14 +180,12 @@ class Now:
             raise TrainingError(
                 "now.cross_entropy: this run mixes X (mixup); use now.supervised(nets, batch), or set mixup: 0"
             )
-        loss, _ = dynamic_cross_entropy(
-            logits,
-            batch.label,
-            torch.ones_like(batch.confidence),
-            gamma1=0.0,
-            gamma2=0.0,
-            rule="uniform",
-            trusted=batch.trusted,
-            total=self.total,
-        )
-        return loss
+        valid = batch.label != 255
+        return self.weighted_cross_entropy(logits, read_softmax(logits), batch.label, valid, valid)
+
+    def weighted_cross_entropy(
+        self, logits: Tensor, softmax: Softmax, label: Tensor, weight: Tensor, valid: Tensor
+    ) -> Float[Tensor, ""]:
+        """Σ w · CE(logits, label) / number of everyone's valid elements; `softmax` is read from these logits."""
+        scale = weight / self.total(valid.sum()).clamp(min=1)
+        return weighted_cross_entropy(logits, softmax, label.masked_fill(~valid, 0), scale)

@@ -1,14 +1,18 @@
-"""The verbs of a method's outer loop. Each only describes what is wanted; whoever runs the loop is told, and does it once.
+"""The verbs of a method's outer loop, and what a run will do. A verb only describes what is wanted; the engine does it, once.
 
 So the same `phases`, run without doing anything, give the plan: steps in all, shared baselines, labels no longer needed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dmtkit.errors import ConfigError
 from dmtkit.registry import TaskFacts
+
+if TYPE_CHECKING:
+    from dmtkit.methods.method import Method
 
 
 class Opaque:
@@ -56,7 +60,7 @@ class Training(Opaque):
 
     @property
     def content(self) -> tuple[object, ...]:
-        """All the rest: what two trainings of one key must agree in."""
+        """All the rest: what two trainings of one key must have in common."""
         return self.method, self.labels, self.initialisation, self.after, self.steps
 
     def __eq__(self, other: object) -> bool:
@@ -71,7 +75,7 @@ class Training(Opaque):
 
 @dataclass(frozen=True)
 class Labels(Opaque):
-    """What is learned beside X: every truth, U without labels, or of a `teacher`'s labels the share `ratio` it is surest of."""
+    """What is learned beside X: the share `ratio` of the labels that `teacher` stores for `phase`, or U or its truth itself."""
 
     kind: Literal["truth", "views", "unlabeled", "labels"]
     ratio: float = 0.0
@@ -121,15 +125,11 @@ class Lab:
         self.calls: list[Call] = []
         self.label_ratios = terms.label_ratios  # the share α of labels that each phase keeps
         self.teacher = terms.facts.teacher  # (model, which): who labels for a model, `itself` or the `other` one
-        self._shared = tuple(shared) or terms.facts.models[:1]
+        self.shared = tuple(shared) or terms.facts.models[:1]  # the models whose phase 0 the methods of the run share
 
     def models(self, count: int) -> tuple[str, ...]:
         """The models trained side by side: in segmentation A, or A and B; in classification one, without a name."""
         return self.terms.facts.models[:count]
-
-    def shared(self) -> tuple[str, ...]:
-        """The models whose phase 0 the methods of the run share: one at least."""
-        return self._shared
 
     def supervised(self, models: Sequence[str]) -> dict[str, Training]:
         """Phase 0: models trained on X alone, once for all methods of a run, and for all runs that start from them.
@@ -152,19 +152,19 @@ class Lab:
 
     def budget(self, baseline: bool = False) -> int:
         """The steps of all phases of one model of a method that stores labels; with `baseline` those of phase 0 too."""
-        model = self.terms.facts.models[0]
-        first = [Training("supervised", "supervised", model=model)] if baseline else []
-        kept = [Labels("labels", alpha, k) for k, alpha in enumerate(self.label_ratios, start=1)]
-        later = [Training(self.method, self.method, labels.phase, model, labels) for labels in kept]
-        return sum(self.terms.steps(training) for training in (*first, *later))
+        (model,) = self.models(1)
+        trainings = [Training("supervised", "supervised", model=model)] * baseline
+        for k, alpha in enumerate(self.label_ratios, start=1):
+            trainings.append(Training(self.method, self.method, k, model, Labels("labels", alpha, k)))
+        return sum(self.terms.steps(training) for training in trainings)
 
     def train(
         self, phase: int, model: str, labels: Labels, start: Training | int = 0, steps: int | None = None
     ) -> Training:
         """Train a model on X and `labels`, from where another training ended or from random weights of this number.
 
-        (In segmentation A and B have random weights of their own, whatever the number.) It takes as long as a phase of the task does, if `steps` says nothing else. Phase 0 belongs to `supervised`, and to
-        the truth.
+        (In segmentation A and B have random weights of their own, whatever the number.) It takes as long as a phase of the task
+        does, if `steps` says nothing else. Phase 0 belongs to `supervised`, and to the truth.
         """
         if phase < 1 and labels.kind != "truth":
             raise ConfigError(f"{self.method}: a phase of its own has a number from 1 on, found {phase}")
@@ -185,3 +185,80 @@ class Lab:
         self.calls.append(call)
         self.perform(call)
         return call
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The calls of every method's phases, in the order in which they are made, and the models whose phase 0 is shared."""
+
+    calls: tuple[Call, ...]
+    shared: tuple[str, ...]
+
+    @cached_property
+    def trainings(self) -> tuple[Training, ...]:
+        """Every training of the run, each once."""
+        return tuple(dict.fromkeys(trainings_in(self.calls)))
+
+    @property
+    def total_steps(self) -> int:
+        """Training steps of the whole run."""
+        return sum(training.steps for training in self.trainings)
+
+    @property
+    def baselines(self) -> tuple[Training, ...]:
+        """The trainings of phase 0, which runs share."""
+        return tuple(training for training in self.trainings if training.phase == 0)
+
+    @cached_property
+    def _uses(self) -> list[tuple[int, Training, float]]:
+        """Where stored labels are asked for: the place among the calls, whose they are, and the share."""
+        asked = [(place, call) for place, call in enumerate(self.calls) if isinstance(call, Labels)]
+        return [(place, call.teacher, call.ratio) for place, call in asked if call.teacher is not None]
+
+    def labelled_for(self, training: Training) -> tuple[float, ...]:
+        """The shares of a model's labels of U that later phases learn; none if nobody needs them."""
+        return tuple(dict.fromkeys(ratio for _, teacher, ratio in self._uses if teacher == training))
+
+    def done_with(self, position: int) -> list[Training]:
+        """Models whose labels were used for the last time between the score at this place and the one before it."""
+        begin = max((place for place, call in enumerate(self.calls[:position]) if isinstance(call, Score)), default=0)
+        last_use = {teacher: place for place, teacher, _ in self._uses}
+        return [teacher for teacher, place in last_use.items() if begin <= place < position]
+
+
+def plan_of(methods: Mapping[str, "Method"], terms: Terms) -> Plan:
+    """Write down what the methods of a run ask for.
+
+    `supervised` trains what the others start from, so it is asked last. ConfigError for a method that tests nothing, for one
+    model of one phase that would be trained in two ways, and for a phase that would be tested twice.
+    """
+    calls = {name: _calls_of(methods[name], Lab(name, terms)) for name in methods if name != "supervised"}
+    phase_0 = {t.model for each in calls.values() for t in trainings_in(each) if t.owner == "supervised"}
+    shared = tuple(model for model in terms.facts.models if model in phase_0) or terms.facts.models[:1]
+    if "supervised" in methods:
+        calls["supervised"] = _calls_of(methods["supervised"], Lab("supervised", terms, shared))
+    plan = Plan(tuple(call for name in methods for call in calls[name]), shared)
+    content: dict[Training, tuple[object, ...]] = {}
+    tested: set[tuple[str, int]] = set()
+    for call in plan.calls:
+        if isinstance(call, Training) and content.setdefault(call, call.content) != call.content:
+            raise ConfigError(
+                f"{call}: is trained twice, in two ways; give each training a phase or a model of its own"
+            )
+        if isinstance(call, Score) and (call.method, call.phase) in tested:
+            raise ConfigError(f"{call.method}, phase {call.phase}: is tested twice; number the phases")
+        if isinstance(call, Score):
+            tested.add((call.method, call.phase))
+    return plan
+
+
+def _calls_of(method: "Method", lab: Lab) -> list[Call]:
+    scores = list(method.phases(lab))
+    if not scores or not all(isinstance(score, Score) for score in scores):
+        raise ConfigError(f"{lab.method}: phases(lab) must yield lab.score(…) at least once, and nothing else")
+    return lab.calls
+
+
+def trainings_in(calls: Iterable[Call]) -> list[Training]:
+    """The trainings among calls."""
+    return [call for call in calls if isinstance(call, Training)]

@@ -1,13 +1,6 @@
 """Mean Teacher (Tarvainen & Valpola, 2017, arXiv 1703.01780): a student agrees with the average of its own past."""
 
-from typing import TYPE_CHECKING
-
-from dmtkit.methods.given import Nets, Now
-from dmtkit.methods.method import Method, NotNegative, Share, Step, method
-from dmtkit.methods.parameters import per_task
-
-if TYPE_CHECKING:
-    from dmtkit.data.batches import Batch
+from dmtkit.methods import Batch, Method, Nets, NotNegative, Now, Share, Step, method, per_task
 
 
 @method("mean_teacher", title="Mean Teacher")
@@ -26,9 +19,8 @@ class MeanTeacher(Method):
     averages = per_task(classification={"teacher": ("model", 0.999)}, segmentation={"teacher": ("model", 0.99)})
     adds = ("weight",)
 
-    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+    def losses(self, nets: Nets, batch: Batch, now: Now) -> Step:
         """The student's view is the first that is declared."""
-        assert batch.valid is not None
         mine, theirs = (batch.u[view] for view in self.views)
         distance = (nets("model", mine).softmax(1) - nets.label("teacher", theirs).softmax(1)).square().mean(1)
         consistency = now.mean(distance, batch.valid)

@@ -9,22 +9,19 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from dmtkit.data.batches import Batch
 from dmtkit.errors import ConfigError
 from dmtkit.losses.dynamic import DynamicWeights, Gamma, Rule, weigh
 from dmtkit.methods.given import Nets, Now
 from dmtkit.methods.lab import Lab, Score
 from dmtkit.methods.parameters import for_task, names_of, parameters, refuse_clash
 from dmtkit.registry import METHODS, TASK_FACTS
-
-if TYPE_CHECKING:
-    from dmtkit.data.batches import Batch
-
 
 VIEWS = ("plain", "weak", "strong", "weak2", "strong2", "x2")
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -63,9 +60,8 @@ class Method:
     # Trained networks, each with random weights, optimiser and schedule of its own. After another training the first goes on
     # from what that one reports, the others from the networks of their name, or, where it had none, from random weights.
     nets: ClassVar[tuple[str, ...]] = ("model",)
-    averages: ClassVar[
-        Mapping[str, tuple[str, float]]
-    ] = {}  # {"teacher": ("model", decay)}: an EMA that a loss uses, of decay min(1 − 1/(t + 1), decay)
+    # {"teacher": ("model", decay)}: an EMA that a loss uses, of decay min(1 − 1/(t + 1), decay)
+    averages: ClassVar[Mapping[str, tuple[str, float]]] = {}
     helpers: ClassVar[Mapping[str, Helper]] = {}
     # Of U beside X, as `batch.u[view]`. Images: plain as they are, weak cropped and flipped, strong with an operation too, each a
     # draw of its own. Pixels: one crop for all views; plain and weak are that crop, strong is in other colours. weak2: again.
@@ -77,16 +73,11 @@ class Method:
     teacher: ClassVar[str] = "online"  # who labels: nobody, truth, online (itself, in every step), itself, other
     rule: ClassVar[Rule] = "uniform"  # how stored labels are weighed
 
-    @property
-    def stores_labels(self) -> bool:
-        """Whether its phases begin with labelling U, once and for the whole phase."""
-        return self.teacher in ("itself", "other")
-
     @classmethod
     def changed(cls, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Of the parameters that are `given` those that differ from a task's defaults; ConfigError for what cannot be."""
-        found, default = parameters(cls, task, given), parameters(cls, task, {})
-        return {name: value for name, value in found.items() if value != default[name]}
+        default = parameters(cls, task, {})
+        return {name: value for name, value in parameters(cls, task, given).items() if value != default[name]}
 
     @classmethod
     def facts(cls, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +103,7 @@ class Method:
         """
         return {}
 
-    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+    def losses(self, nets: Nets, batch: Batch, now: Now) -> Step:
         """The inner loop: a scalar for each of `nets` and `helpers`, from a step's networks, batch and moment; pure.
 
         X is `batch.x`, `batch.y`. With `lab.views` U is `batch.u[view]`, and counts where `batch.valid`; else it stands below X in
@@ -143,12 +134,10 @@ def method(name: str, title: str = "", **fixed: Any) -> Callable[[M], M]:
 
     if not isinstance(name, str):
         raise ConfigError(f'@method: found {name!r}, expected a name: @method("mine") above the class')
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"method {name!r}: expected small letters, digits and _: it names a folder and parameters")
 
     def put(base: M) -> M:
-        if not NAME.fullmatch(name):
-            raise ConfigError(
-                f"method {name!r}: expected small letters, digits and _: it names a folder and parameters"
-            )
         own = {"__doc__": base.__doc__, "__module__": base.__module__, "name": name, "title": title or name}
         try:
             made = _frozen(type(base.__name__, (_frozen(base),), {**own, **fixed}))
@@ -157,7 +146,8 @@ def method(name: str, title: str = "", **fixed: Any) -> Callable[[M], M]:
         if strange := [task for task in made.tasks if task not in TASK_FACTS]:
             raise ConfigError(f"{name}: tasks: found {', '.join(strange)}, expected some of {', '.join(TASK_FACTS)}")
         for task in made.tasks:
-            _refuse(for_task(made, task))
+            for fault in _faults(for_task(made, task)):
+                raise ConfigError(f"{name}: {fault}")
         refuse_clash(made)
         METHODS.register(name)(made())
         return base
@@ -165,16 +155,19 @@ def method(name: str, title: str = "", **fixed: Any) -> Callable[[M], M]:
     return put
 
 
+FACTS = [name for name, value in vars(Method).items() if not callable(value) and not name.startswith("_")]
+
+
 def _frozen(kind: type[Method]) -> type[Method]:
     """A class as a frozen dataclass of its parameters, and those it inherits; what it gives a value without a type is none any more.
 
-    ValueError where a fact was given a type, which would make it a parameter.
+    ValueError where a fact was given a type, which would make it a parameter, or is misspelt.
     """
     if kind is Method or "__dataclass_fields__" in vars(kind):
         return kind
-    facts = [name for name, value in vars(Method).items() if not callable(value) and not name.startswith("_")]
-    for name in [name for name, value in vars(kind).items() if not callable(value) and name not in facts]:
-        if not name.startswith("_") and (near := difflib.get_close_matches(name, facts, 1, 0.8)):
+    declared = [name for name, value in vars(kind).items() if not callable(value) and not name.startswith("_")]
+    for name in declared:
+        if name not in FACTS and (near := difflib.get_close_matches(name, FACTS, 1, 0.8)):
             raise ValueError(f"{name}: did you mean {near[0]!r}?")
     for base in kind.__bases__:
         if issubclass(base, Method):
@@ -182,37 +175,32 @@ def _frozen(kind: type[Method]) -> type[Method]:
     typed = inspect.get_annotations(kind)
     if wrong := [name for name, hint in typed.items() if name in vars(Method) and "ClassVar" not in str(hint)]:
         raise ValueError(f"{', '.join(sorted(wrong))}: a fact and no parameter: leave out its type")
-    kind.__annotations__ = typed | {
-        name: ClassVar for name in names_of(kind) if name in vars(kind) and name not in typed
-    }
+    fixed = [name for name in names_of(kind) if name in vars(kind) and name not in typed]
+    kind.__annotations__ = typed | dict.fromkeys(fixed, ClassVar)
     return dataclass(frozen=True)(kind)
 
 
-def _refuse(kind: Method) -> None:
-    """ConfigError for what is declared wrongly."""
-    for fact in ("tasks", "nets", "views", "adds"):
+def _faults(kind: Method) -> Iterator[str]:
+    """What a method declares wrongly, in words."""
+    for fact in ("nets", "views", "adds"):
         if not isinstance(value := getattr(kind, fact), tuple):
-            raise ConfigError(f"{kind.name}: {fact}: found {value!r}, expected a tuple, such as ({value!r},)")
+            yield f"{fact}: found {value!r}, expected a tuple, such as ({value!r},)"
     names = [*kind.nets, *kind.averages, *kind.helpers]
     if not kind.nets or len(set(names)) < len(names) or {"kept", "seconds"} & set(names):
-        raise ConfigError(
-            f"{kind.name}: expected at least one network, each name once, and none called 'kept' or 'seconds'; "
+        yield (
+            "expected at least one network, each name once, and none called 'kept' or 'seconds'; "
             f"found {', '.join(names)}"
         )
     lost = [f"{average} of {source}" for average, (source, _) in kind.averages.items() if source not in kind.nets]
     if lost or kind.reports not in (*kind.nets, *kind.averages):
-        raise ConfigError(
-            f"{kind.name}: averages and `reports` must name networks that it declares ({', '.join(kind.nets)}); "
-            f"found {', '.join([*lost, kind.reports])}"
-        )
+        wrong, nets = ", ".join([*lost, kind.reports]), ", ".join(kind.nets)
+        yield f"averages and `reports` must name networks that it declares ({nets}); found {wrong}"
     foreign = [view for view in kind.views if view not in VIEWS]
     if foreign or not kind.views:
-        raise ConfigError(
-            f"{kind.name}: views: found {', '.join(foreign) or 'none'}, expected some of {', '.join(VIEWS)}"
-        )
+        yield f"views: found {', '.join(foreign) or 'none'}, expected some of {', '.join(VIEWS)}"
     if lost := [name for name in kind.adds if name not in names_of(type(kind))]:
-        raise ConfigError(f"{kind.name}: adds: found {', '.join(lost)}, expected some of its parameters")
+        yield f"adds: found {', '.join(lost)}, expected some of its parameters"
     if type(kind).losses is Method.losses:
-        raise ConfigError(f"{kind.name}: has no losses; give its class a function losses(self, nets, batch, now)")
+        yield "has no losses; give its class a function losses(self, nets, batch, now)"
     if not inspect.isgeneratorfunction(kind.phases):
-        raise ConfigError(f"{kind.name}: phases(lab) must yield lab.score(…) after every phase")
+        yield "phases(lab) must yield lab.score(…) after every phase"

@@ -48,12 +48,8 @@ def for_task(kind: type["Method"], task: str, given: Mapping[str, Any] | None = 
 def _bound(kind: type["Method"], task: str) -> type["Method"]:
     """The class with its facts of one task: another class, so that methods of two tasks are never taken for one."""
     parameters = names_of(kind)
-    facts = {
-        name: _of_task(kind, name, value, task)
-        for base in reversed(kind.__mro__)
-        for name, value in vars(base).items()
-        if isinstance(value, PerTask) and getattr(kind, name) is value and name not in parameters
-    }
+    differing = [name for name in dir(kind) if isinstance(getattr(kind, name), PerTask) and name not in parameters]
+    facts = {name: _of_task(kind, name, getattr(kind, name), task) for name in differing}
     return type(kind.__name__, (kind,), {"__module__": kind.__module__, "__doc__": kind.__doc__, **facts})
 
 
@@ -65,63 +61,51 @@ def _of_task(kind: type["Method"], name: str, value: Any, task: str) -> Any:
 
 def parameters(kind: type["Method"], task: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every parameter of a method for a task: its default, or what is `given`; ConfigError naming all that cannot be."""
-    known = names_of(kind)
     try:
         hints = get_type_hints(kind, include_extras=True)
     except NameError as error:
         raise ConfigError(f"{kind.name}: the type of a parameter cannot be read ({error})") from None
-    wrong = [
-        unknown_name(f"{kind.name}_{name}", [f"{kind.name}_{each}" for each in known])
-        if known
-        else f"{kind.name}_{name}: unknown parameter; {kind.name} has none"
-        for name in given
-        if name not in known
-    ]
-    found = {}
+    known = {name: f"{kind.name}_{name}" for name in names_of(kind)}
+    foreign = [f"{kind.name}_{name}" for name in given if name not in known]
+    wrong = [f"{name}: unknown parameter; {kind.name} has none" for name in foreign if not known]
+    wrong += [unknown_name(name, list(known.values())) for name in foreign if known]
+    values = {}
     for field in fields(kind):  # type: ignore[arg-type]
+        name, hint = known[field.name], hints[field.name]
         default = _of_task(kind, field.name, field.default, task)
         value = given.get(field.name, default)
         if default is MISSING:
-            wrong.append(
-                f"{kind.name}_{field.name}: a parameter needs a default value, one that cannot change (a tuple, no list)"
-            )
+            wrong.append(f"{name}: a parameter needs a default value, one that cannot change (a tuple, no list)")
             continue
         try:
-            found[field.name] = _checked(hints[field.name], value)
+            values[field.name] = _checked(hint, value)
         except ValidationError as error:
             reason = error.errors()[0]["msg"].removeprefix("Input should be ")
-            wrong.append(f"{kind.name}_{field.name}: found {value!r}, expected {reason}")
+            wrong.append(f"{name}: found {value!r}, expected {reason}")
         except PydanticSchemaGenerationError:
-            wrong.append(
-                f"{kind.name}_{field.name}: found the type {hints[field.name]}, expected a number, text, or a tuple of them"
-            )
+            wrong.append(f"{name}: found the type {hint}, expected a number, text, or a tuple of them")
     if wrong:
         raise ConfigError("; ".join(wrong))
-    return found
+    return values
 
 
 def _checked(hint: Any, value: Any) -> Any:
     """A value as its type has it: text is read as YAML would mean it, but a yes or no is no number."""
-    adapter = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
     if isinstance(value, str) and get_origin(hint) is tuple:
         value = [part.strip() for part in value.split(",")]
-    strict = isinstance(value, bool) or (
-        isinstance(value, list | tuple) and any(isinstance(part, bool) for part in value)
-    )
-    return adapter.validate_python(value, strict=strict)
+    yes_or_no = any(isinstance(part, bool) for part in (value if isinstance(value, list | tuple) else [value]))
+    return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False)).validate_python(value, strict=yes_or_no)
 
 
 def refuse_clash(kind: type["Method"]) -> None:
     """ConfigError where a parameter's flat name is already that of a setting, or of another method's parameter."""
     from dmtkit.config import TASKS
 
-    flat = {f"{kind.name}_{name}" for name in names_of(kind)}
-    taken = {setting: "a setting" for config in TASKS.values() for setting in [*config.model_fields, "output_dir"]}
-    known = METHODS.loaded() if METHODS.is_kits(kind.name) else list(METHODS.values())
-    others = [other for other in known if other.name != kind.name]
-    taken |= {
-        f"{other.name}_{name}": f"a parameter of {other.name}" for other in others for name in names_of(type(other))
-    }
-    clashes = [f"{name} is {taken[name]}" for name in sorted(flat & taken.keys())]
-    if clashes:
+    settings = [name for config in TASKS.values() for name in [*config.model_fields, "output_dir"]]
+    taken = dict.fromkeys(settings, "a setting")
+    for other in METHODS.loaded() if METHODS.is_kits(kind.name) else list(METHODS.values()):
+        if other.name != kind.name:
+            taken |= dict.fromkeys(other.flat_names, f"a parameter of {other.name}")
+    flat = sorted(f"{kind.name}_{name}" for name in names_of(kind))
+    if clashes := [f"{name} is {taken[name]}" for name in flat if name in taken]:
         raise ConfigError(f"{kind.name}: {'; '.join(clashes)}; give the method or its parameter another name")

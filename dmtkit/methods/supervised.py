@@ -1,14 +1,8 @@
 """What every method is measured against: training on X alone, and on every label."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from dmtkit.methods.given import Nets, Now
-from dmtkit.methods.lab import Lab, Score
-from dmtkit.methods.method import Method, Step, method
-
-if TYPE_CHECKING:
-    from dmtkit.data.batches import Batch
+from dmtkit.methods import Batch, Lab, Method, Nets, Now, Score, Step, method
 
 
 @method("supervised", title="Supervised baseline")
@@ -19,9 +13,9 @@ class Supervised(Method):
 
     def phases(self, lab: Lab) -> Iterator[Score]:
         """Phase 0, of all models that other methods of the run start from."""
-        yield lab.score(0, lab.supervised(lab.shared()))
+        yield lab.score(0, lab.supervised(lab.shared))
 
-    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+    def losses(self, nets: Nets, batch: Batch, now: Now) -> Step:
         """The mean cross-entropy."""
         return Step({"model": now.supervised(nets, batch)})
 

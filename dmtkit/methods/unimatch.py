@@ -1,18 +1,12 @@
 """UniMatch (Yang et al., 2023, arXiv 2208.09910): two strong views and dropped features learn what the weak view is sure of."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dmtkit.losses.consistency import draw_boxes, draw_partners
+from dmtkit.methods import Batch, Method, Nets, NotNegative, Now, Share, Step, method
 from dmtkit.methods.fixmatch import cut_mix
-from dmtkit.methods.given import Nets, Now
-from dmtkit.methods.method import Method, NotNegative, Share, Step, method
-
-if TYPE_CHECKING:
-    from dmtkit.data.batches import Batch
 
 
 @method("unimatch", title="UniMatch")
@@ -38,9 +32,8 @@ class UniMatch(Method):
             "stays": torch.rand(n, now.channels, generator=generator) >= 0.5,
         }
 
-    def losses(self, nets: Nets, batch: "Batch", now: Now) -> Step:
+    def losses(self, nets: Nets, batch: Batch, now: Now) -> Step:
         """The clean and the dropped copy of the weak view are decoded in one pass; no gradient through the clean one."""
-        assert batch.valid is not None
         weak = batch.u["weak"]
         features = nets.features("model", weak)
         stays = 2 * now.drawn["stays"].to(features.dtype)[:, :, None, None]

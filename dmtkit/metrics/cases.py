@@ -70,7 +70,7 @@ def case_sums(
     valid are passed over.
     """
     k, k1, valid = classes, classes + 1, weighed.valid
-    case = torch.where(weighed.agree, 0, torch.where(weighed.surer, 2, 1))[valid]
+    case = weighed.case[valid]
     label = given[valid].long()
     known = truth[valid].long().clamp(max=k)
     counts = torch.bincount((case * k + label) * k1 + known, minlength=3 * k * k1)

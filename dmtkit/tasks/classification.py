@@ -6,6 +6,7 @@ surest of is kept, and a newly initialised model is trained on X plus the kept l
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,14 @@ from dmtkit.config import ClassificationConfig, Config
 from dmtkit.data.augment import Augment
 from dmtkit.data.batches import Batch, Batches
 from dmtkit.data.images import Data, Images
-from dmtkit.errors import ConfigError
 from dmtkit.labels.keep import PseudoLabels, keep_most_confident
 from dmtkit.labels.predict import Predictions, predict_shared
 from dmtkit.methods.lab import Labels, Score, Training
-from dmtkit.methods.plan import Plan
 from dmtkit.metrics.scores import accuracy
-from dmtkit.models import build
 from dmtkit.registry import TASK_FACTS
 from dmtkit.runs.folder import RunFolder
 from dmtkit.seeds import derive, generator
-from dmtkit.tasks.explain import case_table, samples
+from dmtkit.tasks.probes import explain_labels, looked_at
 from dmtkit.tasks.task import TASKS, Task
 
 PREDICTED = 500  # images predicted at once
@@ -45,20 +43,18 @@ class Classification(Task):
         """All images go to the device."""
         super().start(run)
         parts = {name: getattr(self.data, name).to(self.device) for name in ("labeled", "unlabeled", "val", "test")}
-        self.data = Data(**parts, classes=self.data.classes, mean=self.data.mean, std=self.data.std)
+        self.data = replace(self.data, **parts)
 
-    @staticmethod
-    def check(config: Config) -> None:
-        """A network that can be built, and operations that exist."""
-        with torch.device("meta"):
-            build(config.model, channels=3, classes=2, task=config.task)
+    @classmethod
+    def check(cls, config: Config) -> None:
+        """Also operations that do not exist."""
+        super().check(config)
         augmentation(config)
 
-    def check_data(self, plan: Plan) -> None:
-        """The oracle needs every truth."""
-        super().check_data(plan)
-        if "oracle" in self.config.methods and not self.data.truth_known:
-            raise ConfigError("methods: oracle needs the truth of every unlabeled image, which this data does not have")
+    @property
+    def channels(self) -> int:
+        """One where the images are grey."""
+        return self.data.test.pixels.shape[1]
 
     def steps(self, training: Training) -> int:
         """An epoch is one pass over the kept pseudo labels, or, without any, over X (§6)."""
@@ -72,13 +68,7 @@ class Classification(Task):
 
     def settings(self, training: Training) -> dict[str, Any]:
         """The EMA labels and is reported; γ rises, since a student that starts from nothing has opinions worth little."""
-        shared = {name: getattr(self.config, name) for name in ("lr", "gamma_ramp", "ema_decay")}
-        return {"schedule": "cosine", "keeps": "average", **shared}
-
-    def build(self) -> nn.Module:
-        """A network of the config."""
-        channels, classes = self.data.test.pixels.shape[1], len(self.data.classes)
-        return build(self.config.model, channels, classes, task=self.config.task)
+        return {"schedule": "cosine", "keeps": "average"}
 
     def initialisation(self, training: Training) -> tuple[str | int, ...]:
         """By its number."""
@@ -86,30 +76,26 @@ class Classification(Task):
 
     def batches(self, training: Training) -> Callable[[int], Batch]:
         """Joint batches of X and the kept pseudo labels, or all of U; of X alone, or of every truth, where there are none."""
-        config, data = self.config, self.data
-        labeled, size = data.labeled, config.batch_labeled + config.batch_pseudo
-        kept, label, confidence = None, None, None
+        config, x, u = self.config, self.data.labeled, self.data.unlabeled
+        size, kept, label, confidence = config.batch_labeled, None, None, None
         if training.learns == "truth":
-            both = (data.labeled, data.unlabeled)
-            labeled = Images(
-                torch.cat([part.pixels for part in both]),
-                torch.cat([part.labels for part in both]),
-                data.labeled.names + data.unlabeled.names,
-            )
-        elif training.learns != "X":
+            x = Images(torch.cat([x.pixels, u.pixels]), torch.cat([x.labels, u.labels]), x.names + u.names)
+        if training.learns in ("X", "truth"):
+            size += config.batch_pseudo
+        else:
             pseudo = self.pseudo(training.labels)
-            chosen, size = np.flatnonzero(pseudo.kept), config.batch_labeled
-            kept = data.unlabeled.select(chosen.tolist()) if len(chosen) < len(data.unlabeled) else data.unlabeled
+            chosen = np.flatnonzero(pseudo.kept)
+            kept = u.select(chosen.tolist()) if len(chosen) < len(u) else u
             label = torch.from_numpy(pseudo.label[chosen].astype(np.int64)).to(self.device)
             confidence = torch.from_numpy(pseudo.confidence[chosen]).to(self.device)
         views = self.method_of(training).views if training.learns == "views" else ()
-        if data.test.pixels.shape[1] == 1 and any(view.startswith("strong") for view in views):
+        if self.channels == 1 and any(view.startswith("strong") for view in views):
             self.phase(training).remark(
                 "strong views of images of one channel: what changes colours leaves them as they are"
             )
         return Batches(
-            data,
-            labeled,
+            self.data,
+            x,
             kept,
             label,
             confidence,
@@ -144,46 +130,38 @@ class Classification(Task):
             return predict_shared(model, read, len(images), PREDICTED, given)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Accuracy, for the curves."""
-        predicted = self.predict(model, self.data.val)
-        return {"val_accuracy": accuracy(predicted.label, _numpy(self.data.val.labels))}
+        """Accuracy."""
+        return {"val_accuracy": accuracy(self.predict(model, self.data.val).label, _numpy(self.data.val.labels))}
 
     def measure(self, training: Training, model: nn.Module, labelled_for: tuple[float, ...]) -> dict[str, Any]:
         """Test the phase's EMA, and ask it about U: its labels for the next phase, and each weight it would give."""
-        config, data, phase = self.config, self.data, self.phase(training)
+        data, phase, truth = self.data, self.phase(training), _numpy(self.data.test.labels)
         pseudo = self.pseudo(training.labels) if training.learns == "labels" else None
         test = self.predict(model, data.test)
         on_u = self.predict(model, data.unlabeled, None if pseudo is None else pseudo.label)
-        truth = _numpy(data.test.labels)
         phase.write_arrays("test", label=test.label, level=test.level, truth=truth)
         phase.write_arrays("predictions", label=on_u.label, level=on_u.level)
         summary: dict[str, Any] = {"accuracy": accuracy(test.label, truth), "kept": 0}
-        if pseudo is not None:
-            given = on_u.level_of_given
-            assert given is not None
-            phase.write_arrays("pseudo_labels", label=pseudo.label, level=pseudo.level, kept=pseudo.kept, p=given)
-            explained = case_table(
-                pseudo, on_u, given, _numpy(data.unlabeled.labels), data.truth_known, self.method_of(training), config
+        if pseudo is not None and on_u.level_of_given is not None:
+            columns, cases = explain_labels(
+                pseudo, on_u, _numpy(data.unlabeled.labels) if data.truth_known else None, self.weigh(training)
             )
-            columns, cases = explained
-            summary |= cases
-            chosen = samples(columns, seed=derive(config.seed, "samples"))
+            chosen = looked_at(columns, seed=derive(self.config.seed, "samples"))
             pixels = _numpy(data.unlabeled.pixels[torch.from_numpy(chosen["index"])])
+            labels = {"label": pseudo.label, "level": pseudo.level, "kept": pseudo.kept, "p": on_u.level_of_given}
+            phase.write_arrays("pseudo_labels", **labels)
             phase.write_arrays("samples", pixels=pixels, **chosen)
+            summary |= cases
         return summary
 
     def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
-        """The accuracy, and the predictions on U."""
+        """Also the accuracy, and the predictions on U."""
         super().read(training, labelled_for)
         phase = self.phase(training)
         _ = phase.summary["accuracy"], phase.arrays("predictions")["level"]
 
-    def test(self, score: Score) -> float:
-        """Nothing: the accuracy is measured with the rest of the phase."""
-        return 0.0
-
     def headline(self, scores: list[Score]) -> dict[str, object]:
-        """The last phase's accuracy is the method's; and that after every phase, in percent."""
+        """Accuracies."""
         accuracies = [self.phase(training).summary["accuracy"] for score in scores for _, training in score.models]
         return {"accuracy": accuracies[-1], "phases": accuracies}
 

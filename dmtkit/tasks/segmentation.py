@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from dmtkit.config import Config, SegmentationConfig
+from dmtkit.config import SegmentationConfig
 from dmtkit.data.batches import Batch
 from dmtkit.data.crops import Ahead, Blank, Crops
 from dmtkit.data.pictures import Part
@@ -25,16 +26,15 @@ from dmtkit.errors import ConfigError, RunError
 from dmtkit.files import ask, once
 from dmtkit.labels.keep import class_thresholds
 from dmtkit.labels.predict import label_images
-from dmtkit.labels.store import Kept, open_labels
-from dmtkit.methods.lab import Score, Training
-from dmtkit.methods.plan import Plan
+from dmtkit.labels.store import Kept, LabelStore, open_labels
+from dmtkit.methods.lab import Plan, Score, Training
 from dmtkit.metrics.evaluate import confusion_matrices
 from dmtkit.metrics.scores import class_iou, mean_iou
-from dmtkit.models import build
 from dmtkit.models.weights import load_weights
 from dmtkit.params import project_root
 from dmtkit.registry import TASK_FACTS
-from dmtkit.tasks.probes import Probe
+from dmtkit.runs.run import Phase
+from dmtkit.tasks.probes import Probe, none_for_nan
 from dmtkit.tasks.task import TASKS, Task, Visit
 
 DROPPED = "labels-dropped"
@@ -49,28 +49,18 @@ class Segmentation(Task):
     config: SegmentationConfig
     data: Scenes
 
-    @staticmethod
-    def check(config: Config) -> None:
-        """A network that can be built."""
-        assert isinstance(config, SegmentationConfig)
-        with torch.device("meta"):
-            build(config.model, 3, 2, config.aspp_rates, config.task)
-
     def check_data(self, plan: Plan) -> None:
-        """Images to choose a snapshot by, masks for the oracle, weights that fit, and one share where labels are for one."""
+        """Also images to choose a snapshot by, weights that fit, and one share where labels are for one."""
         super().check_data(plan)
-        config, data = self.config, self.data
         several = [training for training in plan.trainings if len(plan.labelled_for(training)) > 1]
-        if config.label_rule == "normalized" and several:
+        if self.config.label_rule == "normalized" and several:
             shares = ", ".join(map(str, plan.labelled_for(several[0])))
             raise ConfigError(
                 f"label_rule: 'normalized' labels for one share, but of {several[0]} several are learned ({shares}); "
                 "run these methods apart, or take 'argmax'"
             )
-        if config.snapshot == "best" and not len(data.val):
+        if self.config.snapshot == "best" and not len(self.data.val):
             raise ConfigError("val: snapshot 'best' needs labeled images held out to choose by; the lists name none")
-        if "oracle" in config.methods and not data.truth_complete:
-            raise ConfigError("methods: oracle needs the mask of every unlabeled image, which this data does not have")
         for name in sorted({training.model for training in plan.trainings}):
             if source := self._source(name):
                 load_weights(self.build(), source)
@@ -98,15 +88,8 @@ class Segmentation(Task):
 
     def settings(self, training: Training) -> dict[str, Any]:
         """One learning rate for fine-tuning, another from an initialisation; optimiser and schedule begin anew (§5.2)."""
-        config = self.config
-        rate = config.baseline_lr if training.after is None else config.lr
-        poly = {"schedule": "poly", "poly_power": config.poly_power, "gamma_ramp": False}
-        return {"lr": rate, "keeps": config.snapshot, "score": "val_miou", **poly}
-
-    def build(self) -> nn.Module:
-        """A network of the config."""
-        config = self.config
-        return build(config.model, 3, len(self.data.classes), config.aspp_rates, config.task)
+        rate = self.config.baseline_lr if training.after is None else self.config.lr
+        return {"lr": rate, "schedule": "poly", "gamma_ramp": False, "keeps": self.config.snapshot, "score": "val_miou"}
 
     def initialisation(self, training: Training) -> tuple[str | int, ...]:
         """A and B have seeds of their own."""
@@ -126,7 +109,7 @@ class Segmentation(Task):
         if training.learns in ("X", "truth"):
             size += config.batch_pseudo
         else:
-            kept = self.kept(training)
+            kept = self.kept(training) or Blank(data.sizes(data.unlabeled))
         crops = Crops(
             labeled,
             data.unlabeled,
@@ -143,24 +126,30 @@ class Segmentation(Task):
         )
         return Ahead(crops, training.steps, config.workers, self.device)
 
-    def kept(self, training: Training) -> Kept | Blank:
-        """Of every class the share of its teacher's labels that it is surest of; blank where none are stored."""
+    def kept(self, training: Training) -> Kept | None:
+        """Of every class the share of its teacher's labels that it is surest of; None where none are stored."""
         labels = training.labels
         if labels is None or labels.teacher is None:
-            return Blank(self.data.sizes(self.data.unlabeled))
+            return None
         place = self.phase(labels.teacher)
         if (place.folder / DROPPED).is_file():
             raise RunError(
                 f"{self.phase(training).folder}: the labels it needs were dropped; remove the folder of this method and run "
                 "again, or set keep_labels"
             )
-        store = open_labels(place.folder / "labels", place.model_name, self.data.unlabeled.names)
+        store = self._stored(place)
         return Kept(store, class_thresholds(torch.from_numpy(store.histogram), labels.ratio))
 
+    def _stored(self, place: Phase) -> LabelStore:
+        return open_labels(place.folder / "labels", place.model_name, self.data.unlabeled.names)
+
+    def _whole(self, part: Part) -> tuple[Part, np.ndarray, Reader]:
+        """A part, the sizes of its images, and how this run reads them whole."""
+        return part, self.data.sizes(part), self.reader
+
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """mIoU, for the curves and for the best snapshot."""
-        part, classes = self.data.val, len(self.data.classes)
-        confusion = confusion_matrices({"A": model}, part, self.data.sizes(part), self.reader, classes)
+        """mIoU."""
+        confusion = confusion_matrices({"A": model}, *self._whole(self.data.val), len(self.data.classes))
         return {"val_miou": mean_iou(confusion["A"])}
 
     @cached_property
@@ -172,14 +161,8 @@ class Segmentation(Task):
 
     def probe(self, training: Training) -> Probe | None:
         """Who watches a student that learns stored labels."""
-        if training.learns != "labels":
-            return None
         kept = self.kept(training)
-        assert isinstance(kept, Kept)
-        gammas = self.config.gamma1, self.config.gamma2
-        return Probe(
-            self.data, self.phase(training), kept, self.reader, self.method_of(training), gammas, self.config.seed
-        )
+        return None if kept is None else Probe(self, training, kept)
 
     def visits(self, training: Training) -> Mapping[int, Visit]:
         """The start and the middle of a phase."""
@@ -188,47 +171,37 @@ class Segmentation(Task):
 
     def measure(self, training: Training, model: nn.Module, labelled_for: tuple[float, ...]) -> dict[str, Any]:
         """Let the model label U for later phases, if any learn it, and weigh in the same pass the labels it learned."""
-        data, phase, probe = self.data, self.phase(training), self.probe(training)
-        sizes = data.sizes(data.unlabeled)
+        phase, probe, u = self.phase(training), self.probe(training), self._whole(self.data.unlabeled)
         observe = probe.observe if probe else None
         if labelled_for:
             ratio = labelled_for[0] if self.config.label_rule == "normalized" else None
-            label_images(
-                model,
-                data.unlabeled,
-                sizes,
-                self.reader,
-                phase.folder / "labels",
-                phase.model_name,
-                len(data.classes),
-                normalized_ratio=ratio,
-                observe=observe,
-            )
+            place = phase.folder / "labels", phase.model_name, len(self.data.classes)
+            label_images(model, *u, *place, normalized_ratio=ratio, observe=observe)
         elif observe is not None:
-            look(model, data.unlabeled, sizes, self.reader, observe)
+            look(model, *u, observe)
         return probe.finish(model) if probe else {}
 
     def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
-        """Its weights and its labels of U, unless they were dropped."""
+        """Also its labels of U, unless they were dropped."""
         super().read(training, labelled_for)
         phase = self.phase(training)
         if labelled_for and not (phase.folder / DROPPED).is_file():
-            open_labels(phase.folder / "labels", phase.model_name, self.data.unlabeled.names)
+            self._stored(phase)
 
     def test(self, score: Score) -> float:
         """mIoU in percent of each model and of their mean on the test images, kept in the phase's own phase.json."""
-        data, phase, started = self.data, self.run.phase(score.method, score.phase), time.monotonic()
+        phase, started = self.run.phase(score.method, score.phase), time.monotonic()
         if ask(lambda: not phase.done):
             models = {name: self.trained(training) for name, training in score.models}
-            found = confusion_matrices(models, data.test, data.sizes(data.test), self.reader, len(data.classes))
-            phase.write_arrays("confusion", **found)
-            iou = {name: [None if math.isnan(v) else v for v in class_iou(c).tolist()] for name, c in found.items()}
-            miou = {name: mean_iou(confusion) for name, confusion in found.items()}
+            confusions = confusion_matrices(models, *self._whole(self.data.test), len(self.data.classes))
+            phase.write_arrays("confusion", **confusions)
+            iou = {name: [none_for_nan(value) for value in class_iou(c).tolist()] for name, c in confusions.items()}
+            miou = {name: mean_iou(confusion) for name, confusion in confusions.items()}
             once(lambda: phase.finish({"miou": miou, "iou": iou, "seconds": time.monotonic() - started}))
         return phase.summary["seconds"]
 
     def headline(self, scores: list[Score]) -> dict[str, object]:
-        """A's mIoU after the last phase is the method's, fixed before training (§8); of A, B and their mean."""
+        """mIoU of A, fixed before training (§8); after the last phase also of B and of their mean."""
         miou = [self.run.phase(score.method, score.phase).summary["miou"] for score in scores]
         last = miou[-1] if len(miou[-1]) > 1 else {}
         return {"miou": miou[-1]["A"], "phases": [each["A"] for each in miou], **last}

@@ -4,50 +4,32 @@ A task object belongs to one run: its settings, its data, its folder, and the de
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sized
-from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from dmtkit.config import Config
 from dmtkit.data.batches import Batch
+from dmtkit.data.images import Data
+from dmtkit.data.segmentation import Scenes
 from dmtkit.errors import ConfigError
+from dmtkit.losses.dynamic import DynamicWeights
 from dmtkit.methods import METHODS, Method
 from dmtkit.methods.given import halves_lacking
-from dmtkit.methods.lab import Score, Terms, Training
+from dmtkit.methods.lab import Plan, Score, Terms, Training
 from dmtkit.methods.parameters import for_task
-from dmtkit.methods.plan import Plan
+from dmtkit.models import PAPER_RATES, build
 from dmtkit.registry import Registry, TaskFacts
 from dmtkit.runs.environment import pick_device, pick_precision
 from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.run import Phase, reported
 from dmtkit.seeds import derive
 
+DataSet = Data | Scenes
 Visit = Callable[[nn.Module], None]
-
-
-class DataSet(Protocol):
-    """What the data of every task can say."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The class names."""
-
-    @property
-    def unlabeled(self) -> Sized:
-        """U."""
-
-    @property
-    def val(self) -> Sized:
-        """What is held out of X."""
-
-    def describe(self, dates: bool = False) -> dict[str, Any]:
-        """Who is in which part, and a checksum."""
-
-    def overview(self) -> list[str]:
-        """The data in a few lines."""
 
 
 class Task(ABC):
@@ -79,16 +61,20 @@ class Task(ABC):
 
     # ---- before anything starts
 
-    @staticmethod
-    @abstractmethod
-    def check(config: Config) -> None:
-        """Refuse what the config alone shows to be impossible."""
+    @classmethod
+    def check(cls, config: Config) -> None:
+        """Refuse what the config alone shows to be impossible, such as a network that cannot be built."""
+        with torch.device("meta"):
+            network_of(config, channels=3, classes=2)
 
     def check_data(self, plan: Plan) -> None:
         """Refuse what this data, or a network that is built for it, cannot give to the run."""
         splitting = [name for name, method in self.methods.items() if method.splits]
         if splitting and (lacking := halves_lacking(self.build())):
             raise ConfigError(f"model: {self.config.model}: {lacking} (methods: {', '.join(splitting)})")
+        if "oracle" in self.config.methods and not getattr(self.data, "truth_complete", self.data.truth_known):
+            what = "mask" if self.facts.pixels else "truth"
+            raise ConfigError(f"methods: oracle needs the {what} of every unlabeled image, which this data lacks")
 
     # ---- the loops (methods/lab.py)
 
@@ -104,13 +90,14 @@ class Task(ABC):
 
     # ---- one training
 
-    @abstractmethod
-    def settings(self, training: Training) -> dict[str, Any]:
-        """Of a training's recipe what the tasks do differently: learning rate, schedule, γ's ramp, and what comes out."""
+    @property
+    def channels(self) -> int:
+        """How many channels its images have."""
+        return 3
 
     @abstractmethod
-    def build(self) -> nn.Module:
-        """A network of the config, initialised at random."""
+    def settings(self, training: Training) -> dict[str, Any]:
+        """Of a training's recipe what is no setting of its name: schedule, what comes out, and what differs by training."""
 
     @abstractmethod
     def initialisation(self, training: Training) -> tuple[str | int, ...]:
@@ -125,7 +112,7 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """How a network does on the held-out images."""
+        """How a network does on the held-out images, for the curves and for the best snapshot."""
 
     def visits(self, training: Training) -> Mapping[int, Visit]:
         """What is to be looked at while a network learns, after so many steps."""
@@ -141,13 +128,13 @@ class Task(ABC):
 
     # ---- results
 
-    @abstractmethod
     def test(self, score: Score) -> float:
-        """Test the models of a phase, once; the seconds that it took."""
+        """Test the models of a phase, once, where that is not measured with the phase; the seconds that it took."""
+        return 0.0
 
     @abstractmethod
     def headline(self, scores: list[Score]) -> dict[str, object]:
-        """What DONE.json says of a method."""
+        """What DONE.json says of a method: the last phase's metric, and that after every phase, in percent."""
 
     def drop_labels(self, training: Training) -> None:  # noqa: B027
         """Remove stored labels that no later phase needs, where they take much room."""
@@ -161,6 +148,14 @@ class Task(ABC):
     def seed(self, what: str, training: Training) -> int:
         """The seed of some randomness of a training."""
         return derive(self.config.seed, what, training.phase, *filter(None, [training.model]))
+
+    def build(self) -> nn.Module:
+        """A network of the config, initialised at random."""
+        return network_of(self.config, self.channels, len(self.data.classes))
+
+    def weigh(self, training: Training) -> Callable[..., DynamicWeights]:
+        """How its method weighs stored labels, with γ at its maximum."""
+        return partial(self.method_of(training).weigh, gamma1=self.config.gamma1, gamma2=self.config.gamma2)
 
     def network(self, training: Training, name: str) -> nn.Module:
         """What a training starts from, on the device; `name` is that of one of the method's networks."""
@@ -201,9 +196,9 @@ TASKS: Registry[type[Task]] = Registry(
 )
 
 
-def task_of(config: Config) -> type[Task]:
-    """The class that runs the config's task."""
-    return TASKS[config.task]
+def network_of(config: Config, channels: int, classes: int) -> nn.Module:
+    """A network of the config for images of so many channels."""
+    return build(config.model, channels, classes, getattr(config, "aspp_rates", PAPER_RATES), config.task)
 
 
 def methods_of(config: Config) -> dict[str, Method]:

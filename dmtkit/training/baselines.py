@@ -1,4 +1,4 @@
-"""Phase-0 models, trained once for all runs that start from them: found by what decides them, not by who asked first.
+"""Phase-0 models, trained once for all runs that start from them: a model lies under a checksum of all that decides it.
 
 `<store>/<key>/`: baseline.json (what decides the model), its log and checkpoints while it is trained, at last the model.
 The store is a cache: it may be removed whenever nothing runs.
@@ -23,57 +23,34 @@ from dmtkit.runs.environment import machine, versions
 from dmtkit.runs.folder import NOT_COMPARED, hold
 from dmtkit.runs.run import Phase
 from dmtkit.training.loop import processes
-from dmtkit.training.recipe import Recipe
+from dmtkit.training.state import Recipe
 
 STORE = ".baselines"
-# Settings that phase 0 does not depend on; what of them it does (steps, learning rate) is in its recipe.
-LATER = {
-    "experiment",
-    "methods",
-    "published",
-    "label_ratios",
-    "epochs",
-    "lr",
+# Settings that phase 0 does not depend on …
+UNUSED = {"experiment", "methods", "published", "parameters", "code_from", "label_ratios", "label_rule", "sampling"}
+UNUSED |= {
+    "init_a",
+    "init_b",
     "gamma1",
     "gamma2",
     "gamma_ramp",
     "online_threshold",
     "quiet_unlabeled",
-    "parameters",
-    "code_from",
-    "label_rule",
-    "sampling",
-    "init_a",
-    "init_b",
-    "precision",
     "sync_batchnorm",
 }
+RESOLVED = {"epochs", "lr", "precision"}  # … and those of which its recipe says what it depends on
 PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees a part (§5.3)
-DECIDING = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
-CODE = (
-    "data/*.py",
-    "losses/*.py",
-    "models/*.py",
-    "tasks/*.py",
-    "training/*.py",
-    "methods/supervised.py",
+PACKAGES = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
+# The code that decides a model of phase 0: whole rooms, and what it needs of others. One that is not there is an error.
+ROOMS = ("data", "losses", "metrics", "models", "tasks", "training")
+FILES = (
     "methods/given.py",
     "methods/lab.py",
     "methods/method.py",
+    "methods/supervised.py",
     "distributed.py",
-    "registry.py",
     "seeds.py",
-    "sums.py",
 )
-NOT_IN_RECIPE = {
-    "gamma1",
-    "gamma2",
-    "gamma_ramp",
-    "online_threshold",
-    "quiet_unlabeled",
-    "checkpoint_seconds",
-    "sync_batchnorm",
-}
 
 
 def store_for(run: Path) -> Path:
@@ -84,34 +61,37 @@ def store_for(run: Path) -> Path:
 
 def identity(config: Config, training: Training, recipe: Recipe, data: dict[str, Any], device: str) -> dict[str, Any]:
     """Everything that decides the model of a phase 0, as JSON holds it; `data` describes the split."""
+    left_out = UNUSED | NOT_COMPARED
     settings = {
-        name: value for name, value in config.model_dump(mode="json").items() if name not in LATER | NOT_COMPARED
+        name: value for name, value in config.model_dump(mode="json").items() if name not in left_out | RESOLVED
     }
     learns = "every truth" if training.learns == "truth" else "X"
     if learns == "X" and training.owner != "supervised":
         learns = data[PARTS[training.model]]
-    installed = {name: text for name, text in versions().items() if name in DECIDING}
-    found = {
+    deciding = {
         "settings": settings,
-        "recipe": {name: value for name, value in asdict(recipe).items() if name not in NOT_IN_RECIPE},
+        "recipe": {name: value for name, value in asdict(recipe).items() if name not in left_out},
         "model": training.model,
         "learns": learns,
         "starts from": _weights(config, training.model),
         "data_dir": config.data_dir and os.path.abspath(project_root() / config.data_dir),
         "data": {name: value for name, value in data.items() if name not in PARTS.values()},
         "device": device,
-        "versions": installed,
+        "versions": {name: text for name, text in versions().items() if name in PACKAGES},
         "code": code(),
         "own": own_code(config, baseline=True),
     }
-    return json.loads(json.dumps(found))
+    return json.loads(json.dumps(deciding))
 
 
 @cache
-def code() -> str:
-    """A checksum of the code that trains: whoever changes it gets new baselines."""
-    root, digest = Path(__file__).parent.parent, hashlib.sha256()
-    for path in sorted(path for pattern in CODE for path in root.glob(pattern)):
+def code(root: Path = Path(__file__).parent.parent) -> str:
+    """A checksum of the code that trains, below `root`: whoever changes it gets new baselines."""
+    digest = hashlib.sha256()
+    for path in [
+        *(path for room in ROOMS for path in sorted((root / room).glob("*.py"))),
+        *(root / file for file in FILES),
+    ]:
         digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -132,7 +112,14 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
 
     def prepare() -> None:
         write_json(place.folder / "baseline.json", what)
-        _note_machine(place, asks)
+        here, note = (
+            machine(processes()),
+            place.folder / "machine.json",
+        )  # with other threads or processors bits may differ
+        if not note.is_file():
+            write_json(note, here)
+        elif (there := read_json(note)) != here:
+            asks.remark(f"phase 0 was trained elsewhere ({there}; here: {here}): trained here its bits may differ")
         for torn in place.folder.glob(f"*{TEMPORARY}"):
             torn.unlink(missing_ok=True)
 
@@ -143,19 +130,9 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
         yield place
 
 
-def _note_machine(place: Phase, asks: Phase) -> None:
-    """Keep where a baseline is trained; a run on another machine, or with more threads, says that it was."""
-    path, here = place.folder / "machine.json", machine(processes())
-    there = read_json(path) if path.is_file() else here
-    if there != here:
-        asks.remark(f"phase 0 was trained elsewhere ({there}; here: {here}): trained here its bits may differ")
-    elif not path.is_file():
-        write_json(path, here)
-
-
 def _weights(config: Config, model: str) -> list[Any]:
     """The file that a model starts from, with its size and time, which change when it is replaced."""
     source = getattr(config, f"init_{model.lower()}", None) if model else None
     path = project_root() / source if source and source != "imagenet" else None
-    found = path.stat() if path and path.is_file() else None
-    return [source, found and found.st_size, found and found.st_mtime_ns]
+    file = path.stat() if path and path.is_file() else None
+    return [source, file and file.st_size, file and file.st_mtime_ns]

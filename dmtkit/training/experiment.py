@@ -6,8 +6,7 @@ from pathlib import Path
 from dmtkit.config import Config
 from dmtkit.errors import ConfigError
 from dmtkit.files import ask, in_turn, once
-from dmtkit.methods.lab import Call, Lab, Score, Training
-from dmtkit.methods.plan import Plan, plan_of
+from dmtkit.methods.lab import Call, Lab, Plan, Score, Training, plan_of
 from dmtkit.own import with_code
 from dmtkit.registry import DATASETS
 from dmtkit.runs.environment import describe_environment, pick_device
@@ -15,7 +14,7 @@ from dmtkit.runs.folder import RunFolder, default_folder, open_run, refuse_other
 from dmtkit.runs.published import check_table
 from dmtkit.runs.run import Run
 from dmtkit.runs.search import load_run
-from dmtkit.tasks.task import DataSet, Task, check_methods, methods_of, task_of
+from dmtkit.tasks.task import TASKS, DataSet, check_methods, methods_of
 from dmtkit.training.baselines import key_of
 from dmtkit.training.loop import check_shares, processes
 from dmtkit.training.resume import Progress, Session, complete, train_baseline
@@ -57,12 +56,8 @@ def run_methods(
         except KeyboardInterrupt as stop:  # between two steps, or anywhere else: nothing complete is lost
             where = f" ({stop})" if str(stop) else ""
             raise KeyboardInterrupt(f"{folder}: stopped{where}; run the same again and it goes on from here") from None
-        done = {
-            **{name: getattr(config, name) for name in ("experiment", "dataset", "task", "seed")},
-            "split": getattr(config, "split", config.seed),
-            "seconds": session.seconds,
-            "results": results,
-        }
+        done = {name: getattr(config, name) for name in ("experiment", "dataset", "task", "seed")}
+        done |= {"split": getattr(config, "split", config.seed), "seconds": session.seconds, "results": results}
         once(lambda: run.finish(done))
     return load_run(folder)
 
@@ -92,13 +87,13 @@ def start_session(
     config: Config, data: DataSet, progress: Callable[[Progress], None] = lambda progress: None
 ) -> Session:
     """A run and its plan."""
-    task = task_of(config)(config, data)
+    task = TASKS[config.task](config, data)
     return Session(task, plan_of(methods_of(config), task.terms), progress)
 
 
 def plan(config: Config, data: DataSet) -> Plan:
     """What a run will do."""
-    return plan_of(methods_of(config), task_of(config)(config, data).terms)
+    return start_session(config, data).plan
 
 
 def baselines(config: Config, data: DataSet) -> dict[str, Training]:
@@ -116,7 +111,7 @@ def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
     store.mkdir(parents=True, exist_ok=True)
     session = start_session(config, data)
     session.task.start(RunFolder(store, config))
-    (training,) = (found for found in session.plan.baselines if (found.owner, found.model) == (owner, model))
+    (training,) = (each for each in session.plan.baselines if each.key == (owner, 0, model))
     return train_baseline(session, training)
 
 
@@ -132,13 +127,12 @@ def check(config: Config) -> None:
     check_table(config.published)
     check_shares(config, max(config.processes, processes()))
     pick_device(config.device)
-    task_of(config).check(config)
+    TASKS[config.task].check(config)
 
 
 def check_data(config: Config, data: DataSet) -> None:
     """Refuse, before anything starts, what this data cannot give."""
-    task: Task = task_of(config)(config, data)
-    found = plan_of(methods_of(config), task.terms)
-    apart = any(training.learns == "views" for training in found.trainings)
+    session = start_session(config, data)
+    apart = any(training.learns == "views" for training in session.plan.trainings)
     check_shares(config, max(config.processes, processes()), apart)
-    task.check_data(found)
+    session.task.check_data(session.plan)

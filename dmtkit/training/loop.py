@@ -3,10 +3,14 @@
 A step's randomness follows from the seed and the step, so it goes on from a checkpoint in the same bits.
 """
 
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import torch
@@ -19,9 +23,7 @@ from dmtkit.errors import ConfigError, TrainingError
 from dmtkit.metrics.cases import from_sums
 from dmtkit.metrics.sums import Sums, total
 from dmtkit.models.sync_norm import share_statistics
-from dmtkit.training.interrupts import StopRequest
-from dmtkit.training.recipe import Recipe
-from dmtkit.training.state import Loop, State
+from dmtkit.training.state import Loop, Recipe, State
 from dmtkit.training.step import advance, can_compile
 
 
@@ -66,11 +68,11 @@ def train(
     log_every = max(1, recipe.steps // recipe.log_points)
     saved, checked, rounds = time.monotonic(), loop.step, distributed.Rounds(loop.step)
 
-    def keep() -> None:
+    def checkpoint() -> None:
         save(loop.state_dict())
         distributed.barrier()  # no process ends before it is written
 
-    with StopRequest() as stop:  # before the first batch: processes that read ahead take over how Ctrl-C is met
+    with asked_to_stop() as signals:  # before the first batch: processes that read ahead take over how Ctrl-C is met
         if recipe.compile and loop.step < recipe.steps:
             possible = can_compile(loop, batches(loop.step), note)
             loop.recipe = recipe = replace(recipe, compile=possible)
@@ -82,7 +84,7 @@ def train(
             last = loop.step == recipe.steps
             at_log_point = last or loop.step % log_every == 0
             due = not last and time.monotonic() - saved >= recipe.checkpoint_seconds
-            stopping, due = rounds(loop.step, stop.requested, due)  # it may be set at any moment: read once
+            stopping, due = rounds(loop.step, bool(signals), due)  # it may be set at any moment: read once
             due = due or stopping
             if at_log_point or due:
                 refuse_bad_loss(loop, batches, checked)
@@ -90,13 +92,13 @@ def train(
             if at_log_point:
                 log(log_record(loop, evaluate))
             if due:
-                keep()
+                checkpoint()
                 saved = time.monotonic()
             tick(loop.step)
             if stopping:
                 raise KeyboardInterrupt(f"after step {loop.step} of {recipe.steps} of a phase; everything is saved")
-        if rounds(loop.step, stop.requested, now=True)[0]:  # while the last step was logged
-            keep()
+        if rounds(loop.step, bool(signals), now=True)[0]:  # while the last step was logged
+            checkpoint()
             raise KeyboardInterrupt("at the end of a phase; everything is saved")
 
 
@@ -131,3 +133,29 @@ def refuse_bad_loss(loop: Loop, batches: Callable[[int], Batch], start: int) -> 
             f"the loss{of} became NaN or infinite at step {step + 1}; lower `lr`, or look at the images of "
             f"that batch. The last checkpoint is kept. The batch's samples: {', '.join(batches(step).names)}"
         )
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[list[int]]:
+    """The signals received: the first Ctrl-C or SIGTERM is only noted, to be met between two steps; a second interrupts at once.
+
+    Outside the main thread signals cannot be caught, and there are none.
+
+    >>> with asked_to_stop() as signals:
+    ...     signals
+    []
+    """
+    signals: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if signals:
+            raise KeyboardInterrupt
+        signals.append(number)
+
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM) if main}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

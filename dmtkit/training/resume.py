@@ -14,15 +14,13 @@ from torch import nn
 
 from dmtkit.errors import RunError, TrainingError
 from dmtkit.files import ask, once
-from dmtkit.methods.lab import Training
-from dmtkit.methods.plan import Plan
+from dmtkit.methods.lab import Plan, Training
 from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.run import Phase
 from dmtkit.tasks.task import Task
 from dmtkit.training.baselines import baseline, identity, store_for
 from dmtkit.training.loop import arithmetic, train
-from dmtkit.training.recipe import Recipe
-from dmtkit.training.state import Loop, begin
+from dmtkit.training.state import Loop, Recipe, begin
 
 
 @dataclass(frozen=True)
@@ -63,27 +61,11 @@ class Session:
         self.progress(Progress(training.owner, training.phase, done, self.plan.total_steps, training.model, step, of))
 
     def recipe(self, training: Training) -> Recipe:
-        """The config's recipe for a training."""
+        """How a training is done: the settings of a recipe's names, and what the task and the plan say of it."""
         task, config = self.task, self.task.config
-        shared = (
-            "gamma1",
-            "gamma2",
-            "online_threshold",
-            "quiet_unlabeled",
-            "momentum",
-            "weight_decay",
-            "compile",
-            "sync_batchnorm",
-            "log_points",
-            "checkpoint_seconds",
-        )
-        return Recipe(
-            steps=training.steps,
-            seed=task.seed("steps", training),
-            precision=task.precision,
-            **{name: getattr(config, name) for name in shared},
-            **task.settings(training),
-        )
+        settings = {name: getattr(config, name) for name in Recipe.__dataclass_fields__ if hasattr(config, name)}
+        own = {"steps": training.steps, "seed": task.seed("steps", training), "precision": task.precision}
+        return Recipe(**{**settings, **own, **task.settings(training)})
 
     def identity(self, training: Training) -> dict[str, Any]:
         """Everything that decides the model of a phase 0."""

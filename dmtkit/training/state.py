@@ -1,29 +1,60 @@
-"""Everything that the next training step depends on, by the names that a method declares; a checkpoint follows from it."""
+"""How one phase is trained, and everything that its next step depends on, by the names that a method declares: a checkpoint."""
 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from dmtkit.errors import RunError
+from dmtkit.losses.dynamic import gamma_ramp
 from dmtkit.methods.method import Method
 from dmtkit.metrics.sums import Sums
 from dmtkit.models.sync_norm import spread
 from dmtkit.training.optim import schedule, sgd
-from dmtkit.training.recipe import Recipe
 
 State = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How one phase is trained: steps, optimiser, γ, what is kept, how often to log and save.
+
+    `keeps` is what comes out of every network: its `average` (EMA), the `last`, or the `best` on held-out images by `score`.
+    """
+
+    steps: int
+    seed: int
+    gamma1: float = 0.0
+    gamma2: float = 0.0
+    gamma_ramp: bool = True
+    online_threshold: float = 0.9
+    quiet_unlabeled: bool = False
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["cosine", "poly"] = "cosine"
+    poly_power: float = 0.9
+    keeps: Literal["average", "last", "best"] = "last"
+    ema_decay: float = 0.999
+    score: str = ""
+    precision: str = "fp32"
+    compile: bool = False
+    sync_batchnorm: bool = True
+    log_points: int = 20
+    checkpoint_seconds: float = 60.0
+
+    def gammas(self, step: int) -> tuple[float, float]:
+        """γ1 and γ2 at `step`."""
+        ramp = gamma_ramp(step, self.steps) if self.gamma_ramp else 1.0
+        return self.gamma1 * ramp, self.gamma2 * ramp
+
+
 @dataclass
 class Loop:
-    """Everything that the next step depends on, by the names that the method declares.
-
-    `kept` is what comes out where that is not the reported network as it is: its EMA, or its best snapshot.
-    """
+    """A training under way. `kept` is what comes out where that is not the reported network as it is: its EMA, or its best snapshot."""
 
     method: Method
     recipe: Recipe
@@ -71,35 +102,29 @@ class Loop:
     def state_dict(self) -> State:
         """The loop as plain containers and tensors, for a checkpoint."""
         random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
-        return {
-            "method": self.method.name,
-            **{
-                group: {name: part.state_dict() for name, part in parts.items()}
-                for group, parts in self._groups.items()
-            },
-            **{name: getattr(self, name) for name in ("memory", "step", "logged", "best")},
-            "sums": self.sums.state(),
-            "random": random,
+        state = {
+            group: {name: part.state_dict() for name, part in parts.items()} for group, parts in self._groups.items()
         }
+        state |= {name: getattr(self, name) for name in ("memory", "step", "logged", "best")}
+        return {"method": self.method.name, **state, "sums": self.sums.state(), "random": random}
 
     def load_state_dict(self, state: State) -> None:
         """Put a checkpoint back; RunError for one of another method."""
-        found = state["method"], *state["networks"]
-        if found != (self.method.name, *self.modules):
+        if (state["method"], *state["networks"]) != (self.method.name, *self.modules):
             raise RunError(
-                f"found a checkpoint of another method ({found[0]}, with the networks {', '.join(found[1:])}), expected one "
-                f"of {self.method.name} ({', '.join(self.modules)}); remove this folder, and the phase is trained anew"
+                f"found a checkpoint of another method ({state['method']}, with the networks {', '.join(state['networks'])}), "
+                f"expected one of {self.method.name} ({', '.join(self.modules)}); remove this folder, and the phase is trained anew"
             )
         for group, parts in self._groups.items():
             for name, part in parts.items():
                 part.load_state_dict(state[group][name])
-        shapes = [
+        there, here = (
             {name: tuple(value.shape) for name, value in memory.items()} for memory in (state["memory"], self.memory)
-        ]
-        if shapes[0] != shapes[1]:
+        )
+        if there != here:
             raise RunError(
-                f"found a checkpoint whose memory is of other sizes ({shapes[0]}), expected {shapes[1]}: it was kept with other "
-                "data or parameters; put them back, or remove this folder, and the phase is trained anew"
+                f"found a checkpoint whose memory is of other sizes ({there}), expected {here}: it was kept with other data or "
+                "parameters; put them back, or remove this folder, and the phase is trained anew"
             )
         self.memory = {name: value.to(self.device) for name, value in state["memory"].items()}
         self.step, self.logged, self.best = state["step"], state["logged"], state["best"]

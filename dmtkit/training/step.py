@@ -36,7 +36,8 @@ def advance(loop: Loop, batch: Batch) -> None:
         if name not in loop.optimizers:
             hint = unknown_name(name, list(loop.optimizers), "network")
             raise TrainingError(f"{method.name}: a loss for a network that it does not train: {hint}")
-        parameters = moved_by(loop.optimizers[name])
+        groups = loop.optimizers[name].param_groups  # frozen parameters take no part
+        parameters = [value for group in groups for value in group["params"] if value.requires_grad]
         loss.backward(inputs=parameters)
         add_gradients(parameters)
     for name, optimizer in loop.optimizers.items():
@@ -46,27 +47,20 @@ def advance(loop: Loop, batch: Batch) -> None:
         update_average(loop.modules[name], loop.modules[source], min(1 - 1 / (loop.step + 1), decay))
     if loop.kept is not None and recipe.keeps == "average":  # it starts as the first step's network
         update_average(loop.kept, loop.current, recipe.ema_decay if loop.step else 0)
+    shapes = {name: tuple(value.shape) for name, value in loop.memory.items()}
     for name, value in step.memory.items():
-        if name not in loop.memory or value.shape != loop.memory[name].shape:
-            expected = tuple(loop.memory[name].shape) if name in loop.memory else "none of that name"
-            raise TrainingError(
-                f"{method.name}: memory {name!r}: found {tuple(value.shape)}, expected {expected}, as memory(n, classes) declares"
-            )
+        if (expected := shapes.get(name, "none of that name")) != (found := tuple(value.shape)):
+            wrong = f"memory {name!r}: found {found}, expected {expected}, as memory(n, classes) declares"
+            raise TrainingError(f"{method.name}: {wrong}")
+    for name, value in step.statistics.items():
+        if not isinstance(value, Tensor) or value.dim():
+            wrong = f"the statistic {name!r} is no tensor of a single number; sum it up before it is returned"
+            raise TrainingError(f"{method.name}: {wrong}")
     loop.memory = {name: value.detach() for name, value in {**loop.memory, **step.memory}.items()}
-    bad = [name for name, value in step.statistics.items() if not isinstance(value, Tensor) or value.dim()]
-    if bad:
-        raise TrainingError(
-            f"{method.name}: the statistic {bad[0]!r} is no tensor of a single number; sum it up before it is returned"
-        )
     named = {f"loss_{name}" if len(step.losses) > 1 else "loss": loss for name, loss in step.losses.items()}
     loop.sums.add(**named, **step.statistics)
     loop.losses.append({name: loss.detach() for name, loss in step.losses.items()})
     loop.step += 1
-
-
-def moved_by(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """The parameters that a loss may move: those of the optimiser that are not frozen."""
-    return [value for group in optimizer.param_groups for value in group["params"] if value.requires_grad]
 
 
 def compute(loop: Loop, batch: Batch) -> Step:
@@ -80,36 +74,26 @@ def compute(loop: Loop, batch: Batch) -> Step:
         everyones = partial(join_rows, count=len(batch.partner))
         mix = Mixed(batch.mixed, number(batch.lam), batch.partner, batch.rows, everyones)
     gamma1, gamma2 = map(number, recipe.gammas(step))
-    now = Now(
-        number(step),
-        recipe.steps,
-        gamma1,
-        gamma2,
-        recipe.online_threshold,
-        mix,
-        loop.memory,
-        total=total,
-        channels=getattr(loop.current, "channels", 0),
-    )
+    where = number(step), recipe.steps, gamma1, gamma2, recipe.online_threshold
+    now = Now(*where, mix, loop.memory, total=total, channels=getattr(loop.current, "channels", 0))
     drawn = method.draws(replace(now, seed=derive(recipe.seed, "draws", step)), batch.unlabeled)
     now = replace(now, drawn={name: value[batch.rows].to(device, non_blocking=True) for name, value in drawn.items()})
-    views, kept = ", ".join(batch.u) or "none", ", ".join([*loop.memory, *drawn]) or "nothing"
     nets = Nets(loop.modules, recipe.precision, "quiet" if batch.u and recipe.quiet_unlabeled else "train")
     if recipe.compile:
         return compiled(method)(nets, replace(batch, names=(), lam=math.nan), now)
     try:
-        found = method.losses(nets, batch, now)
+        result = method.losses(nets, batch, now)
     except KeyError as error:
+        views, kept = ", ".join(batch.u) or "none", ", ".join([*loop.memory, *drawn]) or "nothing"
         raise TrainingError(
             f"{method.name}: losses: there is no {error}; batch.u has the views that the method declares ({views}), now.memory and "
             f"now.drawn what it keeps and draws ({kept})"
         ) from error
-    if not isinstance(found, Step) or not isinstance(found.losses, Mapping):
-        told = found.losses if isinstance(found, Step) else found
-        raise TrainingError(
-            f'{method.name}: losses returned a {type(told).__name__}, expected Step({{"{method.nets[0]}": loss}}), a loss for each network'
-        )
-    return found
+    losses = result.losses if isinstance(result, Step) else result
+    if not isinstance(result, Step) or not isinstance(losses, Mapping):
+        expected = f'Step({{"{method.nets[0]}": loss}}), a loss for each network'
+        raise TrainingError(f"{method.name}: losses returned a {type(losses).__name__}, expected {expected}")
+    return result
 
 
 @cache

@@ -18,7 +18,7 @@ from dmtkit.methods import METHODS
 from dmtkit.metrics.evaluate import confusion_matrices
 from dmtkit.metrics.scores import confusion_matrix
 from dmtkit.models import build
-from dmtkit.tasks.explain import explain_batch
+from dmtkit.tasks.probes import explain_batch
 
 FILL = (1, 2, 3)
 CPU = torch.device("cpu")
@@ -156,10 +156,10 @@ def test_explanations_are_the_dynamic_weights_of_every_kept_pixel(tmp_path, part
                 gamma1=2,
                 gamma2=3,
             )
-            np.testing.assert_allclose(explained.found.weight[row, :h, :w], expected.weight[0], atol=2e-3)
+            np.testing.assert_allclose(explained.weighed.weight[row, :h, :w], expected.weight[0], atol=2e-3)
             np.testing.assert_array_equal(explained.truth[row, :h, :w], part.mask(position))
-            assert not explained.found.valid[row, h:].any()
-            assert not explained.found.valid[row, :, w:].any()
+            assert not explained.weighed.valid[row, h:].any()
+            assert not explained.weighed.valid[row, :, w:].any()
 
 
 def test_a_model_that_is_sure_of_one_class(tmp_path, part):

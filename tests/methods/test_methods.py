@@ -6,7 +6,7 @@ import torch
 
 from dmtkit.config import make_config
 from dmtkit.methods import METHODS
-from dmtkit.methods.plan import plan_of
+from dmtkit.methods.lab import plan_of
 from dmtkit.runs.run import reported
 from dmtkit.tasks.classification import Classification
 from dmtkit.tasks.task import methods_of
@@ -52,7 +52,7 @@ def test_every_method_has_a_result_after_every_phase(whole):
     config, _, run = whole
     assert set(run.results) == set(every(config.task))
     for name, result in run.results.items():
-        expected = 2 if METHODS[name].stores_labels else 1
+        expected = 2 if run.method(name).stores_labels else 1
         assert len(result["phases"]) == expected, name
         assert np.isfinite(result["phases"]).all()
 

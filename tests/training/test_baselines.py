@@ -1,16 +1,19 @@
 """Phase-0 models are trained once: found again by what decides them, and by nothing else."""
 
 import json
+import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from filelock import FileLock
 
+import dmtkit
 from dmtkit.config import make_config
 from dmtkit.training import resume
-from dmtkit.training.baselines import STORE, store_for
+from dmtkit.training.baselines import STORE, code, store_for
 from dmtkit.training.experiment import baselines, load_data, run_baseline, run_methods
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, fingerprint, stop_after
 
@@ -146,17 +149,21 @@ def test_a_run_waits_for_a_baseline_that_another_trains_and_says_so(outputs):
     place = outputs / STORE / key
     place.mkdir(parents=True)
     (place / ".writer.json").write_text(json.dumps({"pid": 12345, "host": "elsewhere"}))
-    held = threading.Event()
+    held, notes = threading.Event(), outputs / "digits" / "cl" / "notes.log"
 
     def hold():
         with FileLock(place / ".lock"):
             held.set()
-            time.sleep(0.5)
+            for _ in range(3000):  # until the run has met the lock
+                if notes.is_file():
+                    break
+                time.sleep(0.1)
 
     threading.Thread(target=hold).start()
     held.wait()
     run = run_methods(CONFIG, data, outputs / "digits" / "cl")
-    assert "process 12345 on elsewhere" in (run.path / "notes.log").read_text()
+    assert run.finished
+    assert "process 12345 on elsewhere" in notes.read_text()
 
 
 def test_a_run_elsewhere_has_a_store_of_its_own(outputs, tmp_path):
@@ -168,6 +175,24 @@ def test_whoever_changes_the_code_gets_new_baselines(monkeypatch):
     before = keys()
     monkeypatch.setattr("dmtkit.training.baselines.code", lambda: "another")
     assert keys().isdisjoint(before)
+
+
+def test_code_that_trains_phase_0_decides_its_key_and_no_other_code_does(tmp_path):
+    kit = Path(shutil.copytree(Path(dmtkit.__file__).parent, tmp_path / "dmtkit"))
+    checksum = code.__wrapped__  # it is read once in a process
+    before = checksum(kit)
+    for place in ("methods/new.py", "methods/fixmatch.py", "labels/keep.py", "registry.py", "results/style.py"):
+        with open(kit / place, "a") as file:
+            file.write("# more\n")
+        assert checksum(kit) == before, place
+    for place in ("data/batches.py", "training/step.py", "data/new.py", "methods/supervised.py", "seeds.py"):
+        before = checksum(kit)
+        with open(kit / place, "a") as file:
+            file.write("# more\n")
+        assert checksum(kit) != before, place
+    (kit / "methods" / "given.py").rename(kit / "methods" / "moved.py")
+    with pytest.raises(FileNotFoundError):  # whoever moves a file that decides a model must name it anew
+        checksum(kit)
 
 
 def test_a_baseline_of_another_machine_is_said_to_be(outputs):

@@ -14,8 +14,7 @@ from dmtkit.methods.given import Nets, Now
 from dmtkit.models import build
 from dmtkit.own import describe
 from dmtkit.training.experiment import check_data, load_data, plan, run_methods
-from dmtkit.training.recipe import Recipe
-from dmtkit.training.state import begin
+from dmtkit.training.state import Recipe, begin
 from dmtkit.training.step import advance
 from tests import own_method
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, batch_of, fingerprint, stop_after

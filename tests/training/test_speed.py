@@ -21,8 +21,7 @@ from dmtkit.runs.environment import pick_precision
 from dmtkit.training import step
 from dmtkit.training.experiment import run_methods
 from dmtkit.training.loop import train
-from dmtkit.training.recipe import Recipe
-from dmtkit.training.state import begin
+from dmtkit.training.state import Recipe, begin
 from dmtkit.training.step import advance
 from tests.helpers import TINY, batch_of
 

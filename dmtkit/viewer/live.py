@@ -28,7 +28,8 @@ class Live:
         self.folder, self.otherwise, self.curves, self.failed = folder, otherwise, curves, False
         self.handles: dict[str, Any] = {}
         self.progress: Any = None
-        self.began = self.line_due = self.figure_due = time.monotonic()
+        self.began = time.monotonic()
+        self.line_due = self.figure_due = 0.0
         self.first = self.drawn = 0  # the step that this process began with; the size of the log that is drawn
 
     def __call__(self, progress: Any) -> None:
@@ -41,7 +42,7 @@ class Live:
 
     def close(self) -> None:
         """Leave line and figure as the run ended."""
-        self.line_due = self.figure_due = 0.0
+        self.line_due, self.figure_due, self.drawn = 0.0, 0.0, 0
         if self.failed:
             self.otherwise.close()
         elif self.progress is not None:
@@ -54,7 +55,7 @@ class Live:
                 self.line_due = time.monotonic() + LINE
             log = self.folder / "metrics.jsonl"
             size = log.stat().st_size if self.curves and log.is_file() else 0
-            if size != self.drawn and (start := time.monotonic()) >= self.figure_due:
+            if size and size != self.drawn and (start := time.monotonic()) >= self.figure_due:
                 self._put("figure", self.figure())
                 self.drawn, took = size, time.monotonic() - start
                 self.figure_due = start + took + max(FIGURE, RARELY * took)
@@ -72,10 +73,8 @@ class Live:
         """Where the run is: method and phase, a bar, and the time left."""
         now = self.progress
         prefix = f"{now.method}, phase {now.phase}" + (f", {now.model}" if now.model else "")
-        seconds = time.monotonic() - self.began
-        return tqdm.format_meter(
-            now.step, now.steps, seconds, ncols=100, prefix=prefix, unit="step", initial=self.first
-        )
+        seconds, look = time.monotonic() - self.began, dict[str, Any](ncols=100, unit="step")
+        return tqdm.format_meter(now.step, now.steps, seconds, prefix=prefix, initial=self.first, **look)
 
     def figure(self) -> Image:
         """The curves of what is logged so far, as a picture."""

@@ -126,10 +126,8 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 def _escaped(shown: "pd.DataFrame", escaping: Callable[[Any], str]) -> Any:
     """pandas' Styler of a table, all its text escaped."""
-    names = [None] * (shown.columns.nlevels - 1) + [
-        escaping(shown.index.name or "")
-    ]  # in the corner, without a row of its own
-    styler = shown.rename_axis(index=None).rename_axis(columns=names).style
+    corner: list[Any] = [*[None] * (shown.columns.nlevels - 1), escaping(shown.index.name or "")]  # so it needs no row
+    styler = shown.rename_axis(index=None).rename_axis(columns=corner).style
     return styler.format(escaping).format_index(escaping).format_index(escaping, axis=1)
 
 

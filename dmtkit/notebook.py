@@ -83,38 +83,32 @@ def train(
     if processes < 1:
         raise ConfigError(f"processes: found {processes}, expected 1 or more")
     short_errors()
-    bar, config = Bar(), with_code(config)
-    view = _live_view(config, output_dir, bar, live)
-    started, state = time.monotonic(), "failed"
+    config = with_code(config)
+    folder = Path(output_dir) if output_dir else default_folder(config)
+    view, started = _live_view(folder, live), time.monotonic()
     try:
         if processes > 1:
             from dmtkit.jobs.training_job import train_together
 
-            folder = Path(output_dir) if output_dir else default_folder(config)
-            run = train_together(config, processes, folder, data, view or bar)
+            run = train_together(config, processes, folder, data, view)
         else:
-            run = run_methods(config, data, output_dir, progress=view or bar)
-        state = "finished"
-    except KeyboardInterrupt:
-        state = "stopped"
-        raise
+            run = run_methods(config, data, folder, progress=view)
     finally:
-        bar.close()
-        if view:
-            view.close(state)
+        view.close()
     print(f"{run.path}: finished ({run.done['seconds']:.0f} s of computing, {time.monotonic() - started:.0f} s now)")
     return run
 
 
-def _live_view(config: Config, output_dir: str | Path | None, bar: Bar, live: bool | None) -> "Live | None":
-    """The live view, where one is wanted and can be had."""
+def _live_view(folder: Path, live: bool | None) -> "Live | Bar":
+    """What takes the reports of progress: in a notebook a view of its own, elsewhere, or where that fails, a bar."""
+    bar = Bar()
     try:
-        from dmtkit.viewer.live import Live, wanted
+        from dmtkit.viewer.live import Live, get_ipython, wanted
 
-        return Live(Path(output_dir) if output_dir else default_folder(config), config, bar) if wanted(live) else None
+        return Live(folder, bar, wanted(live)) if hasattr(get_ipython(), "kernel") else bar
     except Exception as error:  # whatever a front end or its absence may do, training starts
         warnings.warn(f"no live view ({type(error).__name__}: {error}); training goes on", stacklevel=3)
-        return None
+        return bar
 
 
 def run_all(

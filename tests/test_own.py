@@ -17,7 +17,7 @@ from dmtkit.jobs.plan import make_batch
 from dmtkit.params import load_params
 from dmtkit.registry import METHODS
 from dmtkit.results.tables import collect
-from dmtkit.results.tables.tables import methods_table
+from dmtkit.results.tables.experiment import methods_table
 from dmtkit.training.experiment import load_data, run_methods
 from tests.helpers import TINY, Stop, fingerprint, stop_after
 from tests.own_cells import CELL, NETWORK, _cell, _forgotten, config_of, params_file  # noqa: F401

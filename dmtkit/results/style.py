@@ -7,30 +7,22 @@ if TYPE_CHECKING:
     import numpy as np
 
 CASE_COLOURS = {"agree": "#009E73", "negative": "#E69F00", "positive": "#D55E00"}
+CASES = tuple(CASE_COLOURS)  # those of dmtkit.metrics.cases, without loading torch
 CASE_TITLES = {"agree": "agreement", "negative": "negative disagreement", "positive": "positive disagreement"}
 CASE_HATCHES = {"agree": "", "negative": "//", "positive": "xx"}
-METHOD_COLOURS = {
-    "supervised": "#000000",
-    "oracle": "#999999",
-    "online_st": "#E69F00",
-    "cl": "#CC79A7",
-    "cbst": "#CC79A7",
-    "dst": "#009E73",
-    "dmt_naive": "#D55E00",
-    "dmt_flip": "#56B4E9",
-    "dmt": "#0072B2",
+METHOD_STYLES = {
+    "supervised": ("#000000", "s"),
+    "oracle": ("#999999", "D"),
+    "online_st": ("#E69F00", "P"),
+    "cl": ("#CC79A7", "^"),
+    "cbst": ("#CC79A7", "^"),
+    "dst": ("#009E73", "v"),
+    "dmt_naive": ("#D55E00", "X"),
+    "dmt_flip": ("#56B4E9", "p"),
+    "dmt": ("#0072B2", "o"),
 }
-METHOD_MARKERS = {
-    "supervised": "s",
-    "oracle": "D",
-    "online_st": "P",
-    "cl": "^",
-    "cbst": "^",
-    "dst": "v",
-    "dmt_naive": "X",
-    "dmt_flip": "p",
-    "dmt": "o",
-}
+METHOD_COLOURS = {name: colour for name, (colour, _) in METHOD_STYLES.items()}
+OTHER_STYLES = (("#56B4E9", "<"), ("#009E73", ">"), ("#E69F00", "h"), ("#D55E00", "*"), ("#F0E442", "d"))
 MODEL_LINES = {"A": "-", "B": "--", "A+B": ":"}
 SCORE_STYLES: dict[str, dict[str, Any]] = {
     "w": {"color": "#0072B2", "ls": "-", "marker": "o"},
@@ -40,17 +32,15 @@ SCORE_STYLES: dict[str, dict[str, Any]] = {
 }
 VOID_COLOUR = "#d9d9d9"
 WEIGHT_MAP = "cividis"
-OTHER_MARKERS = ("<", ">", "h", "*", "d")
-OTHER_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#D55E00", "#F0E442")
 
 
-def case_title(case: str, method: str) -> str:
-    """What a legend calls a case; where positive disagreement weighs nothing it says so.
+def case_title(case: str, rule: str) -> str:
+    """What a legend calls a case; where a rule gives positive disagreement no weight it says so.
 
-    >>> case_title("positive", "dmt"), case_title("positive", "dmt_flip")
+    >>> case_title("positive", "dynamic"), case_title("positive", "flip")
     ('positive disagreement (w = 0)', 'positive disagreement')
     """
-    return CASE_TITLES[case] + " (w = 0)" * (case == "positive" and method in ("dmt", "dst"))
+    return CASE_TITLES[case] + " (w = 0)" * (case == "positive" and rule == "dynamic")
 
 
 def method_style(name: str, position: int = 0) -> dict[str, Any]:
@@ -59,8 +49,8 @@ def method_style(name: str, position: int = 0) -> dict[str, Any]:
     >>> method_style("dmt")
     {'color': '#0072B2', 'marker': 'o'}
     """
-    colour = METHOD_COLOURS.get(name, OTHER_COLOURS[position % len(OTHER_COLOURS)])
-    return {"color": colour, "marker": METHOD_MARKERS.get(name, OTHER_MARKERS[position % len(OTHER_MARKERS)])}
+    colour, marker = METHOD_STYLES.get(name) or OTHER_STYLES[position % len(OTHER_STYLES)]
+    return {"color": colour, "marker": marker}
 
 
 def apply_style() -> None:

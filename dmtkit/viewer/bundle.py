@@ -1,19 +1,40 @@
-"""JavaScript modules as the single one that a widget sends: no build step, and each file can be tested by itself."""
+"""The explorer's JavaScript as one module, for a widget or in a page of its own: no build step, no network."""
 
+import json
 import re
+from base64 import b64encode
+from html import escape
 from pathlib import Path
+from string import Template
+from typing import Any
 
 STATIC = Path(__file__).parent / "static"
 IMPORT = re.compile(
     r'^import (?:\* as (?P<all>\w+)|(?P<some>\{[^}]*\})) from "\./(?P<module>\w+)\.mjs";\n', re.MULTILINE
 )
 EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+|\[[^\]]+\])", re.MULTILINE)
+PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>$title</title><style>body { margin: 1rem; background: Canvas; color-scheme: light dark; }
+$css</style></head><body><main id="explorer"></main>
+<script type="application/json" id="state">$state</script>
+<script type="module">
+$script
+const state = JSON.parse(document.getElementById("state").textContent);
+for (const [key, text] of Object.entries(state.packs)) state.packs[key] = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const model = {
+  get: (name) => state[name],
+  set: (name, value) => (state[name] = value),
+  save_changes() {}, on() {}, off() {},
+  send() { throw new Error("a page has no kernel"); },
+};
+widget.render({ model, el: document.getElementById("explorer") });
+</script></body></html>
+""")
 
 
 def bundle(entry: Path) -> str:
     """The module `entry` and whatever it imports from its folder, as one module with the default export {render}.
-
-    Where `entry` has an `initialize` too, that is a part of the export.
 
     Each becomes a function that is called once, so that their names cannot clash.
 
@@ -27,21 +48,24 @@ def bundle(entry: Path) -> str:
         if path.stem in done:
             return
         text = path.read_text(encoding="utf-8")
-        for found in IMPORT.finditer(text):
-            add(path.with_name(f"{found['module']}.mjs"))
+        for imported in IMPORT.finditer(text):
+            add(path.with_name(f"{imported['module']}.mjs"))
         names = [name for _, names in EXPORT.findall(text) for name in re.findall(r"\w+", names)]
         body = EXPORT.sub(r"\1 \2", IMPORT.sub(_as_constant, text))
         done[path.stem] = f"const ${path.stem} = (() => {{\n{body}\nreturn {{ {', '.join(names)} }};\n}})();\n"
 
     add(entry)
-    hooks = [
-        name for name in ("initialize", "render") if f"export function {name}(" in entry.read_text(encoding="utf-8")
-    ]
-    exported = ", ".join(f"{name}: ${entry.stem}.{name}" for name in hooks)
-    return "".join(done.values()) + f"export default {{ {exported} }};\n"
+    return "".join(done.values()) + f"export default {{ render: ${entry.stem}.render }};\n"
 
 
-def _as_constant(found: re.Match[str]) -> str:
-    if found["all"]:
-        return f"const {found['all']} = ${found['module']};\n"
-    return f"const {found['some'].replace(' as ', ': ')} = ${found['module']};\n"
+def _as_constant(imported: re.Match[str]) -> str:
+    names = imported["all"] or imported["some"].replace(" as ", ": ")
+    return f"const {names} = ${imported['module']};\n"
+
+
+def page(script: str, css: str, state: dict[str, Any]) -> str:
+    """A widget's script with its traits, `index` among them, as an HTML page that any browser opens."""
+    packs = {key: b64encode(content).decode() for key, content in state["packs"].items()}
+    text = json.dumps({**state, "packs": packs}).replace("<", "\\u003c")  # or a name could end the script
+    script = script.replace("export default", "const widget =")
+    return PAGE.substitute(title=escape(state["index"]["title"]), css=css, state=text, script=script)

@@ -1,18 +1,23 @@
-"""What of a run can be looked at: views (method, phase, student, moment) of samples, and where their arrays come from."""
+"""What of a run can be looked at, and from which files: views (method, phase, student, moment) of samples; choices among them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from math import isfinite
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from dmtkit.errors import RunError
+import dmtkit
+from dmtkit.errors import ConfigError, RunError, unknown_name
 from dmtkit.files import read_json
 from dmtkit.runs.run import Phase, Run
-from dmtkit.viewer.packs import VOID, colours_of, image_pack, labels_pack, levels, student_pack, thumbnail
+from dmtkit.viewer.packs import image_pack, labels_pack, levels, student_pack, thumbnail
 
-TIMES = ("start", "middle", "end")
+VOID = 255
+PLACE = ("method", "student", "time", "phase")
+GAMMAS = ("gamma1", "gamma2")
 
 
 @dataclass
@@ -26,182 +31,163 @@ class Catalogue:
     shown: set[int] = field(default_factory=set)
     truth: bool = False
 
+    def matching(self, chosen: dict[str, Any]) -> list[dict[str, Any]]:
+        """The views that have everything that is chosen, likeliest first."""
+        wanted = {name: chosen[name] for name in PLACE if name in chosen}
+        return [view for view in self.views if wanted.items() <= view.items()]
+
+    def check(self, chosen: dict[str, Any]) -> dict[str, Any]:
+        """A choice as the browser side understands it; ConfigError with what there is, if the run has no such thing.
+
+        A choice may name only a part. None counts as not chosen, and a sample may be a number.
+
+        >>> views = [{"method": "dmt", "student": "B", "time": "end", "phase": 1}]
+        >>> Catalogue(views, samples={"3": {}}).check({"sample": 3, "method": "dmt", "time": None})
+        {'method': 'dmt', 'sample': '3'}
+        """
+        for name in chosen:
+            if name not in (names := [*PLACE, "sample", *GAMMAS]):
+                raise ConfigError(unknown_name(name, names, "choice"))
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        checked: dict[str, Any] = {}
+        for name in [name for name in PLACE if name in chosen]:
+            possible = list(dict.fromkeys(view[name] for view in self.matching(checked)))
+            checked[name] = _one_of(name, chosen[name], possible, checked)
+        if "sample" in chosen:
+            checked["sample"] = _one_of("sample", str(chosen["sample"]), list(self.samples), {})
+        for name in [name for name in GAMMAS if name in chosen]:
+            value = chosen[name]
+            if not isinstance(value, Real) or isinstance(value, bool) or not (isfinite(value) and float(value) >= 0):
+                raise ConfigError(f"{name}: found {value!r}, expected a number from 0 up")
+            checked[name] = float(value)
+        return checked
+
+
+def _one_of(name: str, value: Any, possible: list[Any], so_far: dict[str, Any]) -> Any:
+    if value in possible:
+        return possible[possible.index(value)]  # a number of numpy's becomes a plain one
+    given = f" (with {', '.join(f'{key} = {one!r}' for key, one in so_far.items())})" if so_far else ""
+    expected = "one of " * (len(possible) > 1) + ", ".join(map(repr, possible))
+    raise ConfigError(f"{name}: found {value!r}, expected {expected}{given}")
+
 
 def read_catalogue(run: Run) -> Catalogue:
     """List what a run holds; RunError if that is nothing. Files that are missing or damaged are named and left out."""
-    found = Catalogue()
+    catalogue, ratios = Catalogue(), run.config.label_ratios
     add = _add_maps if run.task.pixels else _add_gallery
-    for method in (name for name in run.config.methods if run.method(name).stores_labels):
-        for phase in _phases(run, method):
-            if phase.number > (count := len(run.config.label_ratios)):
-                found.notices.append(
-                    f"{_name(run, phase)}: left out: config.yaml names {count} label ratios, one for each phase"
-                )
+    storing = [name for name in run.config.methods if run.method(name).stores_labels]
+    for method, phase in [(name, phase) for name in storing for phase in _phases(run, name)]:
+        if phase.number > len(ratios):
+            reason = f"left out: config.yaml names {len(ratios)} label ratios, one for each phase"
+            catalogue.notices.append(f"{_name(run, phase)}: {reason}")
+            continue
+        for student in run.task.models:
+            place = phase.model_folder(student)
+            if not place.done:
                 continue
-            for student, place in _students(run, method, phase):
+            teacher = run.task.teacher(student, run.method(method).teacher)
+            view = {"method": method, "phase": phase.number, "student": student, "teacher": teacher}
+            try:
                 if not (place.folder / "samples.npz").is_file():
-                    found.notices.append(f"{_name(run, place)}: samples.npz is missing; this phase is left out")
-                    continue
-                try:
-                    add(found, run, method, phase, student, place)
-                except (RunError, KeyError, ValueError) as error:
-                    found.notices.append(f"{_name(run, place)}: left out ({error})")
-    if not found.views:
-        raise RunError("\n".join([f"{run.path}: holds nothing to look at: {_why_nothing(run)}", *found.notices]))
-    found.notices[:0] = list(_remarks(run, found))
-    return found
+                    catalogue.notices.append(f"{_name(run, place)}: samples.npz is missing; this phase is left out")
+                else:
+                    add(catalogue, run, view | {"ratio": ratios[phase.number - 1]}, place)
+            except (RunError, KeyError, ValueError) as error:
+                catalogue.notices.append(f"{_name(run, place)}: left out ({error})")
+    if not catalogue.views:
+        why = "the samples of its phases are missing; run it again into another folder"
+        if not run.finished:
+            why = "no phase with pseudo labels is complete yet; let the run go on (the same command again)"
+        if not storing:
+            why = (
+                f"its methods ({', '.join(run.config.methods)}) store no pseudo labels; run one that does, such as dmt"
+            )
+        raise RunError("\n".join([f"{run.path}: holds nothing to look at: {why}", *catalogue.notices]))
+    catalogue.notices[:0] = _remarks(run, catalogue)
+    return catalogue
 
 
-def _why_nothing(run: Run) -> str:
-    """Why no phase has samples."""
-    if not any(run.method(name).stores_labels for name in run.config.methods):
-        return f"its methods ({', '.join(run.config.methods)}) store no pseudo labels; run one that does, such as dmt"
-    if not run.finished:
-        return "no phase with pseudo labels is complete yet; let the run go on (the same command again)"
-    return "the samples of its phases are missing; run it again into another folder"
-
-
-def _remarks(run: Run, found: Catalogue) -> Iterator[str]:
+def _remarks(run: Run, catalogue: Catalogue) -> Iterator[str]:
     """What the reader should know before looking."""
-    import dmtkit
-
     if not run.finished:
-        phases = len({(view["method"], view["phase"]) for view in found.views})
+        phases = len({(view["method"], view["phase"]) for view in catalogue.views})
         yield f"This run is not finished: it shows the {phases} phases that are complete. The same command goes on."
+    here = dmtkit.__version__
     try:
         made = read_json(run.path / "environment.json")["versions"]["dmtkit"]
     except (RunError, KeyError, TypeError):
         yield "environment.json is missing or damaged: which version made this run is not known."
-        return
-    if made != dmtkit.__version__:
-        yield f"This run was made by dmtkit {made}; this is {dmtkit.__version__}. Weights are computed by this version's rules."
+    else:
+        if made != here:
+            yield f"This run was made by dmtkit {made}; this is {here}. Weights are computed by this version's rules."
 
 
 def _phases(run: Run, method: str) -> list[Phase]:
     """The phases of a method in order, whether complete or under way."""
     folders = [path for path in (run.path / method).glob("phase_*") if path.name[6:].isdigit()]
-    return [
-        Phase(folder, run.path)
-        for folder in sorted(folders, key=lambda path: int(path.name[6:]))
-        if folder.name != "phase_0"
-    ]
-
-
-def _students(run: Run, method: str, phase: Phase) -> Iterator[tuple[str, Phase]]:
-    """The models that learned in a phase and are done with it."""
-    students = {name: phase.model_folder(name) for name in run.task.models}
-    yield from ((name, place) for name, place in students.items() if place.done)
+    phases = sorted((Phase(folder, run.path) for folder in folders), key=lambda phase: phase.number)
+    return [phase for phase in phases if phase.number]
 
 
 def _name(run: Run, place: Phase) -> str:
     return place.folder.relative_to(run.path).as_posix()
 
 
-def _view(run: Run, method: str, phase: Phase, student: str, time: str, samples: dict[str, Any]) -> dict[str, Any]:
-    teacher = run.task.teacher(student, run.method(method).teacher)
-    ratio = run.config.label_ratios[phase.number - 1]
-    return {
-        "method": method,
-        "phase": phase.number,
-        "student": student,
-        "teacher": teacher,
-        "time": time,
-        "ratio": ratio,
-        "samples": samples,
-    }
-
-
-# ---- segmentation: every sample is an image, every element a pixel -----------------------------------------------------
-
-
-def _add_maps(found: Catalogue, run: Run, method: str, phase: Phase, student: str, place: Phase) -> None:
+def _add_maps(catalogue: Catalogue, run: Run, view: dict[str, Any], place: Phase) -> None:
+    """Segmentation: every sample is an image, every element a pixel."""
     fixed = place.arrays("samples")
-    positions = sorted({int(name.split("/")[0]) for name in fixed})
-    base = f"{method}/{phase.number}/{student}"
+    base = f"{view['method']}/{view['phase']}/{view['student']}"
     entries: dict[str, dict[str, Any]] = {}
-    for position in positions:
-        image, truth = fixed[f"{position}/image"], fixed[f"{position}/truth"]
-        height, width = truth.shape
-        sample = str(position)
-        entries[sample] = {
-            "image": f"image/{position}",
-            "labels": f"{base}/{position}",
-            "width": width,
-            "height": height,
-            "tile": [1, 1],
-        }
-        found.samples.setdefault(sample, {"id": sample, "name": f"image {position}", "thumbnail": thumbnail(image)})
-        found.packs.setdefault(f"image/{position}", partial(_map_image, place, position))
-        found.packs[f"{base}/{position}"] = partial(_map_labels, place, position)
-        found.shown.add(position)
-        found.truth |= bool((truth != VOID).any())
-    for time in TIMES:
-        name = f"probe_{time}"
-        if not (place.folder / f"{name}.npz").is_file():
-            found.notices.append(f"{_name(run, place)}: {name}.npz is missing; this moment is left out")
-            continue
+    for position in sorted({int(name.split("/")[0]) for name in fixed}):
+        sample, image, truth = str(position), fixed[f"{position}/image"], fixed[f"{position}/truth"]
+        entries[sample] = {"image": f"image/{position}", "labels": f"{base}/{position}", "tile": [1, 1]}
+        entries[sample] |= {"width": truth.shape[1], "height": truth.shape[0]}
+        listed = {"id": sample, "name": f"image {position}", "thumbnail": thumbnail(image)}
+        catalogue.samples.setdefault(sample, listed)
+        read = partial(_stored, image_pack, place, "samples", sample, "image truth")
+        catalogue.packs.setdefault(f"image/{position}", read)
+        catalogue.packs[f"{base}/{position}"] = partial(_stored, labels_pack, place, "samples", sample, "c_A y_A kept")
+        catalogue.shown.add(position)
+        catalogue.truth |= bool((truth != VOID).any())
+    for time in ("start", "middle", "end"):
+        path = place.folder / f"probe_{time}.npz"
         try:
-            asked = _names(place, name)
-        except RunError as error:
-            found.notices.append(f"{_name(run, place)}: {error}; this moment is left out")
+            with np.load(path, allow_pickle=False) as archive:  # its names alone
+                asked = [sample for sample in entries if f"{sample}/y_B" in archive.files]
+        except Exception as error:  # numpy and zipfile raise a dozen kinds on damaged files
+            reason = f"cannot be read ({type(error).__name__}: {error})" if path.exists() else "is missing"
+            sep = ":" if path.exists() else ""
+            catalogue.notices.append(f"{_name(run, place)}: {path.name}{sep} {reason}; this moment is left out")
             continue
-        here = {s: {**entry, "student": f"{base}/{time}/{s}"} for s, entry in entries.items() if f"{s}/y_B" in asked}
+        here = {sample: {**entries[sample], "student": f"{base}/{time}/{sample}"} for sample in asked}
         for sample, entry in here.items():
-            found.packs[entry["student"]] = partial(_map_student, place, name, int(sample))
+            read = partial(_stored, student_pack, place, path.stem, sample, "c_B p_B y_B")
+            catalogue.packs[entry["student"]] = read
         if here:
-            found.views.append(_view(run, method, phase, student, time, here))
+            catalogue.views.append({**view, "time": time, "samples": here})
 
 
-def _names(place: Phase, name: str) -> set[str]:
-    """The names of stored arrays; reads none of them."""
-    path = place.folder / f"{name}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return set(archive.files)
-    except Exception as error:  # numpy and zipfile raise a dozen kinds on damaged files
-        raise RunError(f"{path.name}: cannot be read ({type(error).__name__}: {error})") from None
-
-
-def _map_image(place: Phase, position: int) -> bytes:
-    arrays = place.arrays("samples")
-    return image_pack(colours_of(arrays[f"{position}/image"]), arrays[f"{position}/truth"])
-
-
-def _map_labels(place: Phase, position: int) -> bytes:
-    arrays = place.arrays("samples")
-    return labels_pack(*(arrays[f"{position}/{name}"] for name in ("c_A", "y_A", "kept")))
-
-
-def _map_student(place: Phase, name: str, position: int) -> bytes:
+def _stored(pack: Callable[..., bytes], place: Phase, name: str, sample: str, parts: str) -> bytes:
     arrays = place.arrays(name)
-    return student_pack(*(arrays[f"{position}/{part}"] for part in ("c_B", "p_B", "y_B")))
+    return pack(*(arrays[f"{sample}/{part}"] for part in parts.split()))
 
 
-# ---- classification: the images of a phase are one sample, every element an image --------------------------------------
-
-
-def _add_gallery(found: Catalogue, run: Run, method: str, phase: Phase, student: str, place: Phase) -> None:
+def _add_gallery(catalogue: Catalogue, run: Run, view: dict[str, Any], place: Phase) -> None:
+    """Classification: the images of a phase are one sample, every element an image."""
     rows = place.arrays("samples")
-    base, count = f"{method}/{phase.number}", len(rows["index"])
-    pixels = rows["pixels"].transpose(0, 2, 3, 1)  # "n h w c"
-    entry = {
-        "image": f"{base}/images",
-        "labels": f"{base}/labels",
-        "student": f"{base}/student",
-        "width": count,
-        "height": 1,
-        "tile": list(pixels.shape[1:3]),
-        "ids": rows["index"].tolist(),
-    }
+    base, count = f"{view['method']}/{view['phase']}", len(rows["index"])
+    _, channels, height, width = rows["pixels"].shape
+    pixels = rows["pixels"].transpose(0, 2, 3, 1).reshape(count * height, width, channels)
     truth = rows.get("truth", np.full(count, VOID))
-    found.truth |= "truth" in rows
-    found.packs[entry["image"]] = partial(_gallery_image, pixels, truth)
-    found.packs[entry["labels"]] = partial(labels_pack, levels(rows["c_A"]), rows["y_A"], rows["kept"])
-    found.packs[entry["student"]] = partial(student_pack, levels(rows["c_B"]), levels(rows["p_B"]), rows["y_B"])
-    found.samples.setdefault("images", {"id": "images", "name": "images of U", "thumbnail": ""})
-    found.shown |= set(entry["ids"])
-    found.views.append(_view(run, method, phase, student, "", {"images": entry}))
-
-
-def _gallery_image(pixels: np.ndarray, truth: np.ndarray) -> bytes:
-    return image_pack(np.stack([colours_of(image) for image in pixels]), truth)
+    packs = {
+        "image": partial(image_pack, pixels, truth),
+        "labels": partial(labels_pack, levels(rows["c_A"]), rows["y_A"], rows["kept"]),
+        "student": partial(student_pack, levels(rows["c_B"]), levels(rows["p_B"]), rows["y_B"]),
+    }
+    entry: dict[str, Any] = {part: f"{base}/{part}" for part in packs}
+    catalogue.packs |= {entry[part]: pack for part, pack in packs.items()}
+    catalogue.truth |= "truth" in rows
+    catalogue.samples.setdefault("images", {"id": "images", "name": "images of U", "thumbnail": ""})
+    catalogue.shown |= set(ids := rows["index"].tolist())
+    entry |= {"width": count, "height": 1, "tile": [height, width], "ids": ids}
+    catalogue.views.append({**view, "time": "", "samples": {"images": entry}})

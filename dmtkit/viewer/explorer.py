@@ -11,23 +11,19 @@ import anywidget
 import traitlets
 
 from dmtkit.errors import DmtkitError, RunError
-from dmtkit.files import read_json
+from dmtkit.files import read_json, write_atomically
 from dmtkit.results.style import CASE_COLOURS, CASE_TITLES, VOID_COLOUR, WEIGHT_MAP, class_colours
 from dmtkit.runs.run import Run
 from dmtkit.runs.search import load_run
-from dmtkit.viewer.bundle import STATIC, bundle
+from dmtkit.viewer.bundle import STATIC, bundle, page
 from dmtkit.viewer.catalogue import Catalogue, read_catalogue
-from dmtkit.viewer.choice import check_choice, matching
-
-SCRIPT = STATIC / "explorer" / "explorer.mjs"
-CSS = STATIC / "explorer" / "explorer.css"
 
 
 class Explorer(anywidget.AnyWidget):
     """Why every label of a run has its weight. `chosen` says what is shown, and may be set."""
 
-    _esm = bundle(SCRIPT)
-    _css = CSS.read_text(encoding="utf-8")
+    _esm = bundle(STATIC / "explorer" / "explorer.mjs")
+    _css = (STATIC / "explorer" / "explorer.css").read_text(encoding="utf-8")
     index = traitlets.Dict().tag(sync=True)
     packs = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Dict().tag(sync=True)
@@ -42,40 +38,36 @@ class Explorer(anywidget.AnyWidget):
 
     def _answer(self, _: Any, message: dict[str, Any], buffers: list[memoryview]) -> None:
         """Send the packs that the browser asks for; what cannot be read is said instead."""
-        if message.get("kind") != "wanted":
-            return
-        for key in message.get("keys", []):
+        for key in message.get("keys", []) if message.get("kind") == "wanted" else []:
             try:
                 self.send({"kind": "packs", "keys": [key]}, [self.catalogue.packs[key]()])
             except (DmtkitError, KeyError) as error:
-                self.send(
-                    {"kind": "error", "keys": [key], "text": f"{self.run.path}: cannot be read any more ({error})"}
-                )
+                text = f"{self.run.path}: cannot be read any more ({error})"
+                self.send({"kind": "error", "keys": [key], "text": text})
 
     def save(self, path: str | Path) -> Path:
         """Write what is embedded as an HTML page that any browser opens, without a kernel or a network."""
-        from dmtkit.viewer.page import save_page
-
-        return save_page(self, path)
+        state = {name: getattr(self, name) for name in ("index", "packs", "chosen")}
+        write_atomically(Path(path), page(str(self._esm), str(self._css), state).encode())
+        return Path(path)
 
     def figure(self) -> Any:
         """The same view as a static matplotlib figure."""
         from dmtkit.results import plots
 
-        chosen = check_choice(self.chosen, self.catalogue)
-        method, student, time = (matching(self.catalogue, chosen)[0][name] for name in ("method", "student", "time"))
+        chosen = self.catalogue.check(self.chosen)
+        view = self.catalogue.matching(chosen)[0]
         if not self.run.task.pixels:
-            return plots.plot_extremes(self.run, method)
-        views = matching(self.catalogue, {"method": method, "student": student, "time": time})
+            return plots.plot_extremes(self.run, view["method"])
+        place = {name: view[name] for name in ("method", "student", "time")}
+        phases = sorted(each["phase"] for each in self.catalogue.matching(place))
         samples = list(self.catalogue.samples)
         sample = samples.index(chosen.get("sample", samples[0]))
-        return plots.plot_weight_maps(
-            self.run, method, student, sample, time, phases=sorted(view["phase"] for view in views)
-        )
+        return plots.plot_weight_maps(self.run, view["method"], view["student"], sample, view["time"], phases)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and beside it the static figure for whatever cannot show widgets or does not trust the notebook."""
-        found = super()._repr_mimebundle_(**options)
+        shown = super()._repr_mimebundle_(**options)
         try:
             import matplotlib.pyplot as plt
 
@@ -83,8 +75,8 @@ class Explorer(anywidget.AnyWidget):
             figure.savefig(buffer, dpi=80)
             plt.close(figure)
         except (DmtkitError, KeyError, OSError, IndexError):  # the widget itself says what is missing
-            return found
-        data, metadata = found or ({}, {})
+            return shown
+        data, metadata = shown or ({}, {})
         return {**data, "image/png": b64encode(buffer.getvalue()).decode()}, metadata
 
 
@@ -98,51 +90,39 @@ def explore(run: Run | str | os.PathLike[str], embed: float = 8.0, **chosen: Any
     """
     run = run if isinstance(run, Run) else load_run(run)
     catalogue = read_catalogue(run)
-    first = first_method(catalogue)
-    catalogue.views.sort(key=lambda view: preference(view, first))
-    return Explorer(run, catalogue, embed, check_choice(chosen, catalogue))
-
-
-def preference(view: dict[str, Any], first: str) -> tuple[bool, bool, bool]:
-    """What sorts views by how likely they are to be looked at: DMT, the middle of a phase, B learning from A."""
-    return view["method"] != first, view["time"] not in ("middle", ""), view["student"] == "A"
-
-
-def first_method(catalogue: Catalogue) -> str:
-    """The method to begin with: DMT where it was run, else the last."""
-    methods = list(dict.fromkeys(view["method"] for view in catalogue.views))
-    return "dmt" if "dmt" in methods else methods[-1]
+    methods = [view["method"] for view in catalogue.views]
+    first = "dmt" if "dmt" in methods else methods[-1]
+    # Likeliest to be looked at: DMT, the middle of a phase, B learning from A.
+    catalogue.views.sort(key=lambda v: (v["method"] != first, v["time"] not in ("middle", ""), v["student"] == "A"))
+    return Explorer(run, catalogue, embed, catalogue.check(chosen))
 
 
 def make_index(run: Run, catalogue: Catalogue) -> dict[str, Any]:
     """All that the browser must know before it asks for arrays."""
-    methods = dict.fromkeys(view["method"] for view in catalogue.views)
-    config = run.config
+    import matplotlib
+    from matplotlib.colors import to_hex
+
+    facts = {view["method"]: run.method(view["method"]) for view in catalogue.views}
+    files = read_json(run.path / "split.json").get("unlabeled", [])
     return {
         "title": "/".join(Path(run.path).resolve().parts[-2:]),
         "pixels": run.task.pixels,
         "classes": run.classes,
         "truth": catalogue.truth,
-        "colours": [_hex(colour) for colour in class_colours(run.classes)],
+        "colours": [to_hex(colour) for colour in class_colours(run.classes)],
         "cases": [{"title": CASE_TITLES[name], "colour": colour} for name, colour in CASE_COLOURS.items()],
-        "weight_map": weight_colours(),
+        "weight_map": [to_hex(colour) for colour in matplotlib.colormaps[WEIGHT_MAP](range(256))],
         "void_colour": VOID_COLOUR,
-        "gamma": [config.gamma1, config.gamma2],
-        "rules": {name: run.method(name).rule for name in methods},
-        "titles": {name: run.method(name).title for name in methods},
-        "phases": {name: len(config.label_ratios) for name in methods},
+        "gamma": [run.config.gamma1, run.config.gamma2],
+        "rules": {name: method.rule for name, method in facts.items()},
+        "titles": {name: method.title for name, method in facts.items()},
+        "phases": dict.fromkeys(facts, len(run.config.label_ratios)),
         "first": catalogue.views[0]["method"],
         "views": catalogue.views,
         "samples": list(catalogue.samples.values()),
-        "names": names_of(run, catalogue),
+        "names": {str(at): files[at] for at in sorted(catalogue.shown) if at < len(files)},
         "notices": catalogue.notices,
     }
-
-
-def names_of(run: Run, catalogue: Catalogue) -> dict[str, str]:
-    """The file names of the samples, by their position in U."""
-    names = read_json(run.path / "split.json").get("unlabeled", [])
-    return {str(position): names[position] for position in sorted(catalogue.shown) if position < len(names)}
 
 
 def embedded(catalogue: Catalogue, megabytes: float) -> tuple[dict[str, bytes], list[str]]:
@@ -151,11 +131,11 @@ def embedded(catalogue: Catalogue, megabytes: float) -> tuple[dict[str, bytes], 
     The first sample of the first view is always among them, through all its phases. The second list says which could
     not be read.
     """
-    found, size, unreadable = dict[str, bytes](), 0, dict[str, str]()
+    packs, size, unreadable = dict[str, bytes](), 0, dict[str, str]()
     for number, keys in enumerate(_groups(catalogue)):
         new = {}
         for key in keys:
-            if key not in found and key not in unreadable:
+            if key not in packs and key not in unreadable:
                 try:
                     new[key] = catalogue.packs[key]()
                 except RunError as error:
@@ -165,8 +145,8 @@ def embedded(catalogue: Catalogue, megabytes: float) -> tuple[dict[str, bytes], 
         size += sum(map(len, new.values()))
         if number and size > 1e6 * megabytes:
             break
-        found |= new
-    return found, list(dict.fromkeys(unreadable.values()))
+        packs |= new
+    return packs, list(dict.fromkeys(unreadable.values()))
 
 
 def _groups(catalogue: Catalogue) -> Iterator[list[str]]:
@@ -178,18 +158,3 @@ def _groups(catalogue: Catalogue) -> Iterator[list[str]]:
         for sample in catalogue.samples:
             entries = [view["samples"][sample] for view in views if sample in view["samples"]]
             yield [entry[part] for entry in entries for part in ("image", "labels", "student")]
-
-
-def weight_colours() -> list[str]:
-    """256 colours of weights from 0 to 1.
-
-    >>> len(weight_colours()), weight_colours()[0]
-    (256, '#00224e')
-    """
-    import matplotlib
-
-    return [_hex(colour) for colour in matplotlib.colormaps[WEIGHT_MAP](range(256))]
-
-
-def _hex(colour: Any) -> str:
-    return "#" + "".join(f"{round(255 * float(value)):02x}" for value in colour[:3])

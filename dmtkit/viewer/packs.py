@@ -11,31 +11,31 @@ from io import BytesIO
 import numpy as np
 
 from dmtkit.errors import RunError
+from dmtkit.losses.levels import TOP
 
-VOID, TOP = 255, 65535
 
+def image_pack(image: np.ndarray, truth: np.ndarray) -> bytes:
+    """The colours of an image "h w c", or of several below one another, and the truth of every element.
 
-def image_pack(rgb: np.ndarray, truth: np.ndarray) -> bytes:
-    """Colours uint8 "… 3" of every pixel, and the truth uint8 of every element.
-
-    >>> len(zlib.decompress(image_pack(np.zeros((4, 5, 3)), np.zeros((4, 5)))))
+    >>> len(zlib.decompress(image_pack(np.zeros((4, 5, 1)), np.zeros((4, 5)))))
     80
     """
-    return _pack(rgb.astype(np.uint8), truth.astype(np.uint8))
+    return _pack("u1 u1", colours_of(image), truth)
 
 
 def labels_pack(c_a: np.ndarray, y_a: np.ndarray, kept: np.ndarray) -> bytes:
     """What the teacher said of every element: the level of its confidence, its label, and whether the phase keeps it."""
-    return _pack(c_a.astype("<u2"), y_a.astype(np.uint8), kept.astype(np.uint8))
+    return _pack("<u2 u1 u1", c_a, y_a, kept)
 
 
 def student_pack(c_b: np.ndarray, p_b: np.ndarray, y_b: np.ndarray) -> bytes:
     """What the student said: the levels of its confidence and of its probability of the label, and its prediction."""
-    return _pack(c_b.astype("<u2"), p_b.astype("<u2"), y_b.astype(np.uint8))
+    return _pack("<u2 <u2 u1", c_b, p_b, y_b)
 
 
-def _pack(*arrays: np.ndarray) -> bytes:
-    return zlib.compress(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays), 1)
+def _pack(kinds: str, *arrays: np.ndarray) -> bytes:
+    each = zip(arrays, kinds.split(), strict=True)
+    return zlib.compress(b"".join(array.astype(kind).tobytes() for array, kind in each), 1)
 
 
 def levels(probability: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def colours_of(image: np.ndarray) -> np.ndarray:
     """
     if image.ndim != 3 or image.shape[2] not in (1, 3):
         raise RunError(f"an image has the shape {image.shape}, expected height × width × 1 or 3")
-    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    return np.broadcast_to(image, (*image.shape[:2], 3))
 
 
 def thumbnail(image: np.ndarray, height: int = 64) -> str:
@@ -66,9 +66,8 @@ def thumbnail(image: np.ndarray, height: int = 64) -> str:
     """
     from PIL import Image
 
-    picture = Image.fromarray(colours_of(image))
+    picture, buffer = Image.fromarray(np.ascontiguousarray(colours_of(image))), BytesIO()
     size = (max(1, round(height * picture.width / picture.height)), height)
-    picture = picture.resize(size, Image.Resampling.NEAREST if picture.height < height else Image.Resampling.BILINEAR)
-    buffer = BytesIO()
-    picture.save(buffer, "PNG")
+    smooth = Image.Resampling.NEAREST if picture.height < height else Image.Resampling.BILINEAR
+    picture.resize(size, smooth).save(buffer, "PNG")
     return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"

@@ -16,6 +16,12 @@ from dmtkit.runs.published import published
 from tests.made_runs import BAD, VOC, put
 
 
+def left_out(collected, kind):
+    """Path and reason of what does not count."""
+    rows = collected.left_out[collected.left_out["kind"] == kind]
+    return dict(zip(rows["path"], rows["reason"], strict=True))
+
+
 @pytest.fixture(autouse=True)
 def _close():
     yield
@@ -86,7 +92,7 @@ def test_a_result_found_twice_counts_once_and_is_named(three):
     shutil.copytree(three / "digits" / "seed-1_methods-dmt", three / "digits" / "zz-copy")
     collected = tables.collect(three)
     assert (collected.runs["method"] == "dmt").sum() == 3
-    ((path, reason),) = collected.twice
+    ((path, reason),) = left_out(collected, "twice").items()
     assert path == "digits/zz-copy"
     assert "digits/seed-1_methods-dmt counts" in reason
     assert any("digits/zz-copy" in note for note in tables.methods_table(collected, "digits").notes)
@@ -131,11 +137,11 @@ def test_true_is_not_one_and_own_folders_are_told_apart_by_name():
 
 def test_foreign_and_corrupt_files_are_named_and_nothing_else_changes(spoiled):
     collected = tables.collect(spoiled)
-    skipped = dict(collected.skipped)
+    skipped = left_out(collected, "skipped")
     assert {f"digits/{name}" for name in BAD} | {"holiday.jpg", "config.yaml", "lightning_logs/version_0"} == set(
         skipped
     )
-    assert collected.unfinished == ["digits/going-on"]
+    assert list(left_out(collected, "unfinished")) == ["digits/going-on"]
     assert len(collected.runs) == 6
     assert "lacks dataset, task" in skipped["digits/lacking"]
     assert "knitting" in skipped["digits/words"]

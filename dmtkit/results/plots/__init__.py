@@ -13,27 +13,4 @@ from dmtkit.results.plots.pixels import (
     plot_label_quality,
     plot_roc,
 )
-from dmtkit.results.plots.training import plot_case_accuracy, plot_cases, plot_curves, plot_phases
-
-__all__ = [
-    "keep",
-    "plot_case_accuracy",
-    "plot_cases",
-    "plot_class_frequencies",
-    "plot_class_iou",
-    "plot_confusion",
-    "plot_curves",
-    "plot_error_search",
-    "plot_extremes",
-    "plot_kept_shares",
-    "plot_label_quality",
-    "plot_methods",
-    "plot_paired",
-    "plot_phases",
-    "plot_progress",
-    "plot_reliability",
-    "plot_roc",
-    "plot_scenes",
-    "plot_split",
-    "plot_weight_maps",
-]
+from dmtkit.results.plots.training import plot_case_accuracy, plot_cases, plot_curves, plot_live, plot_phases

@@ -1,15 +1,14 @@
-"""What all figures share: keeping them in the run folder, lines that break between phases, images."""
+"""What all figures share: keeping them in the run folder, tables in colours, images, and saying why there is nothing."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dmtkit.runs.run import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def keep(run: Run, name: str, drawn: "Axes | Figure | np.ndarray") -> None:
@@ -21,34 +20,33 @@ def keep(run: Run, name: str, drawn: "Axes | Figure | np.ndarray") -> None:
     figure.savefig(folder / f"{name}.png", dpi=110)
 
 
-def cumulative(run: Run, method: str, model: str = "") -> "pd.DataFrame":
-    """The log of one method (of one of its models) with `x`, its training steps counted through all phases."""
-    table = run.metrics[run.metrics["method"] == method]
-    if model:
-        table = table[table["model"] == model]
-    table = table.dropna(axis=1, how="all")
-    lengths = table.groupby("phase")["steps"].max()
-    offsets = lengths.cumsum() - lengths
-    return table.assign(x=table["step"] + table["phase"].map(offsets))
+def numbers(values: Any) -> np.ndarray:
+    """Nested lists of numbers as an array; NaN where a file has null."""
+    return np.array(values, dtype=float)
 
 
-def broken(ax: Axes, table: "pd.DataFrame", values: "pd.Series", label: str, **style: Any) -> None:
-    """One line a phase, not joined: every phase starts a new model."""
-    for number, group in table.groupby("phase"):
-        first = number == table["phase"].min()
-        ax.plot(group["x"], values.loc[group.index], label=label if first else None, **style)
+def heat(
+    ax: Axes, values: Any, columns: Sequence[str], rows: Sequence[str], top: float = 100, fmt: str = ".0f", **more: Any
+) -> None:
+    """A table of numbers from 0 to `top`, each written in a cell of its colour."""
+    import seaborn as sns
+
+    options = {"annot": True, "cmap": "cividis", "vmin": 0, "vmax": top, "annot_kws": {"fontsize": 9}, **more}
+    sns.heatmap(numbers(values), fmt=fmt, ax=ax, xticklabels=columns, yticklabels=rows, **options)
+    plt.setp(ax.get_xticklabels(), rotation=40, ha="right")
+    ax.tick_params(axis="y", rotation=0)
 
 
 def draw_image(ax: Axes, pixels: np.ndarray) -> None:
     """Draw uint8 pixels "h w c", grey where there is one channel."""
-    ax.imshow(
-        pixels.squeeze(2) if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest"
-    )
+    shown = pixels.squeeze(2) if pixels.shape[2] == 1 else pixels
+    ax.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     ax.grid(False)
 
 
 def nothing(ax: Axes, reason: str) -> Axes:
     """Say why there is nothing to draw."""
+    ax.clear()
     ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
     ax.axis("off")
     return ax

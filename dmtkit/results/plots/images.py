@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dmtkit.metrics.cases import CASES
+from dmtkit.losses.levels import TOP
 from dmtkit.metrics.scores import reliability
 from dmtkit.results.plots.common import draw_image
-from dmtkit.results.style import CASE_COLOURS, method_style
+from dmtkit.results.style import CASE_COLOURS, CASES, method_style
 from dmtkit.runs.run import Run
 
 if TYPE_CHECKING:
@@ -43,15 +43,14 @@ def plot_split(data: "Data", per_class: int = 8) -> Figure:
 
 def _contact_sheet(groups: list[np.ndarray], shown: int, in_rows: bool) -> np.ndarray:
     """Images "m c h w" of each group side by side, one group a row or a column, with white lines between."""
-    channels, height, width = groups[0].shape[1:]
-    rows, columns = (len(groups), shown) if in_rows else (shown, len(groups))
-    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), 255, np.uint8)
-    for number, group in enumerate(groups):
-        for index, image in enumerate(group):
-            row, column = (number, index) if in_rows else (index, number)
-            y, x = row * (height + 1), column * (width + 1)
-            sheet[y : y + height, x : x + width] = image.transpose(1, 2, 0)
-    return sheet
+    _, channels, height, width = groups[0].shape
+    sheet = np.full((len(groups), shown, height + 1, width + 1, channels), 255, np.uint8)
+    for row, group in zip(sheet, groups, strict=True):
+        row[: len(group), :height, :width] = group.transpose(0, 2, 3, 1)
+    sheet = sheet if in_rows else sheet.swapaxes(0, 1)
+    rows, columns = sheet.shape[:2]
+    sheet = sheet.swapaxes(1, 2).reshape(rows * (height + 1), columns * (width + 1), channels)
+    return sheet[:-1, :-1]
 
 
 def plot_reliability(run: Run, axes: "np.ndarray | None" = None) -> "np.ndarray":
@@ -60,17 +59,15 @@ def plot_reliability(run: Run, axes: "np.ndarray | None" = None) -> "np.ndarray"
     axes = plt.subplots(1, len(names), figsize=(3.6 * len(names), 3.8), squeeze=False)[1][0] if axes is None else axes
     for position, (ax, name) in enumerate(zip(axes, names, strict=True)):
         arrays = run.phases(name)[-1].arrays("test")
-        found = reliability(arrays["level"] / 65535, arrays["label"] == arrays["truth"])
-        seen = found.count > 0
-        style = method_style(name, position)
+        bins = reliability(arrays["level"] / TOP, arrays["label"] == arrays["truth"])
+        seen, colour = bins.count > 0, method_style(name, position)["color"]
         ax.plot([0, 1], [0, 1], ls="--", color="grey", lw=1, label="perfect")
-        sizes = 20 + 380 * found.count[seen] / found.count.max()
-        ax.plot(found.confidence[seen], found.accuracy[seen], color=style["color"], lw=1)
-        ax.scatter(found.confidence[seen], found.accuracy[seen], s=sizes, color=style["color"], alpha=0.6)
+        ax.plot(bins.confidence[seen], bins.accuracy[seen], color=colour, lw=1)
+        sizes = 20 + 380 * bins.count[seen] / bins.count.max()
+        ax.scatter(bins.confidence[seen], bins.accuracy[seen], s=sizes, color=colour, alpha=0.6)
         ax.set(xlim=(0, 1.08), ylim=(0, 1.08), aspect="equal", xlabel="confidence", title=name)
-        ax.text(
-            0.97, 0.04, f"calibration error {100 * found.error:.1f} %", transform=ax.transAxes, fontsize=10, ha="right"
-        )
+        error = f"calibration error {100 * bins.error:.1f} %"
+        ax.text(0.97, 0.04, error, transform=ax.transAxes, fontsize=10, ha="right")
     axes[0].set_ylabel("accuracy")
     return axes
 
@@ -95,17 +92,13 @@ def plot_extremes(run: Run, method: str = "dmt", phase: int = -1, count: int = 1
 
 
 def _show_sample(ax: Axes, rows: dict[str, np.ndarray], index: int, classes: list[str]) -> None:
-    draw_image(ax, rows["pixels"][index].transpose(1, 2, 0))
-    case = CASES[int(rows["case"][index])]
-    label, answer = int(rows["y_A"][index]), int(rows["y_B"][index])
-    wrong = "truth" in rows and int(rows["truth"][index]) != label
-    lines = [
-        f"$y_A$ {classes[label][:9]}  {rows['c_A'][index]:.2f}",
-        f"$y_B$ {classes[answer][:9]}  {rows['c_B'][index]:.2f}",
-        f"$w$ {rows['weight'][index]:.2f}",
-    ]
-    if wrong:
-        lines.append(f"truth {classes[int(rows['truth'][index])][:9]} ✗")
+    row = {name: values[index] for name, values in rows.items()}
+    draw_image(ax, row["pixels"].transpose(1, 2, 0))
+    lines = [f"${name}$ {classes[row[name]][:9]}  {row[name.replace('y', 'c')]:.2f}" for name in ("y_A", "y_B")]
+    lines.append(f"$w$ {row['weight']:.2f}")
+    if row.get("truth", row["y_A"]) != row["y_A"]:
+        lines.append(f"truth {classes[row['truth']][:9]} ✗")
     ax.text(0.5, -0.06, "\n".join(lines), transform=ax.transAxes, ha="center", va="top", fontsize=8.5)
+    case = CASES[row["case"]]
     short = {"agree": "agree", "negative": "neg. dis.", "positive": "pos. dis."}[case]
     ax.set_title(short, fontsize=9, color=CASE_COLOURS[case], fontweight="bold")

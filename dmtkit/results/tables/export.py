@@ -1,160 +1,78 @@
 """Tables as Markdown, CSV, LaTeX (booktabs) and HTML; every one but CSV, which is data alone, carries its notes."""
 
-import html
 import os
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dmtkit.errors import ConfigError, RunError, unknown_name
 from dmtkit.runs.search import MARK
 
 if TYPE_CHECKING:
-    from dmtkit.results.tables.tables import Table
+    import pandas as pd
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "[": "{[}",
-    "]": "{]}",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "–": "--",
-    "…": r"\ldots{}",
-    "α": r"$\alpha$",
-    "γ": r"$\gamma$",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
+    from dmtkit.results.tables.experiment import Table
+
+_SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}"}
+_SIGNS |= {"±": r"$\pm$", "−": "$-$", "–": "--", "…": r"\ldots{}", "α": r"$\alpha$", "γ": r"$\gamma$"}
+_SIGNS |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
 _PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{title}</title>
-<style>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font-family: sans-serif; margin: 2em; }}
 table {{ border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; }}
 caption {{ text-align: left; font-weight: bold; padding-bottom: .5em; }}
 th, td {{ padding: .2em .8em; text-align: right; white-space: nowrap; }}
 thead tr:last-child th {{ border-bottom: 1px solid; }}
 th:first-child, td:first-child {{ text-align: left; }}
-</style>
-</head>
-<body>
+</style></head><body>
 {body}
-</body>
-</html>
+</body></html>
 """
 
 
 def to_markdown(table: "Table") -> str:
-    """A table as Markdown whose columns line up in a terminal too, its caption above and its notes below.
-
-    >>> print(to_markdown(_example()))
-    **Accuracy (%)**
-    <BLANKLINE>
-    | method | a_b: measured |
-    |--------|--------------:|
-    | DMT    |  94.21 ± 0.10 |
-    <BLANKLINE>
-    *n is 3.*
-    <BLANKLINE>
-    """
-    head = [_corner(table), *(": ".join(filter(None, column)) for column in _levels(table))]
-    rows = [[cell.replace("|", r"\|") for cell in row] for row in [head, *_rows(table)]]
-    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(head))]
-    lines = ["| " + " | ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) + " |" for row in rows]
-    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]) + "|"
-    notes = "".join(f"\n*{note}*\n" for note in table.notes)
-    return "\n".join([f"**{table.caption}**", "", lines[0], rule, *lines[1:], notes])
+    """A table as Markdown whose columns line up in a terminal too, its caption above and its notes below."""
+    shown = table.shown
+    head = [": ".join(filter(None, name)) if isinstance(name, tuple) else name for name in shown.columns]
+    rows = [[shown.index.name or "", *head], *([name, *cells] for name, *cells in shown.itertuples(name=None))]
+    rows = [[str(cell).replace("|", r"\|") for cell in row] for row in rows]
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+    signs = ["<", *">" * len(head)]
+    lines = [
+        f"| {' | '.join(f'{cell:{sign}{width}}' for cell, sign, width in zip(row, signs, widths, strict=True))} |"
+        for row in rows
+    ]
+    rule = f"|{'|'.join('-' * (w + 1) + ('-' if s == '<' else ':') for s, w in zip(signs, widths, strict=True))}|"
+    return "\n".join([f"**{table.caption}**", "", lines[0], rule, *lines[1:], "", *(f"*{n}*\n" for n in table.notes)])
 
 
 def to_csv(table: "Table") -> str:
-    """A table's data, one row a number, in full precision; `pandas.read_csv` gives back `table.tidy`.
-
-    >>> print(to_csv(_example()).splitlines()[0])
-    method,mean,sd,n
-    """
+    """A table's data, one row a number, in full precision; `pandas.read_csv` gives back `table.tidy`."""
     return table.tidy.to_csv(index=False, lineterminator="\n")
 
 
 def to_latex(table: "Table") -> str:
-    r"""A table for a paper that loads the package booktabs.
-
-    >>> print(to_latex(_example()))
-    \begin{table}
-      \centering
-      \caption{Accuracy (\%)}
-      \label{tab:example}
-      \begin{tabular}{lr}
-        \toprule
-         & a\_b \\
-        \cmidrule(lr){2-2}
-        method & measured \\
-        \midrule
-        DMT & 94.21 $\pm$ 0.10 \\
-        \bottomrule
-      \end{tabular}
-      \par\smallskip{\footnotesize n is 3.\par}
-    \end{table}
-    <BLANKLINE>
-    """
-    levels = _levels(table)
-    lines = [
-        r"\begin{table}",
-        r"  \centering",
-        f"  \\caption{{{_latex(table.caption)}}}",
-        f"  \\label{{tab:{table.name}}}",
-    ]
-    lines += [f"  \\begin{{tabular}}{{l{'r' * len(levels)}}}", r"    \toprule"]
-    if any(low for _, low in levels):
-        spans = list(_spans(levels))
-        lines.append("    " + " & ".join(["", *(_span(text, width) for text, _, width in spans)]) + r" \\")
-        lines.append(
-            "    " + " ".join(f"\\cmidrule(lr){{{at + 2}-{at + 1 + width}}}" for text, at, width in spans if text)
-        )
-    last = [_corner(table), *(low or high for high, low in levels)]
-    lines += [f"    {_line(last)}", r"    \midrule", *(f"    {_line(row)}" for row in _rows(table))]
-    lines += [r"    \bottomrule", r"  \end{tabular}"]
-    lines += [f"  \\par\\smallskip{{\\footnotesize {_latex(note)}\\par}}" for note in table.notes]
-    return "\n".join([*lines, r"\end{table}", ""])
+    """A table for a paper that loads the package booktabs."""
+    label = {"caption": _latex(table.caption), "label": f"tab:{table.name}", "position_float": "centering"}
+    columns = "l" + "r" * table.shown.shape[1]
+    text = _escaped(table.shown, _latex).to_latex(hrules=True, column_format=columns, multicol_align="c", **label)
+    notes = "".join(f"\\par\\smallskip{{\\footnotesize {_latex(note)}\\par}}\n" for note in table.notes)
+    return text.replace("\\end{table}", f"{notes}\\end{{table}}")
 
 
 def html_table(table: "Table") -> str:
     """A table as an HTML element, with caption, followed by its notes."""
-    levels = _levels(table)
-    corner = html.escape(_corner(table))
-    two = any(low for _, low in levels)
-    head = "".join(f'<th scope="col">{html.escape(low or high)}</th>' for high, low in levels)
-    rows = [f'<tr><th scope="col">{corner}</th>{head}</tr>']
-    if two:
-        spans = "".join(
-            f'<th colspan="{width}" scope="colgroup">{html.escape(text)}</th>' for text, _, width in _spans(levels)
-        )
-        rows.insert(0, f"<tr><td></td>{spans}</tr>")
-    body = [
-        f'<tr><th scope="row">{html.escape(row[0])}</th>{"".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])}</tr>'
-        for row in _rows(table)
-    ]
-    notes = [f"<p>{html.escape(note)}</p>" for note in table.notes]
-    caption = f"<caption>{html.escape(table.caption)}</caption>"
-    return "\n".join(
-        ["<table>", caption, "<thead>", *rows, "</thead>", "<tbody>", *body, "</tbody>", "</table>", *notes]
-    )
+    styler = _escaped(table.shown, escape).set_caption(escape(table.caption)).set_uuid(table.name)
+    return styler.to_html() + "".join(f"<p>{escape(note)}</p>\n" for note in table.notes)
 
 
 def to_html(table: "Table") -> str:
-    """A table as a page of its own.
-
-    >>> "<td>94.21 ± 0.10</td>" in to_html(_example())
-    True
-    """
-    return _PAGE.format(title=html.escape(table.caption), body=html_table(table))
+    """A table as a page of its own."""
+    return _PAGE.format(title=escape(table.caption), body=html_table(table))
 
 
 FORMATS: dict[str, Callable[["Table"], str]] = {"md": to_markdown, "csv": to_csv, "latex": to_latex, "html": to_html}
-SUFFIXES = {"md": "md", "csv": "csv", "latex": "tex", "html": "html"}
 
 
 def check_formats(names: Iterable[str]) -> list[str]:
@@ -178,23 +96,21 @@ def write(
 
     RunError if they cannot be written.
     """
-    folder, written = Path(folder), []
-    wanted = check_formats(formats)
+    folder, wanted = Path(folder), check_formats(formats)
+    texts: dict[str, str] = {}
+    for stem, table in zip(distinct([table.name for table in tables]), tables, strict=True):
+        texts |= {f"{stem}.{'tex' if name == 'latex' else name}": FORMATS[name](table) for name in wanted}
+        if "csv" in wanted:
+            texts[f"{stem}.notes.txt"] = "\n".join([table.caption, *table.notes, ""])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARK).touch()
-        for stem, table in zip(distinct([table.name for table in tables]), tables, strict=True):
-            texts = {f"{stem}.{SUFFIXES[name]}": FORMATS[name](table) for name in wanted}
-            if "csv" in wanted:
-                texts[f"{stem}.notes.txt"] = "\n".join([table.caption, *table.notes, ""])
-            for name, content in texts.items():
-                (folder / name).write_text(content, encoding="utf-8")
-                written.append(folder / name)
+        for name, content in texts.items():
+            (folder / name).write_text(content, encoding="utf-8")
     except OSError as error:
-        raise RunError(
-            f"{folder}: cannot be written ({error.strerror}); choose another folder for the report"
-        ) from None
-    return written
+        words = f"{folder}: cannot be written ({error.strerror}); choose another folder for the report"
+        raise RunError(words) from None
+    return [folder / name for name in texts]
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -208,46 +124,12 @@ def distinct(names: Sequence[str]) -> list[str]:
     return [f"{name}-{count + 1}" if count else name for name, count in zip(names, again, strict=True)]
 
 
-def _rows(table: "Table") -> list[list[str]]:
-    return [[str(name), *row] for name, row in zip(table.shown.index, table.shown.to_numpy().tolist(), strict=True)]
-
-
-def _corner(table: "Table") -> str:
-    return str(table.shown.index.name or "")
-
-
-def _levels(table: "Table") -> list[tuple[str, str]]:
-    """Per column its heading and, where columns are grouped, what stands below it."""
-    return [column if isinstance(column, tuple) else (column, "") for column in table.shown.columns]
-
-
-def _spans(levels: list[tuple[str, str]]) -> Iterable[tuple[str, int, int]]:
-    """Headings that share columns: text, first column and number of columns."""
-    at = 0
-    for text, columns in groupby(levels, key=lambda level: level[0]):
-        width = len(list(columns))
-        yield text, at, width
-        at += width
-
-
-def _span(text: str, width: int) -> str:
-    return _latex(text) if width == 1 else f"\\multicolumn{{{width}}}{{c}}{{{_latex(text)}}}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return " & ".join(map(_latex, cells)) + r" \\"
+def _escaped(shown: "pd.DataFrame", escaping: Callable[[Any], str]) -> Any:
+    """pandas' Styler of a table, all its text escaped."""
+    corner: list[Any] = [*[None] * (shown.columns.nlevels - 1), escaping(shown.index.name or "")]  # so it needs no row
+    styler = shown.rename_axis(index=None).rename_axis(columns=corner).style
+    return styler.format(escaping).format_index(escaping).format_index(escaping, axis=1)
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
-
-
-def _example() -> "Table":
-    import pandas as pd
-
-    from dmtkit.results.tables.tables import Table
-
-    columns = pd.MultiIndex.from_tuples([("a_b", "measured")])
-    shown = pd.DataFrame([["94.21 ± 0.10"]], pd.Index(["DMT"], name="method"), columns)
-    tidy = pd.DataFrame([{"method": "dmt", "mean": 94.21, "sd": 0.1, "n": 3}])
-    return Table("example", "Accuracy (%)", shown, tidy, ("n is 3.",))
+    return "".join(_SIGNS.get(sign, sign) for sign in text)

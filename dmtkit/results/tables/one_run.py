@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dmtkit.metrics.cases import CASES
+from dmtkit.results.style import CASES
 from dmtkit.runs.published import published
 
 if TYPE_CHECKING:
@@ -18,18 +18,14 @@ def results_table(run: "Run") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    rows = []
-    measure = run.task
+    metric, test = run.task.metric, f"test {run.task.label} (%)"
     known = published(run.config.published or "").dropna(subset="method").set_index("method")["value"]
-    base = run.results.get("supervised", {}).get(measure.metric)
-    for name, result in run.results.items():
-        row = {"method": name, f"test {measure.label} (%)": round(result[measure.metric], 2)}
-        if base is not None:
-            row["over supervised"] = round(result[measure.metric] - base, 2)
-        row |= {model: round(result[model], 2) for model in ("B", "A+B") if model in result}
-        row["published (%)"] = known.get(name)
-        rows.append(row)
-    return pd.DataFrame(rows).set_index("method")
+    table = pd.DataFrame.from_dict(run.results, orient="index").rename(columns={metric: test}).rename_axis("method")
+    if "supervised" in table.index:
+        table["over supervised"] = table[test] - run.results["supervised"][metric]
+    table["published (%)"] = known.reindex(table.index)
+    order = [test, "over supervised", "B", "A+B", "published (%)"]
+    return table[[name for name in order if name in table]].round(2)
 
 
 def phase_table(run: "Run", method: str = "dmt", model: str = "") -> "pd.DataFrame":
@@ -74,13 +70,8 @@ def error_table(run: "Run", method: str = "dmt", model: str = "B") -> "pd.DataFr
 
 def _row(phase: "Phase", model: str) -> dict[str, object]:
     summary = phase.summary
-    row: dict[str, object] = {
-        "phase": phase.number,
-        "test accuracy": summary["accuracy"],
-        "kept": summary["kept"],
-        "threshold": summary.get("threshold"),
-        "mean w": summary.get("mean_weight"),
-    }
+    row = {"phase": phase.number, "test accuracy": summary["accuracy"], "kept": summary["kept"]}
+    row |= {"threshold": summary.get("threshold"), "mean w": summary.get("mean_weight")}
     cases = {case["case"]: case for case in summary.get("cases", [])}
     row |= {f"share {name}": 100 * cases[name]["share"] for name in CASES if name in cases}
     if "label_accuracy" in summary:
@@ -91,12 +82,11 @@ def _row(phase: "Phase", model: str) -> dict[str, object]:
 
 def _pixel_row(phase: "Phase", model: str) -> dict[str, object]:
     summary = phase.model_folder(model).summary
-    row: dict[str, object] = {"phase": phase.number}
-    row |= {f"mIoU {name}": value for name, value in phase.summary["miou"].items()}
+    row = {"phase": phase.number} | {f"mIoU {name}": value for name, value in phase.summary["miou"].items()}
     row |= {"kept pixels": 100 * summary["kept"] / summary["pixels"], "mean w": summary["mean_weight"]}
     row |= {f"share {case}": 100 * summary[f"share_{case}"] for case in CASES}
-    found = {case["case"]: case for case in summary["cases"] if case["class"] == "all"}
-    if "precision" in found["all"]:
-        row |= {"mIoU of labels": summary["label_miou"], "right labels": found["all"]["precision"]}
-        row |= {f"right {case}": found[case].get("precision") for case in CASES}
+    cases = {case["case"]: case for case in summary["cases"] if case["class"] == "all"}
+    if "precision" in cases["all"]:
+        row |= {"mIoU of labels": summary["label_miou"], "right labels": cases["all"]["precision"]}
+        row |= {f"right {case}": cases[case].get("precision") for case in CASES}
     return row

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from dmtkit.errors import RunError, unknown_name
 from dmtkit.results.tables.collect import Collected
+from dmtkit.results.tables.experiment import SPREAD, Table, cell
 from dmtkit.results.tables.names import in_order, title
 from dmtkit.results.tables.statistics import Spread, spread
-from dmtkit.results.tables.tables import SPREAD, Table, cell
 from dmtkit.runs.published import published
 
 if TYPE_CHECKING:
@@ -76,22 +76,20 @@ def paper_table(collected: Collected, name: str) -> Table:
     if name not in LAYOUTS:
         raise RunError(unknown_name(name, list(LAYOUTS), "table"))
     layout = LAYOUTS[name]
-    records = [record for heading in layout.columns for record in _column(collected, layout, heading)]
-    table = pd.DataFrame(records, columns=["key", "which", *TIDY[1:]])
-    table.insert(0, "table", name)
-    others = in_order(key for key in table["key"] if key not in layout.rows)
-    order = {key: at for at, key in enumerate([*layout.rows, *others])}
-    table = table.sort_values(["key", "which"], key=lambda by: by.map(order) if by.name == "key" else by, kind="stable")
-    shown = _shown(layout, table)
-    used = sorted(table["runs"].dropna().unique())
+    cells = [each for heading in layout.columns for each in _column(collected, layout, heading)]
+    table = pd.DataFrame(cells, columns=["key", "which", *TIDY[1:]]).assign(table=name)
+    order = [*layout.rows, *in_order(key for key in table["key"] if key not in layout.rows)]
+    place = table["key"].map(order.index)
+    table = table.assign(place=place).sort_values(["place", "which"], kind="stable", ignore_index=True)
     notes = [
         SPREAD,
         "Measured by the settings of the runs, which need not be the paper's; published: DMT authors' repository.",
     ]
     if layout.full:
         notes.append(f"Measured with all labels ({layout.full}): the oracles of the other columns' runs.")
-    notes += list(dict.fromkeys(note for experiment in used for note in collected.notes(experiment)))
-    return Table(f"paper_{name}", layout.caption, shown, table[TIDY].reset_index(drop=True), tuple(notes))
+    for experiment in sorted(table["runs"].dropna().unique()):
+        notes += [note for note in collected.notes(experiment) if note not in notes]
+    return Table(f"paper_{name}", layout.caption, _shown(layout, table), table[TIDY], tuple(notes))
 
 
 def measured(collected: Collected, name: str) -> bool:
@@ -102,37 +100,35 @@ def measured(collected: Collected, name: str) -> bool:
 
 
 def _column(collected: Collected, layout: Layout, heading: str) -> list[dict[str, Any]]:
-    """The records of a column: every published row, and every method of every experiment that fills it."""
-    records: dict[tuple[str, str], dict[str, Any]] = {}
+    """The cells of a column: every published row, and every method of every experiment that fills it."""
+    cells: dict[tuple[str, str], dict[str, Any]] = {}
     for row in _published(layout.columns[heading]):
         key = row["method"] or row["title"]
-        if not layout.closed or key in layout.rows:
-            values = {"metric": row["metric"], "published": row["value"], "source": row["source"]}
-            records[key, ""] = _record(heading, key, row["title"], row["method"]) | values
+        values = {"metric": row["metric"], "published": row["value"], "source": row["source"]}
+        cells[key, ""] = {"key": key, "which": "", "row": row["title"], "method": row["method"], "n": 0, **values}
     runs = _filling(collected, layout, heading)
     several = runs["experiment"].nunique() > 1
-    group: Any
-    for group, rows in runs.groupby(["experiment", "method"]):
-        experiment, method = group
-        if layout.closed and method not in layout.rows:
-            continue
-        which = experiment if several else ""
+    groups: Any = runs.groupby(["experiment", "method"])
+    for (experiment, method), rows in groups:
+        which, named = (
+            (experiment, f"{_title(layout, method)}, {experiment}") if several else ("", _title(layout, method))
+        )
+        empty = {"key": method, "which": which, "row": named, "method": method}
         found = {"metric": rows["metric"].iloc[0], "runs": experiment, **spread(rows["value"])._asdict()}
-        empty = _record(heading, method, _title(layout, method), method, which)
-        records[method, which] = records.get((method, which), empty) | found
-    return list(records.values())
+        cells[method, which] = cells.get((method, which), empty) | found
+    return [{**each, "column": heading} for each in cells.values() if not layout.closed or each["key"] in layout.rows]
 
 
 def _filling(collected: Collected, layout: Layout, heading: str) -> "pd.DataFrame":
     """The runs of a column; an oracle belongs to the column of all labels, as its baseline."""
-    runs, table = collected.runs, layout.columns[heading]
+    runs = collected.runs
+    here, oracle = runs["published"] == layout.columns[heading], runs["method"] == "oracle"
     if not layout.full:
-        return runs[runs["published"] == table]
-    oracle = runs["method"] == "oracle"
+        return runs[here]
     if heading != layout.full:
-        return runs[(runs["published"] == table) & ~oracle]
-    others = runs["published"].isin(list(layout.columns.values())) & oracle
-    return runs[(runs["published"] == table) | others].replace({"method": {"oracle": "supervised"}})
+        return runs[here & ~oracle]
+    anywhere = runs["published"].isin(list(layout.columns.values()))
+    return runs[here | (anywhere & oracle)].replace({"method": {"oracle": "supervised"}})
 
 
 def _published(table: str) -> list[dict[str, Any]]:
@@ -143,32 +139,22 @@ def _published(table: str) -> list[dict[str, Any]]:
 
 def _title(layout: Layout, method: str) -> str:
     """What the paper calls a method in this table; the labels come first where the published rows say so."""
-    rows = [row for table in layout.columns.values() for row in _published(table) if row["method"]]
-    names = {row["method"]: row["title"] for row in rows}
+    names = {row["method"]: row["title"] for table in layout.columns.values() for row in _published(table)}
     start = names.get("supervised", "")
     return names.get(method, f"{start} + {title(method)}" if start.endswith("labels") else title(method))
-
-
-def _record(heading: str, key: str, name: str, method: str | None, which: str = "") -> dict[str, Any]:
-    """A cell without a number yet; `which` experiment it is of, where several fill the column."""
-    row = f"{name}, {which}" if which else name
-    empty = {"mean": float("nan"), "sd": float("nan"), "n": 0}
-    return {"key": key, "which": which, "column": heading, "row": row, "method": method, **empty}
 
 
 def _shown(layout: Layout, table: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
-    index = list(dict.fromkeys(table["row"]))
-    if layout.closed:
-        there = table.groupby("key")["row"].agg(lambda rows: list(dict.fromkeys(rows)))
-        index = [row for key in layout.rows for row in there.get(key, [title(key)])]
+    rows = list(dict.fromkeys(table["row"]))
+    if layout.closed:  # every row, measured or not
+        there = table.groupby("key")["row"].unique()
+        rows = [row for key in layout.rows for row in there.get(key, [title(key)])]
     columns = pd.MultiIndex.from_product([layout.columns, ("measured", "published")])
-    shown = pd.DataFrame("", index=pd.Index(index, name="method"), columns=columns)
-    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
-    for row in rows:
-        if row["n"]:
-            shown.loc[row["row"], (row["column"], "measured")] = cell(Spread(row["mean"], row["sd"], row["n"]))
-        if row["published"] == row["published"]:
-            shown.loc[row["row"], (row["column"], "published")] = f"{row['published']:.2f}"
+    shown = pd.DataFrame("", index=pd.Index(rows, name="method"), columns=columns)
+    each: Any
+    for each in table.itertuples():
+        shown.loc[each.row, (each.column, "measured")] = cell(Spread(each.mean, each.sd, each.n))
+        shown.loc[each.row, (each.column, "published")] = "" if pd.isna(each.published) else f"{each.published:.2f}"
     return shown

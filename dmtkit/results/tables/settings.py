@@ -1,12 +1,13 @@
-"""Which runs were made with the same settings: only these are averaged, and what differs is named."""
+"""Which runs are averaged together: those of the same settings and code. What differs is named, and tells rows apart."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from dmtkit.config import TASKS
+from dmtkit.runs.search import Found
 
 # What may differ between runs that are averaged: what tells them apart, and (as in dmtkit.runs.folder.NOT_COMPARED,
 # whose import would load torch) what changes how a run is computed but not what comes out of it.
@@ -15,16 +16,36 @@ NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processe
 IN_LABEL = 3  # more differing fields than this make no readable name
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A field in which runs of one experiment differ: per value, as text, how many runs have it."""
+def experiment_names(found: Found) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
+    """Per folder the name that it is averaged under; per experiment and setting in which its runs differ: base, field, how."""
+    names: dict[str, str] = {}
+    mixed = []
+    for experiment in sorted({done["experiment"] for done, _ in found.finished.values()}):
+        runs = {folder: run for folder, run in sorted(found.finished.items()) if run[0]["experiment"] == experiment}
+        labels, differences = group(experiment, [compared(config, done["task"]) for done, config in runs.values()])
+        names |= dict(zip(runs, labels, strict=True))
+        mixed += [(experiment, field, words) for field, words in differences]
+    return names, mixed
 
-    field: str
-    counts: dict[str, int]
 
-    def __str__(self) -> str:
-        counts = (f"{value}: {count} run{'s' * (count > 1)}" for value, count in self.counts.items())
-        return f"{self.field} ({', '.join(counts)})"
+def method_names(root: Path, found: Found, experiments: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """A name for each folder's methods: the method's own or, where the runs of an experiment differ in it, with what differs."""
+    variants: dict[tuple[str, str], dict[str, str]] = {}
+    for folder, (done, config) in found.finished.items():
+        code = _own_code(root / folder)
+        for method in done["results"]:
+            parameters = (config.get("parameters") or {}).get(method, {})
+            pieces = [f"{name}={text(_plain(value))}" for name, value in sorted(parameters.items())] or ["defaults"]
+            used = [
+                name for name in sorted(code) if name.startswith(("model ", "data set ")) or name == f"method {method}"
+            ]
+            pieces += [f"code {code[name][:6]}" for name in used]
+            variants.setdefault((experiments[folder], method), {})[folder] = ", ".join(pieces)
+    return {
+        (folder, method): method if len(set(of.values())) == 1 else f"{method} [{variant}]"
+        for (_, method), of in variants.items()
+        for folder, variant in of.items()
+    }
 
 
 def compared(config: Mapping[str, Any], task: str) -> dict[str, Any]:
@@ -38,37 +59,40 @@ def compared(config: Mapping[str, Any], task: str) -> dict[str, Any]:
     fields = TASKS[task].model_fields
     defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
     complete = {**defaults, **config, "task": task}
-    found = {name: _plain(value) for name, value in complete.items() if name not in IDENTITY | NOT_COMPARED}
+    settings = {name: _plain(value) for name, value in complete.items() if name not in IDENTITY | NOT_COMPARED}
     if complete["dataset"] == "folder":  # the only data that no other setting names; where it lies may differ
-        found["data_dir"] = PurePath(str(complete["data_dir"])).name
-    return found
+        settings["data_dir"] = PurePath(str(complete["data_dir"])).name
+    return settings
 
 
-def group(experiment: str, settings: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Difference]]:
-    """A name for each run, by which runs of equal `settings` are averaged, and the fields in which they differ.
+def group(experiment: str, settings: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tuple[str, str]]]:
+    """A name for each run, by which runs of equal `settings` are averaged, and the fields in which they differ, in words.
 
     >>> names, differences = group("digits", [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.1}])
     >>> names
     ['digits [lr=0.1]', 'digits [lr=0.2]', 'digits [lr=0.1]']
-    >>> print(*differences)
-    lr (0.1: 2 runs, 0.2: 1 run)
+    >>> differences
+    [('lr', 'lr (0.1: 2 runs, 0.2: 1 run)')]
     """
+
+    def key(each: Mapping[str, Any], name: str) -> Any:  # with its type, since True equals 1
+        value = each.get(name, "not set")
+        return type(value), value
+
     fields = sorted({name for each in settings for name in each})
-    differing = [name for name in fields if len({_key(each, name) for each in settings}) > 1]
+    differing = [name for name in fields if len({key(each, name) for each in settings}) > 1]
     if not differing:
         return [experiment] * len(settings), []
-    keys = [tuple(_key(each, name) for name in differing) for each in settings]
-    names = {
-        key: "[" + ", ".join(f"{field}={text(each.get(field))}" for field in differing) + "]"
-        for key, each in zip(keys, settings, strict=True)
-    }
-    if len(differing) > IN_LABEL or len(set(names.values())) < len(names) or max(map(len, names.values())) > 60:
-        names = {key: f"[settings {number}]" for number, key in enumerate(names, start=1)}
-    counted = [Counter(text(each.get(field, "not set")) for each in settings) for field in differing]
-    differences = [
-        Difference(field, dict(sorted(counts.items()))) for field, counts in zip(differing, counted, strict=True)
-    ]
-    return [f"{experiment} {names[key]}" for key in keys], differences
+    keys = [tuple(key(each, name) for name in differing) for each in settings]
+    labels = {of: ", ".join(f"{n}={text(value)}" for n, (_, value) in zip(differing, of, strict=True)) for of in keys}
+    if len(differing) > IN_LABEL or len(set(labels.values())) < len(labels) or max(map(len, labels.values())) > 58:
+        labels = {of: f"settings {number}" for number, of in enumerate(labels, start=1)}
+    differences = []
+    for name in differing:
+        counts = sorted(Counter(text(each.get(name, "not set")) for each in settings).items())
+        told = (f"{value}: {count} run{'s' * (count > 1)}" for value, count in counts)
+        differences.append((name, f"{name} ({', '.join(told)})"))
+    return [f"{experiment} [{labels[of]}]" for of in keys], differences
 
 
 def text(value: object) -> str:
@@ -84,12 +108,6 @@ def text(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _key(settings: Mapping[str, Any], name: str) -> Any:
-    """A setting as a key; with its type, since True equals 1."""
-    value = settings.get(name, "not set")
-    return (type(value).__name__, value)
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_plain(item) for item in value)
@@ -98,3 +116,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value if value is None or isinstance(value, (bool, float)) else str(value)
+
+
+def _own_code(folder: Path) -> Mapping[str, str]:
+    """The checksums of one's own code that a run recorded; a file that cannot be read tells none."""
+    try:
+        own = json.loads((folder / "methods.json").read_text(encoding="utf-8"))["own"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return own if isinstance(own, dict) else {}

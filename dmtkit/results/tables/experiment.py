@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dmtkit.registry import TASK_FACTS
 from dmtkit.results.tables import export
 from dmtkit.results.tables.collect import FIRST, Collected
 from dmtkit.results.tables.names import in_order, slug, title
@@ -46,9 +45,16 @@ def cell(found: Spread) -> str:
     >>> cell(Spread(94.213, 0.125, 3)), cell(Spread(94.213, float("nan"), 1)), cell(spread([]))
     ('94.21 ± 0.12 (3)', '94.21 (1)', '')
     """
-    if not found.n:
-        return ""
-    return f"{found.mean:.2f}" + (f" ± {found.sd:.2f}" if found.n > 1 else "") + f" ({found.n})"
+    return f"{found.mean:.2f}{f' ± {found.sd:.2f}' if found.n > 1 else ''} ({found.n})" if found.n else ""
+
+
+def signed(value: float) -> str:
+    """A difference with its sign.
+
+    >>> signed(1.234), signed(-0.5)
+    ('+1.23', '−0.50')
+    """
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def methods_table(collected: Collected, experiment: str, reference: str = "supervised") -> Table:
@@ -58,35 +64,45 @@ def methods_table(collected: Collected, experiment: str, reference: str = "super
     """
     import pandas as pd
 
-    runs = collected.of(experiment)
+    runs, measure = collected.of(experiment), collected.label(experiment)
     known = published(runs["published"].max()).dropna(subset="method").set_index("method")
-    measure = TASK_FACTS[runs["task"].iloc[0]].label
-    over = f"over {title(reference)}"
-    rows, tidy = [], []
+    test, over = f"test {measure} (%)", f"over {title(reference)}"
+    shown, tidy = [], []
     for method in collected.methods(experiment):
-        values = runs[runs["method"] == method]
-        found = {name: spread(values[name]) for name in ("value", "B", "A+B")}
-        row = {f"test {measure} (%)": cell(found["value"])}
-        row |= {name: cell(found[name]) for name in ("B", "A+B") if found[name].n}
-        numbers: dict[str, Any] = {"experiment": experiment, "method": method, "metric": values["metric"].iloc[0]}
-        numbers |= found["value"]._asdict()
-        numbers |= {f"{name}_{key}": found[name]._asdict()[key] for name in ("B", "A+B") for key in ("mean", "sd")}
-        difference = paired_differences(runs, method, reference)
-        mean, sd, pairs = spread([] if method == reference else difference)
-        low, high = bootstrap_interval(difference) if pairs else (float("nan"),) * 2
-        if pairs:
-            row |= {over: signed(mean), "pairs": str(pairs)}
-            row |= {"95 % interval": f"{signed(low)} to {signed(high)}"} if pairs > 1 else {}
-        numbers |= {"reference": reference, "difference": mean, "difference_sd": sd, "low": low, "high": high}
-        numbers |= {"pairs": pairs, "published": known["value"].get(method), "source": known["source"].get(method)}
-        row |= {"published": f"{known['value'][method]:.2f}"} if method in known.index else {}
-        rows.append({"method": title(method), **row})
-        tidy.append(numbers)
-    order = [f"test {measure} (%)", over, "95 % interval", "pairs", "B", "A+B", "published"]
-    shown = pd.DataFrame(rows).set_index("method").reindex(columns=order).dropna(axis=1, how="all").fillna("")
-    notes = [SPREAD, *_notes_on_pairs(pd.DataFrame(tidy), reference), *collected.notes(experiment)]
+        rows = runs[runs["method"] == method]
+        found = {name: spread(rows[name]) for name in ("value", "B", "A+B")}
+        differences = paired_differences(runs, method, reference)[: None if method != reference else 0]
+        mean, sd, pairs = spread(differences)
+        low, high = bootstrap_interval(differences)
+        row: dict[str, Any] = {"experiment": experiment, "method": method, "metric": rows["metric"].iloc[0]}
+        row |= found["value"]._asdict()
+        row |= {f"{name}_{key}": getattr(found[name], key) for name in ("B", "A+B") for key in ("mean", "sd")}
+        row |= {
+            "reference": reference,
+            "difference": mean,
+            "difference_sd": sd,
+            "low": low,
+            "high": high,
+            "pairs": pairs,
+        }
+        tidy.append(
+            row | {name: known[column].get(method) for name, column in (("published", "value"), ("source", "source"))}
+        )
+        cells = {"method": title(method), test: cell(found["value"]), "B": cell(found["B"]), "A+B": cell(found["A+B"])}
+        cells |= {over: signed(mean), "pairs": str(pairs)} if pairs else {}
+        cells |= {"95 % interval": f"{signed(low)} to {signed(high)}"} if pairs > 1 else {}
+        shown.append(cells | ({"published": f"{known['value'][method]:.2f}"} if method in known.index else {}))
+    order = [test, over, "95 % interval", "pairs", "B", "A+B", "published"]
+    table = pd.DataFrame(shown).set_index("method").reindex(columns=order).replace("", None).dropna(axis=1, how="all")
+    numbers = pd.DataFrame(tidy)
+    counts = numbers.loc[numbers["pairs"] > 0, "pairs"]
+    note = f"No differences: no other method was measured on a seed and split of {title(reference)}."
+    if len(counts):
+        note = f"Differences are those to {title(reference)} of the same seed and split; the interval is a percentile bootstrap's."
+        note += f" Of fewer than {FEW_PAIRS} pairs it is too narrow." * bool(counts[counts > 1].min() < FEW_PAIRS)
     caption = f"{experiment}: test {measure} in percent of every method{_uneven(runs)}"
-    return Table(f"methods_{slug(experiment)}", caption, shown, pd.DataFrame(tidy), tuple(notes))
+    notes = (SPREAD, note, *collected.notes(experiment))
+    return Table(f"methods_{slug(experiment)}", caption, table.fillna(""), numbers, notes)
 
 
 def phases_table(collected: Collected, experiment: str) -> Table:
@@ -94,24 +110,25 @@ def phases_table(collected: Collected, experiment: str) -> Table:
     import pandas as pd
 
     steps = progress(collected, experiment)
-    measure = TASK_FACTS[collected.of(experiment)["task"].iloc[0]].label
     tidy = [
         {"experiment": experiment, "method": method, "phase": phase, "metric": rows["metric"].iloc[0]}
         | spread(rows["value"])._asdict()
         for (method, phase), rows in steps.groupby(["method", "phase"])
     ]
-    table = pd.DataFrame(tidy, columns=["experiment", "method", "phase", "metric", "mean", "sd", "n"])
-    cells = [cell(Spread(*row)) for row in table[["mean", "sd", "n"]].itertuples(index=False)]
+    table = pd.DataFrame(tidy, columns=["experiment", "method", "phase", "metric", *Spread._fields])
+    cells = [cell(Spread(*row)) for row in table[[*Spread._fields]].itertuples(index=False)]
     wide = table.assign(cell=cells).pivot(index="method", columns="phase", values="cell")
     wide = wide.reindex(in_order(wide.index)).rename(index=title, columns=lambda k: f"phase {k}").fillna("")
-    wide.columns.name = None
     once = [title(name) for name in trained_once(steps) if name not in FIRST]
     notes = [SPREAD, "Phase 0 is the supervised baseline of the same seeds and splits."]
-    notes += [
-        f"{', '.join(once)}: trains once, as long as all phases together; its result stands under phase 1."
-    ] * bool(once)
-    caption = f"{experiment}: test {measure} in percent after every phase{_uneven(collected.of(experiment))}"
-    return Table(f"phases_{slug(experiment)}", caption, wide, table, (*notes, *collected.notes(experiment)))
+    if once:
+        notes.append(
+            f"{', '.join(once)}: trains once, as long as all phases together; its result stands under phase 1."
+        )
+    uneven = _uneven(collected.of(experiment))
+    caption = f"{experiment}: test {collected.label(experiment)} in percent after every phase{uneven}"
+    notes += collected.notes(experiment)
+    return Table(f"phases_{slug(experiment)}", caption, wide.rename_axis(columns=None), table, tuple(notes))
 
 
 def progress(collected: Collected, experiment: str) -> "pd.DataFrame":
@@ -129,24 +146,6 @@ def trained_once(steps: "pd.DataFrame") -> list[str]:
     """The methods that have no phases to tell of, where others have: the baseline, the oracle, online self-training."""
     last = steps.groupby("method")["phase"].max()
     return in_order(last.index[(last <= 1) & (last.max() > 1)].union(last.index.intersection(list(FIRST))))
-
-
-def signed(value: float) -> str:
-    """A difference with its sign.
-
-    >>> signed(1.234), signed(-0.5)
-    ('+1.23', '−0.50')
-    """
-    return f"{value:+.2f}".replace("-", "−")
-
-
-def _notes_on_pairs(tidy: "pd.DataFrame", reference: str) -> list[str]:
-    pairs = tidy.loc[tidy["pairs"] > 0, "pairs"]
-    if pairs.empty:
-        return [f"No differences: no other method was measured on a seed and split of {title(reference)}."]
-    note = f"Differences are those to {title(reference)} of the same seed and split; the interval is a percentile bootstrap's."
-    few = f" Of fewer than {FEW_PAIRS} pairs it is too narrow." * bool(pairs[pairs > 1].min() < FEW_PAIRS)
-    return [note + few]
 
 
 def _uneven(runs: "pd.DataFrame") -> str:

@@ -49,18 +49,10 @@ def main(folders: list[str]) -> None:
 def draw_walkthroughs(run: Any, images: Path) -> None:
     """The main figures of 01 (errors found against labels reviewed) and 03 (what a share keeps)."""
     from dmtkit import load_data, teach
-    from dmtkit.teach import pixel_labels
 
     data = load_data(run.config)
-    curves = pixel_labels.searches(run, data, "dmt", 1, "B")
-    wrong = pixel_labels.probed_error_rate(run, data, "dmt", 1, "B")
-    save(teach.plot_errors_found(curves, wrong, share=0.1), images / "errors_found.png")
-    store = pixel_labels.store_of(pixel_labels.labeller(run, "dmt", 0, "A"))
-    shown = pixel_labels.probed(run.config.seed, len(data.unlabeled))[:3]
-    pictures = [data.unlabeled.image(position) for position in shown]
-    alpha = run.config.label_ratios[0]
-    kept = pixel_labels.kept_at(store, alpha)
-    save(teach.plot_kept_pixels(pictures, kept, shown, run.classes, alpha), images / "kept_pixels.png")
+    save(teach.plot_errors_found(teach.searches(run, data, "dmt", 1, "B"), share=0.1), images / "errors_found.png")
+    save(teach.plot_kept_pixels(run, data, run.config.label_ratios[0]), images / "kept_pixels.png")
 
 
 def save(drawn: Any, path: Path) -> None:

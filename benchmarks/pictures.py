@@ -10,7 +10,6 @@ import matplotlib
 from benchmarks.common import ROOT
 from dmtkit import explore, load_data, load_run, teach
 from dmtkit.results import plots, style
-from dmtkit.teach import pixel_labels
 
 IMAGES = ROOT / "docs" / "images"
 SAMPLE = 1  # of the scenes kept for looking at
@@ -49,14 +48,9 @@ def pictures(*run_folders: str) -> None:
 
 def draw_walkthroughs(run: Any) -> None:
     """The main figures of 01 (errors found against labels reviewed) and 03 (what a share keeps)."""
-    data, alpha = load_data(run.config), run.config.label_ratios[0]
-    curves = pixel_labels.searches(run, data, "dmt", 1, "B")
-    wrong = pixel_labels.probed_error_rate(run, data, "dmt", 1, "B")
-    save(teach.plot_errors_found(curves, wrong, share=0.1), "errors_found")
-    store = pixel_labels.store_of(pixel_labels.labeller(run, "dmt", 0, "A"))
-    shown = pixel_labels.probed(run.config.seed, len(data.unlabeled))[:3]
-    scenes, kept = [data.unlabeled.image(position) for position in shown], pixel_labels.kept_at(store, alpha)
-    save(teach.plot_kept_pixels(scenes, kept, shown, run.classes, alpha), "kept_pixels")
+    data = load_data(run.config)
+    save(teach.plot_errors_found(teach.searches(run, data, "dmt", 1, "B"), share=0.1), "errors_found")
+    save(teach.plot_kept_pixels(run, data, run.config.label_ratios[0]), "kept_pixels")
 
 
 def save(drawn: Any, name: str, dpi: int = 80) -> None:

@@ -1,8 +1,18 @@
-"""What the teaching notebooks say to their reader: computed prose, answers behind a fold, checks of exercises."""
+"""What the walkthroughs say to their reader: computed prose, answers behind a fold, checks of exercises."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
+
+MARGIN = 0.01  # smaller differences count as none
+HINTS = {
+    "start": "At the start the student has not seen these labels, so it cannot have learned them by heart. Then either the "
+    "teacher's own confidence is a good guide already, or the student makes the same mistakes.",
+    "middle": "In the middle the student has seen these labels several times and still changes fast.",
+    "end": "At the end it may have learned even the wrong labels by heart; then it agrees with them.",
+}
 
 
 def say(text: str) -> Any:
@@ -16,6 +26,15 @@ def say(text: str) -> Any:
     return Markdown(text)
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """A share, 0–1, in words; a dash for what could not be measured.
+
+    >>> percent(0.1234), percent(float("nan"))
+    ('12.3 %', '– (none)')
+    """
+    return "– (none)" if np.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
 def reveal(question: str, answer: str) -> Any:
     """A question whose answer lies behind a fold: predict first, then open it. Both are Markdown.
 
@@ -26,9 +45,8 @@ def reveal(question: str, answer: str) -> Any:
     <BLANKLINE>
     </details>
     """
-    return say(
-        f"<details><summary><b>Predict first.</b> {question} <i>(click to reveal)</i></summary>\n\n{answer}\n\n</details>"
-    )
+    summary = f"<summary><b>Predict first.</b> {question} <i>(click to reveal)</i></summary>"
+    return say(f"<details>{summary}\n\n{answer}\n\n</details>")
 
 
 def check(answer: Any, expected: Any, hint: str, tolerance: float = 1e-3) -> Any:
@@ -38,21 +56,48 @@ def check(answer: Any, expected: Any, hint: str, tolerance: float = 1e-3) -> Any
 
     >>> check(0.5122, 0.8**3, "Mind the exponent.").data
     '✅ Right.'
-    >>> check(None, 1, "Look at the table.").data
-    '✏️ Not tried yet. Hint: Look at the table.'
     """
     if answer is None or answer is ...:
         return say(f"✏️ Not tried yet. Hint: {hint}")
-    return say("✅ Right." if _same(answer, expected, tolerance) else f"❌ Found {answer!r}. Hint: {hint}")
-
-
-def _same(answer: Any, expected: Any, tolerance: float) -> bool:
     try:
         given, wanted = (np.asarray(one.detach() if hasattr(one, "detach") else one) for one in (answer, expected))
-        if given.shape != wanted.shape:
-            return False
-        if wanted.dtype.kind in "fiu" and given.dtype.kind in "fiub":
-            return bool(np.allclose(given.astype(float), wanted.astype(float), rtol=0, atol=tolerance, equal_nan=True))
-        return bool((given == wanted).all())
+        right = given.shape == wanted.shape
+        if right and wanted.dtype.kind in "fiu" and given.dtype.kind in "fiub":
+            right = np.allclose(given.astype(float), wanted.astype(float), rtol=0, atol=tolerance, equal_nan=True)
+        else:
+            right = right and bool((given == wanted).all())
     except (TypeError, ValueError, RuntimeError):
-        return False
+        right = False
+    return say("✅ Right." if right else f"❌ Found {answer!r}. Hint: {hint}")
+
+
+def about_disagreement(shares: pd.Series) -> Any:
+    """Whether B's disagreement marks A's wrong labels; `shares` are those of `agreement`."""
+    disagree, agree = shares["error_disagree"], shares["error_agree"]
+    if disagree > agree:
+        clue = "So disagreement is a clue. The errors that both models make stay hidden: a second model helps only where it errs *differently*."
+    else:
+        clue = "So here disagreement does **not** mark the wrong labels. Are the two models too much alike, or is there hardly an error?"
+    return say(
+        f"B contradicts {percent(1 - shares['agree'])} of A's labels. Of these {percent(disagree)} are wrong, of the others "
+        f"{percent(agree)}. {clue} B contradicts {percent(shares['contradicted'])} of A's wrong labels."
+    )
+
+
+def about_search(
+    curves: Mapping[str, Mapping[str, np.ndarray]], who: str = "the second model", share: float = 0.1
+) -> Any:
+    """At each time, whether sorting by w finds more wrong labels in the first `share` than by c_A; and what to ask where not."""
+    lines, failed = [], []
+    for time, found in curves.items():
+        two, one = (float(np.interp(share, *found[score])) for score in ("w", "c_A"))
+        if np.isnan(two):
+            lines.append(f"- **{time}**: nothing to compare, as no label is wrong.")
+            continue
+        word = "helps" if two - one > MARGIN else "does worse" if one - two > MARGIN else "makes no difference"
+        failed += [time] * (word != "helps")
+        lines.append(f"- **{time}**: {percent(two)} of the wrong labels by $w$, {percent(one)} by $c_A$: {who} {word}.")
+    if failed and who == "the second model":
+        hints = " ".join(HINTS[time] for time in failed if time in HINTS)
+        lines.append(f"\n**Why does it not help at the {', nor at the '.join(failed)}?** {hints} Which is it here?")
+    return say(f"The first {percent(share, 0)} of the labels that are reviewed hold:\n\n" + "\n".join(lines))

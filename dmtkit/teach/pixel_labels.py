@@ -1,14 +1,12 @@
-"""Every label that a segmentation run stored, pixel by pixel, beside the truth: what the teaching notebooks count."""
+"""The labels that a segmentation run gave to U, beside the truth: which are wrong, which are kept, which errors are found."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 import numpy as np
+import pandas as pd
 import torch
+from jaxtyping import Float
 
-from dmtkit.data.pictures import VOID
 from dmtkit.data.segmentation import Scenes
 from dmtkit.errors import RunError
 from dmtkit.files import read_json
@@ -18,130 +16,100 @@ from dmtkit.losses.levels import confidence_of
 from dmtkit.metrics.error_search import SCORES
 from dmtkit.runs.run import Phase, Run
 from dmtkit.tasks.probes import TIMES, probed
-from dmtkit.teach.error_review import Agreement, Review, agreement, from_roc
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Labels of pixels in one row, one image after the other: the class, its confidence 0–1, and the truth."""
+def labels(run: Run, method: str, phase: int, model: str, data: Scenes) -> pd.DataFrame:
+    """Every label that a model gave to U at the end of a phase, a row a pixel.
 
-    label: np.ndarray
-    confidence: np.ndarray
-    truth: np.ndarray
-
-    @cached_property
-    def wrong(self) -> np.ndarray:
-        """Which labels are wrong."""
-        return self.label != self.truth
-
-    @property
-    def error_rate(self) -> float:
-        """The share of wrong labels, 0–1; NaN of none."""
-        return float(self.wrong.mean()) if len(self.wrong) else float("nan")
-
-    def of_class(self, number: int) -> "Labels":
-        """The labels that say this class."""
-        return self[self.label == number]
-
-    def __getitem__(self, chosen: np.ndarray) -> "Labels":
-        return Labels(self.label[chosen], self.confidence[chosen], self.truth[chosen])
+    Columns: label, confidence 0–1, truth, wrong, and its place among the labels of its class, the most confident first: the
+    share α of every class are those with a place ≤ α.
+    """
+    store = store_of(run, method, phase, model)
+    return _table(lambda i: (store.label(i), store.level(i)), range(len(store.names)), data)
 
 
-def labeller(run: Run, method: str, number: int, model: str) -> Phase:
-    """The phase of the model whose labels of U are asked for; phase 0 is shared by methods that start from all of X."""
-    if number == 0:
-        own = run.path / method / "phase_0" / model  # where its models see parts of X of their own (§5.3)
-        method = method if own.is_dir() else "supervised"
-    return Phase(run.path / method / f"phase_{number}" / model, run.path)
+def kept_labels(
+    run: Run, method: str, phase: int, student: str, data: Scenes, positions: Iterable[int] | None = None
+) -> pd.DataFrame:
+    """The labels that `student` learned in a phase, of all images of U or of those at `positions`, as a table like `labels`.
+
+    They are the share α of every class that its teacher was most confident of.
+    """
+    teacher = run.task.teacher(student, run.method(method).teacher)
+    kept = keep(store_of(run, method, phase - 1, teacher), run.config.label_ratios[phase - 1])
+    return _table(kept.kept, range(len(data.unlabeled)) if positions is None else positions, data)
 
 
-def teacher_of(run: Run, method: str, number: int, student: str) -> Phase:
-    """The phase of the model whose labels `student` learns in phase `number`: the other's last one, or its own."""
-    return labeller(run, method, number - 1, run.task.teacher(student, run.method(method).teacher))
-
-
-def store_of(phase: Phase) -> LabelStore:
+def store_of(run: Run, method: str, phase: int, model: str) -> LabelStore:
     """The labels that a model stored at the end of a phase; RunError if there are none."""
-    if not (phase.folder / "labels" / "index.json").is_file():
+    own = run.path / method / f"phase_{phase}" / model
+    if phase == 0 and not own.is_dir():  # shared by all methods whose models start from the whole of X
+        own = run.path / "supervised" / "phase_0" / model
+    if not (own / "labels" / "index.json").is_file():
         raise RunError(
-            f"{phase.folder}: holds no labels (of the last phase none are needed, and `keep_labels: false` removes them)"
+            f"{own}: holds no labels (of the last phase none are needed, and `keep_labels: false` removes them)"
         )
-    names = tuple(read_json(phase.run / "split.json")["unlabeled"])
-    return open_labels(phase.folder / "labels", phase.model_name, names)
+    names = tuple(read_json(run.path / "split.json")["unlabeled"])
+    return open_labels(own / "labels", Phase(own, run.path).model_name, names)
 
 
-def labels_of(store: LabelStore, data: Scenes, positions: list[int] | None = None) -> Labels:
-    """Labels, confidences and truth of all images (or of those at `positions`); void pixels are left out."""
-    chosen = range(len(store.names)) if positions is None else positions
-    label, level, truth = (
-        np.concatenate([values(i).ravel() for i in chosen])
-        for values in (store.label, store.level, data.unlabeled.mask)
-    )
-    known = truth < len(data.classes)
-    if not known.any():
-        raise RunError("the truth of the unlabeled images is not known; labels can be judged only where it is")
-    return Labels(label[known], confidence_of(level[known]), truth[known])
-
-
-def kept_of(run: Run, method: str, number: int, student: str) -> Kept:
-    """The labels that `student` learned in phase `number`: the share α of every class that its teacher was surest of."""
-    return kept_at(store_of(teacher_of(run, method, number, student)), run.config.label_ratios[number - 1])
-
-
-def kept_at(store: LabelStore, ratio: float) -> Kept:
+def keep(store: LabelStore, ratio: float) -> Kept:
     """The share `ratio` of every class's labels, those of the highest confidence."""
     return Kept(store, class_thresholds(torch.from_numpy(store.histogram), ratio))
 
 
-def error_rate(kept: Kept, data: Scenes, positions: list[int] | None = None) -> float:
-    """The share of kept labels that are wrong, 0–1, in all images of U or in those at `positions`."""
-    wrong = count = 0
-    for position in range(len(kept.store.names)) if positions is None else positions:
-        label, truth = kept.kept(position)[0], data.unlabeled.mask(position)
-        counts = (label != kept.ignore_index) & (truth < len(data.classes))
-        wrong, count = wrong + int((label != truth)[counts].sum()), count + int(counts.sum())
-    return wrong / count if count else float("nan")
+def _table(
+    read: Callable[[int], tuple[np.ndarray, np.ndarray]], positions: Iterable[int], data: Scenes
+) -> pd.DataFrame:
+    """Images' labels and levels of confidence beside the truth; pixels without label or without truth are left out."""
+    columns = zip(*([*read(i), data.unlabeled.mask(i)] for i in positions), strict=True)
+    label, level, truth = (np.concatenate([image.ravel() for image in images]) for images in columns)
+    if not (truth < len(data.classes)).any():
+        raise RunError("the truth of the unlabeled images is not known; labels can be judged only where it is")
+    known = (truth < len(data.classes)) & (label < len(data.classes))
+    names = [pd.Categorical.from_codes(values[known], pd.Index(data.classes)) for values in (label, truth)]
+    table = pd.DataFrame({"label": names[0], "confidence": confidence_of(level[known]), "truth": names[1]})
+    table["wrong"] = label[known] != truth[known]
+    groups = table.groupby("label", observed=True)["confidence"]
+    return table.assign(place=groups.rank(ascending=False, pct=True, method="first"))
 
 
-def probed_error_rate(run: Run, data: Scenes, method: str, number: int, student: str) -> float:
-    """The share of wrong labels, 0–1, among those kept in the images that a run searches for errors."""
-    kept = kept_of(run, method, number, student)
-    return error_rate(kept, data, probed(run.config.seed, len(data.unlabeled)))
+def from_roc(curve: Float[np.ndarray, "2 m"], error_rate: float) -> Float[np.ndarray, "2 m"]:
+    """From an ROC curve (right labels flagged, wrong ones flagged): how many labels are reviewed, how many wrong ones found.
+
+    Shares, 0–1, straight between points; `error_rate` is the share of labels that are wrong. NaN where none is.
+
+    >>> from_roc(np.array([[0.0, 0, 1], [0, 1, 1]]), 0.25)[0].tolist()  # perfect: all wrong ones come first
+    [0.0, 0.25, 1.0]
+    """
+    right, wrong = np.asarray(curve, float)
+    reviewed = (1 - error_rate) * right + error_rate * wrong
+    reviewed[-1] = 1
+    return np.stack([reviewed, wrong if error_rate > 0 else wrong * np.nan])
 
 
-def searches(run: Run, data: Scenes, method: str, number: int, student: str) -> dict[str, dict[str, Review]]:
-    """The search for wrong labels among those kept in the probe images: at the start, middle and end, by each score."""
-    base = probed_error_rate(run, data, method, number, student)
-    folder = run.phases(method)[number - 1].model_folder(student)
-    arrays = {time: folder.arrays(f"probe_{time}") for time in TIMES}
-    return {time: {name: from_roc(found[f"roc/{name}"], base) for name in SCORES} for time, found in arrays.items()}
+def searches(run: Run, data: Scenes, method: str, phase: int, student: str) -> dict[str, dict[str, np.ndarray]]:
+    """Wrong labels found against labels reviewed, among those kept in the probe images (see `from_roc`).
+
+    At the start, the middle and the end of a phase; by each score, lowest first, and by a perfect one.
+    """
+    kept = kept_labels(run, method, phase, student, data, probed(run.config.seed, len(data.unlabeled)))
+    folder = run.phases(method)[phase - 1].model_folder(student)
+    arrays, error_rate = {time: folder.arrays(f"probe_{time}") for time in TIMES}, kept["wrong"].mean()
+    perfect = from_roc(np.array([[0, 0, 1], [0, 1, 1]]), error_rate)
+    return {
+        time: {score: from_roc(found[f"roc/{score}"], error_rate) for score in SCORES} | {"perfect": perfect}
+        for time, found in arrays.items()
+    }
 
 
-def sampled_agreement(run: Run, method: str, number: int, student: str, time: str) -> Agreement:
-    """How often a student agrees with the kept labels of the sample images at one time of a phase, and errs with them."""
-    folder = run.phases(method)[number - 1].model_folder(student)
-    fixed, asked = folder.arrays("samples"), folder.arrays(f"probe_{time}")
-    places = sorted({name.split("/")[0] for name in fixed})
-    kept = [fixed[f"{p}/kept"] & (fixed[f"{p}/truth"] != VOID) for p in places]
-    maps = [
-        [source[f"{p}/{name}"][mask] for p, mask in zip(places, kept, strict=True)]
-        for source, name in ((fixed, "y_A"), (asked, "y_B"), (fixed, "truth"))
-    ]
-    return agreement(*(np.concatenate(values) for values in maps))
+def agreement(table: pd.DataFrame, prediction: np.ndarray | pd.Series) -> pd.Series:
+    """Labels beside the predictions of another model, as shares 0–1, NaN of nothing.
 
-
-def label_progress(run: Run, data: Scenes, students: Mapping[str, str]) -> "pd.DataFrame":
-    """Per method (with the student whose labels are meant) and phase: right labels in percent, all and the kept ones."""
-    import pandas as pd
-
-    rows = []
-    for method, student in students.items():
-        for phase in run.phases(method):
-            kept = kept_of(run, method, phase.number, student)
-            accuracy = 100 * (1 - labels_of(kept.store, data).wrong.mean())
-            row = {"method": method, "phase": phase.number, "alpha": run.config.label_ratios[phase.number - 1]}
-            rows.append(row | {"all": accuracy, "kept": 100 * (1 - error_rate(kept, data))})
-    return pd.DataFrame(rows)
+    `agree`; `error` of all, and of those that the other agrees with and does not; of the wrong ones those that the other
+    contradicted, and those where it repeated the very same mistake.
+    """
+    wrong, same = table["wrong"].to_numpy(), np.asarray(table["label"]) == np.asarray(prediction)
+    parts = {"agree": same, "error": wrong, "error_agree": wrong[same], "error_disagree": wrong[~same]}
+    parts |= {"contradicted": ~same[wrong], "repeated": same[wrong]}
+    return pd.Series({name: values.mean() if len(values) else np.nan for name, values in parts.items()})

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_gpu_cifar_at_a_tiny_size(tmp_path, capsys):
     make_tree(tmp_path / "data", per_class=30)
     words = [
@@ -34,7 +34,7 @@ def test_gpu_cifar_at_a_tiny_size(tmp_path, capsys):
     assert set(done["results"]) == {"supervised", "cl", "dmt"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_that_waits_for_a_gpu_at_a_tiny_size(monkeypatch):
     monkeypatch.setattr(loss.torch, "compile", lambda function: function)  # what compiles has tests of its own
     results = gpu.main(gpu.parse(["--tiny", "--device", "cpu", "--name", ""]))
@@ -47,6 +47,7 @@ def test_all_that_waits_for_a_gpu_at_a_tiny_size(monkeypatch):
     assert results["augmentation"]["sizes"]
 
 
+@pytest.mark.long
 def test_where_a_steps_time_goes_adds_up(monkeypatch):
     found = profile.main(
         profile.parse(["wrn-10", "--steps", "1", "--device", "cpu", "--precision", "fp32", "--name", ""])
@@ -56,7 +57,7 @@ def test_where_a_steps_time_goes_adds_up(monkeypatch):
     assert row["share"]["convolution, forward"] > 0 < row["share"]["convolution, backward"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_scaling_measures_every_part_alone(capsys):
     results = scaling.main(scaling.parse(["--sizes", "600", "--name", ""]))
     assert set(results) == set(scaling.PARTS)

@@ -1,5 +1,6 @@
 """A run small enough for tests, and the bits that it leaves behind."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -10,6 +11,8 @@ import torch
 from PIL import Image
 
 from dmtkit.data.batches import Batch
+
+ROOT = Path(__file__).resolve().parent.parent
 
 TINY = {
     "epochs": 1,
@@ -102,3 +105,22 @@ def stop_after(count: int):
             raise Stop
 
     return progress
+
+
+def relay(run, every=1, legs=300):
+    """Call `run(progress)` until it ends, stopping it whenever it reports something new: a step, or the end of a phase.
+
+    With `every` it is stopped at every so many of them.
+    """
+    seen = set()
+
+    def progress(told):
+        if told not in seen:
+            seen.add(told)
+            if len(seen) % every == 0:
+                raise Stop
+
+    for _ in range(legs):
+        with contextlib.suppress(Stop):
+            return run(progress)
+    raise AssertionError(f"still not finished after {legs} starts")

@@ -1,8 +1,9 @@
-"""What a team does in the tests, once in two processes and once in one; each function writes what it found to a folder."""
+"""What several ranks do in the tests, and one alone; each function writes what it found to a folder."""
 
 import datetime
 import itertools
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,34 +66,32 @@ class OwnRows(Method):
         return Step({"model": now.supervised(nets, batch) + loss})
 
 
-def peers(folder, pairs):
-    """Whole runs of methods that are not DMT, with batches that two cannot halve."""
+@contextmanager
+def registered():
+    """While it lasts, the methods of the tests are known."""
     method("own_rows")(OwnRows)
     try:
-        for name, task in pairs:
-            config = make_config({**SIZES_OF[task], "methods": (name,)})
-            assert run_methods(config, None, Path(folder) / f"{name}_{task}").finished
+        with own_method.registered():
+            yield
     finally:
         METHODS._found.pop("own_rows")
 
 
-def member_of_peers(rank, folder, pairs):
-    """One process of a team of two."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    peers(folder, pairs)
-    dist.barrier()
-    os._exit(0)
+def peers(folder, pairs):
+    """Whole runs of methods that are not DMT, with batches that two cannot halve."""
+    for name, task in pairs:
+        config = make_config({**SIZES_OF[task], "methods": (name,)})
+        assert run_methods(config, None, Path(folder) / f"{name}_{task}").finished
 
 
-def member(rank, folder, size=2):
-    """One process of a team: all of the below."""
+def member(rank, folder, names):
+    """One process of two that meet by gloo and do what is named."""
     torch.set_num_threads(1)
-    minutes = datetime.timedelta(minutes=2)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size, timeout=minutes)
-    with own_method.registered():
-        for work in WORK:
-            work(Path(folder))
+    patience = datetime.timedelta(minutes=10)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2, timeout=patience)
+    with registered():
+        for name in names:
+            globals()[name](Path(folder))
     dist.destroy_process_group()
     os._exit(0)  # an orderly end may abort: threads of torch's that are still there when the interpreter goes
 
@@ -150,11 +149,18 @@ def labels(folder):
     save(folder / "confusion.pt", {name: torch.from_numpy(values) for name, values in found.items()})
 
 
-def runs(folder):
+KNOWN = {"classification": CLASSIFICATION, "plain": PLAIN, "segmentation": SEGMENTATION, **OWN, "few": FEW}
+
+
+def runs(folder, names=tuple(KNOWN)):
     """Whole runs of both tasks."""
-    known = {"classification": CLASSIFICATION, "plain": PLAIN, "segmentation": SEGMENTATION}
-    for name, config in (known | OWN | {"few": FEW}).items():
-        assert run_methods(config, None, folder / name).finished
+    for name in names:
+        assert run_methods(KNOWN[name], None, folder / name).finished
+
+
+def plain(folder):
+    """One of them."""
+    runs(folder, ["plain"])
 
 
 def resumed(folder):
@@ -220,4 +226,4 @@ def save(path, tensors):
         torch.save(tensors, path)
 
 
-WORK = (words, norm, labels, runs, resumed, half_done, not_a_number, own_statistics)
+WORK = ("words", "norm", "labels", "runs", "resumed", "half_done", "not_a_number", "own_statistics")

@@ -100,7 +100,7 @@ def test_the_driver_passes_words_and_options_and_keeps_the_last_results(monkeypa
     assert kept["command"] == "python -m benchmarks made_up DATA_DIR 3 4 --shape 5 6 --all-of-it"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_gpu_cifar_at_a_tiny_size(tmp_path):
     data = str(make_tree(tmp_path / "data", per_class=30))
     settings = ("labels=4", "val=2", "model=wrn-10-1", "batch_labeled=4", "batch_pseudo=8", "device=cpu", "epochs=3")
@@ -109,7 +109,7 @@ def test_gpu_cifar_at_a_tiny_size(tmp_path):
     assert (tmp_path / "o" / "DONE.json").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_that_waits_for_a_gpu_at_a_tiny_size(monkeypatch):
     monkeypatch.setattr(parts.torch, "compile", lambda function: function)  # what compiles has tests of its own
     *_, results = gpu.gpu(device="cpu", tiny=True)
@@ -122,13 +122,14 @@ def test_all_that_waits_for_a_gpu_at_a_tiny_size(monkeypatch):
     assert results["augmentation"]["sizes"]
 
 
+@pytest.mark.long
 def test_where_a_steps_time_goes_adds_up():
     (row,) = profile.profile("wrn-10", steps=1, device="cpu", precision="fp32").values()
     assert sum(row["share"].values()) == pytest.approx(1, abs=0.01)
     assert row["share"]["convolution, forward"] > 0 < row["share"]["convolution, backward"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_scaling_measures_every_part_alone():
     results = scaling.scaling(600)
     assert set(results) == set(scaling.PARTS)

@@ -19,6 +19,7 @@ from dmtkit.registry import METHODS
 from dmtkit.results.tables import collect
 from dmtkit.results.tables.experiment import methods_table
 from dmtkit.training.experiment import load_data, run_methods
+from tests.commands import dmtkit as command
 from tests.helpers import TINY, Stop, fingerprint, stop_after
 from tests.own_cells import CELL, NETWORK, _cell, _forgotten, config_of, params_file  # noqa: F401
 
@@ -202,17 +203,20 @@ def test_a_run_of_before_methods_were_recorded_opens(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_file_of_ones_own_runs_from_the_command_line_in_a_notebook_and_in_two_processes(tmp_path):
-    from tests.test_notebooks import dmtkit as command
+def test_a_file_of_ones_own_runs_from_the_command_line_in_a_notebook(tmp_path):
+    found = command("run", params_file(tmp_path, CELL + NETWORK, model="plain"), "--output", tmp_path / "run")
+    assert found.exit_code == 0, found.stderr
+    assert "importing this file of your own" in found.stdout
+    assert dmtkit.load_run(tmp_path / "run").finished
 
-    path = params_file(tmp_path, CELL + NETWORK, model="plain")
-    first = command("run", path, "--output", tmp_path / "one")
-    assert first.returncode == 0, first.stderr
-    assert "importing this file of your own" in first.stdout
-    two = make_config({**dmtkit.load_run(tmp_path / "one").config.model_dump(), "processes": 2})
+
+@pytest.mark.long
+def test_a_file_of_ones_own_runs_in_two_processes(tmp_path):
+    job = plan_job(params_file(tmp_path, CELL + NETWORK, model="plain"), {})
+    run_methods(job.config, output_dir=tmp_path / "one")
+    two = make_config({**job.config.model_dump(), "processes": 2})
     sys.modules.pop("dmtkit_own_my_methods", None)
-    run = dmtkit.train(two, output_dir=tmp_path / "two")
-    assert run.finished
+    assert dmtkit.train(two, output_dir=tmp_path / "two").finished
     values = [dmtkit.load_run(tmp_path / name).metrics.query("method == 'mine'")["loss"] for name in ("one", "two")]
     assert (values[0] - values[1]).abs().max() < 1e-4
 

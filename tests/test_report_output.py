@@ -1,4 +1,4 @@
-"""What a report writes: every format read back, figures, the command line, the notebook, two hundred runs."""
+"""What a report writes: every format read back, figures, the command line, two hundred runs."""
 
 import io
 import json
@@ -6,12 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +17,7 @@ import yaml
 
 from dmtkit.errors import ConfigError, RunError
 from dmtkit.results import plots, style, tables
+from tests.commands import dmtkit
 from tests.made_runs import VOC, put
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -139,22 +138,15 @@ def test_no_two_methods_of_a_task_look_the_same():
         assert len({look["color"] for look in looks}) == len({look["marker"] for look in looks}) == len(names) == 8
 
 
-def dmtkit(*words, **options):
-    command = [sys.executable, "-m", "dmtkit", "report", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, **options)
-
-
-@pytest.mark.slow
 def test_command_line(spoiled, tmp_path):
-    found = dmtkit(spoiled)
-    assert found.returncode == 0, found.stderr
+    found = dmtkit("report", spoiled)
+    assert found.exit_code == 0, found.stderr
     assert "| DMT " in found.stdout
     for words in ("holiday.jpg", "digits/torn", "DONE.json is corrupt", "Not finished", "digits/going-on"):
         assert words in found.stderr
-    assert "Traceback" not in found.stderr
     out = tmp_path / "written"
-    found = dmtkit(spoiled, "--experiment", "digits", "--format", "latex", "--format", "csv", "--output", out)
-    assert found.returncode == 0, found.stderr
+    found = dmtkit("report", spoiled, "--experiment", "digits", "--format", "latex", "--format", "csv", "--output", out)
+    assert found.exit_code == 0, found.stderr
     names = {"methods_digits", "phases_digits"}
     figures = {"methods_digits.png", "progress_digits.png", "paired_digits.png"}
     assert {path.name for path in out.iterdir()} == {
@@ -168,16 +160,14 @@ def test_command_line(spoiled, tmp_path):
     assert all((out / name).stat().st_size > 3000 for name in figures)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("words", [["nowhere"], ["."], [".", "--format", "pdf"], ["full", "--experiment", "digts"]])
 def test_command_line_with_nothing_to_report_exits_2(words, tmp_path):
     put(tmp_path / "full", {"dmt": 60.0})
     (tmp_path / "empty").mkdir()
     place = tmp_path / "empty" if words[0] == "." else tmp_path / words[0]
-    found = dmtkit(place, *words[1:])
-    assert found.returncode == 2
+    found = dmtkit("report", place, *words[1:])
+    assert found.exit_code == 2
     assert any(word in found.stderr for word in ("make one with", "unknown format", "did you mean 'digits'"))
-    assert "Traceback" not in found.stderr
     assert found.stdout == ""
 
 
@@ -204,33 +194,9 @@ def test_two_hundred_runs(tmp_path):
             (copy / "DONE.json").write_text(json.dumps(done))
             (copy / "config.yaml").write_text(yaml.safe_dump(config))
         assert len(list(folder.parent.iterdir())) == 100
-    started = time.monotonic()
     collected = tables.collect(tmp_path)
     made = tables.all_tables(collected)
-    print(f"200 runs: {time.monotonic() - started:.2f} s")
     assert len(collected.runs) == 400
     assert collected.experiments == ["a", "b"]
     values = [70.0, *(70.0 + seed for seed in range(2, 101))]
     assert made[0].tidy.set_index("method").loc["dmt", "mean"] == pytest.approx(np.mean(values))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("there", [True, False])
-def test_the_notebook_runs_over_runs_and_over_an_empty_folder(there, spoiled, tmp_path):
-    folder, out = (spoiled if there else tmp_path / "empty"), tmp_path / "out" / "report.ipynb"
-    (tmp_path / "empty").mkdir()
-    out.parent.mkdir()
-    words = ["notebooks/report.ipynb", str(out), "-p", "outputs", str(folder), "-k", "python3", "--no-progress-bar"]
-    command = [sys.executable, "-m", "papermill", *words]
-    shown = {name: value for name, value in ENVIRONMENT.items() if name != "MPLBACKEND"}  # figures inline
-    found = subprocess.run(command, cwd=ROOT, env=shown, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr[-2000:]
-    outputs = [o for cell in nbformat.read(out, 4).cells for o in cell.get("outputs", [])]
-    text = json.dumps(outputs)
-    if there:
-        assert text.count("image/png") == 3
-        assert "holiday.jpg" in text
-        assert "91.58" in text
-    else:
-        assert "holds no finished run" in text
-        assert "image/png" not in text

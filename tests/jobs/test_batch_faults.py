@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -16,6 +15,7 @@ from dmtkit.jobs.plan import make_batch
 from dmtkit.jobs.process import watch
 from dmtkit.runs.folder import HOST
 from dmtkit.training.experiment import run_methods
+from tests.commands import PATIENCE, dmtkit, wait_for
 from tests.helpers import fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,16 +37,6 @@ def start(params, outputs, *words, **options):
         text=True,
         **options,
     )
-
-
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
 
 
 def training(outputs, but=()):
@@ -81,19 +71,19 @@ def test_killed_workers_kernels_and_batches_lose_nothing(outputs, tiny, tmp_path
     worker = kernel.parent().parent().parent()  # kernel ← papermill ← tied ← worker
     assert "dmtkit.jobs.end_with_parent" not in " ".join(worker.cmdline())
     worker.kill()
-    wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, 20)
+    wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE)
     wait_for(lambda: starts(first) == starts(folder) == 2)
 
     third, kernel = training(outputs)
     family = psutil.Process(batch.pid).children(recursive=True)
     batch.kill()
     batch.communicate()
-    wait_for(lambda: not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 30)
+    wait_for(lambda: not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE])
     assert not (third / "DONE.json").exists()
     finished = {path.parent: starts(path.parent) for path in outputs.glob("*/*/DONE.json")}
 
     again = start(params, outputs, *words)
-    said, _ = again.communicate(timeout=180)
+    said, _ = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, said
     jobs = make_batch([params], methods=["cl", "dmt_naive", "dmt"]).jobs
     for job in jobs:
@@ -104,7 +94,7 @@ def test_killed_workers_kernels_and_batches_lose_nothing(outputs, tiny, tmp_path
     assert all(starts(folder) == finished[folder] for folder in already), "what was finished is not started again"
     once = {job.folder: starts(job.folder) for job in jobs}
     last = start(params, outputs, *words)
-    said, _ = last.communicate(timeout=60)
+    said, _ = last.communicate(timeout=PATIENCE)
     assert last.returncode == 0
     assert "3 skipped" in said
     assert {job.folder: starts(job.folder) for job in jobs} == once, "none runs twice"
@@ -115,11 +105,11 @@ def done(said, job):
     return any(f" {job.name} " in line and " finished " in line for line in said.splitlines())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_failed_run_does_not_stop_the_others_and_is_named_with_its_log(outputs, tiny):
     good, bad = tiny("good", methods=["supervised"]), tiny("bad", methods=["supervised"], lr=1e30)
     both = start(good, outputs, bad, "--workers", 2, "--retry", 1)
-    said, _ = both.communicate(timeout=120)
+    said, _ = both.communicate(timeout=PATIENCE)
     assert both.returncode == 1
     assert "1 done, 1 failed" in said
     assert "failed bad/seed-1" in said
@@ -131,13 +121,13 @@ def test_a_failed_run_does_not_stop_the_others_and_is_named_with_its_log(outputs
     assert {o["state"] for o in json.loads(summary.read_text())["outcomes"]} == {"done", "failed"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ctrl_c_saves_every_run_and_a_second_batch_waits_its_turn(outputs, tiny, tmp_path):
     params = tiny(methods=["dmt"], epochs=12, checkpoint_seconds=0.1)
     batch = start(params, outputs, "--workers", 2, start_new_session=True)  # two, so that each has one thread
     folder, kernel = training(outputs)
     os.killpg(batch.pid, signal.SIGINT)  # as a terminal does: to all of its processes
-    said, _ = batch.communicate(timeout=60)
+    said, _ = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 130, said
     assert "run the same command again to go on" in said
     assert not kernel.is_running()
@@ -147,8 +137,8 @@ def test_ctrl_c_saves_every_run_and_a_second_batch_waits_its_turn(outputs, tiny,
         (folder / ".writer.json").write_text(json.dumps({"pid": 4711, "host": "elsewhere"}))
         second = start(params, outputs, "--workers", 2)
         notes = outputs / ".batches"
-        wait_for(lambda: any("4711" in path.read_text() for path in notes.glob("*/tiny~*.json")), 60)
-    said, _ = second.communicate(timeout=120)
+        wait_for(lambda: any("4711" in path.read_text() for path in notes.glob("*/tiny~*.json")))
+    said, _ = second.communicate(timeout=PATIENCE)
     assert second.returncode == 0, said
     assert "waiting" in said
     assert "process 4711 on elsewhere" in said
@@ -156,34 +146,28 @@ def test_ctrl_c_saves_every_run_and_a_second_batch_waits_its_turn(outputs, tiny,
     assert fingerprint(folder) == fingerprint(alone.path)
 
 
-@pytest.mark.slow
 def test_the_command_line_refuses_bad_batches_and_shows_dry_runs(outputs):
-    def run(*words):
-        found = start(DIGITS, outputs, *words)
-        said, _ = found.communicate(timeout=60)
-        return found.returncode, said
-
-    code, said = run("--seeds", "1-2", "--dry-run")
-    assert code == 0
-    assert "2 runs, 2 of them to do" in said
+    found = dmtkit("batch", DIGITS, "--seeds", "1-2", "--dry-run")
+    assert found.exit_code == 0
+    assert "2 runs, 2 of them to do" in found.stdout
     for words, complaint in [
         (("--seeds", "3-1"), "write 1-3"),
         (("--splits", "0"), "its seed draws the split"),
         (("--methods", "cbst"), "not defined for classification"),
     ]:
-        code, said = run(*words)
-        assert (code, "Traceback" in said) == (2, False)
-        assert complaint in " ".join(said.split())
+        found = dmtkit("batch", DIGITS, *words)
+        assert found.exit_code == 2
+        assert complaint in " ".join(found.stderr.split())
     assert not outputs.exists()
 
 
 def test_only_a_process_of_our_own_is_asked_to_stop(tmp_path):
     """The lock's holder may be another batch's process: it is none of our business."""
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     (tmp_path / ".writer.json").write_text(json.dumps({"pid": other.pid, "host": HOST}))
     asked = iter([0, 0] + [1] * 1000)
     code = watch(
-        [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log", tmp_path, stops=lambda: next(asked)
+        [sys.executable, "-c", "import time; time.sleep(600)"], tmp_path / "log", tmp_path, stops=lambda: next(asked)
     )
     assert code != 0, "what waits for somebody else's lock has nothing to save: it does not sleep to its end"
     assert other.poll() is None
@@ -195,7 +179,7 @@ def test_a_process_that_we_started_is_asked_softly(tmp_path):
     program = (
         "import json, os, socket, time\n"
         "json.dump({'pid': os.getpid(), 'host': socket.gethostname()}, open('.writer.json', 'w'))\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('saved')\n    raise SystemExit(130)\n"
+        "try:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    print('saved')\n    raise SystemExit(130)\n"
     )
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a Dask worker has it
     try:
@@ -213,14 +197,14 @@ def test_a_process_that_we_started_is_asked_softly(tmp_path):
 def test_what_we_started_ends_with_us(tmp_path):
     program = (
         "import sys; from pathlib import Path; from dmtkit.jobs.process import watch\n"
-        "watch([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'], "
+        "watch([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'], "
         "Path('log').absolute(), Path.cwd())\n"
     )
     starter = subprocess.Popen(
         [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    lines = wait_for(lambda: (tmp_path / "log").is_file() and (tmp_path / "log").read_text().split("\n")[1:2], 30)
-    pid = int(wait_for(lambda: (tmp_path / "log").read_text().split("\n")[1], 30) or lines[0])
+    lines = wait_for(lambda: (tmp_path / "log").is_file() and (tmp_path / "log").read_text().split("\n")[1:2])
+    pid = int(wait_for(lambda: (tmp_path / "log").read_text().split("\n")[1]) or lines[0])
     starter.kill()
     starter.wait()
-    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 10)
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)

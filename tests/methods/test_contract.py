@@ -11,6 +11,7 @@ from dmtkit.methods.lab import Lab
 from dmtkit.runs.search import load_run
 from tests import contract, teamwork
 from tests.contract import CONTRACTS, PAIRS
+from tests.ranks import Team
 
 EVERY_DAY = {"fixmatch", "flexmatch", "dmt"}  # the others' resumed and permuted steps are for make test-all
 SLOWER = (contract.stopped_and_resumed_it_ends_in_the_same_bits, contract.a_permuted_batch_has_the_same_loss)
@@ -37,44 +38,30 @@ ONLINE = [(name, task) for name, task in PAIRS if METHODS[name].adds]
 TWO = [("fixmatch", "segmentation"), ("flexmatch", "classification")]  # partners and memory of everyone
 
 
-def _trained(places, pairs):
-    one, two = places
-    context = torch.multiprocessing.spawn(teamwork.member_of_peers, (str(two), pairs), nprocs=2, join=False)
-    teamwork.peers(one, pairs)
-    while not context.join():
-        pass
-    return one, two
-
-
 @pytest.fixture(scope="module")
-def two_methods(tmp_path_factory):
-    pairs = [*TWO, ("own_rows", "classification")]
-    return _trained([tmp_path_factory.mktemp(name) for name in ("one", "two")], pairs)
-
-
-@pytest.fixture(scope="module")
-def other_methods(tmp_path_factory):
-    return _trained(
-        [tmp_path_factory.mktemp(name) for name in ("one", "two")], [pair for pair in ONLINE if pair not in TWO]
-    )
+def places(tmp_path_factory):
+    """Folders for what one rank trains, and two."""
+    return [tmp_path_factory.mktemp(name) for name in ("one", "two")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "task"), [pytest.param(*pair, marks=() if pair in TWO else pytest.mark.long) for pair in ONLINE]
 )
-def test_two_processes_learn_what_one_learns(name, task, request):
-    places = request.getfixturevalue("two_methods" if (name, task) in TWO else "other_methods")
+def test_two_ranks_learn_what_one_learns(name, task, places):
     two_are_one(places, name, task)
 
 
 @pytest.mark.slow
-def test_a_mean_over_own_rows_is_found_out(two_methods):
+def test_a_mean_over_own_rows_is_found_out(places):
     with pytest.raises(AssertionError, match="loss"):
-        two_are_one(two_methods, "own_rows", "classification")
+        two_are_one(places, "own_rows", "classification")
 
 
 def two_are_one(places, name, task):
+    with teamwork.registered():
+        teamwork.peers(places[0], [(name, task)])
+        Team(2).run(lambda: teamwork.peers(places[1], [(name, task)]))
     logs = (load_run(Path(place) / f"{name}_{task}").metrics for place in places)
     one, two = (log[(log["method"] == name) & (log["step"] <= 4)] for log in logs)  # later rounding turns a label
     assert len(one) == len(two) == 4

@@ -1,17 +1,12 @@
-"""The tour and the notebook on the loss: the loss taken apart, its figures, the diagrams, sliders; both executed."""
+"""The tour and the notebook on the loss: the loss taken apart, its figures, the diagrams, sliders."""
 
 import io
-import json
 import math
-import os
 import re
-import subprocess
-import sys
 from base64 import b64decode
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -21,7 +16,6 @@ from dmtkit import dynamic_weights, teach
 from dmtkit.teach import loss as loss_by_hand
 from dmtkit.teach.diagrams import plot_chain, plot_framework, plot_label_way
 from dmtkit.teach.sliders import Painter, explore_plot
-from tests.helpers import TINY_SEGMENTATION
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -199,38 +193,3 @@ def test_a_figure_of_another_shape_is_laid_out_anew():
     sizes = [Image.open(io.BytesIO(b64decode(html.split("base64,")[1][:-2]))).size for html in pictures]
     assert all(f'width="{w}" height="{h}"' in html for html, (w, h) in zip(pictures, sizes, strict=True))
     assert sizes == [(180, 180), (180, 360), (180, 360), (180, 180)]
-
-
-def execute(notebook, out, *words, **environment):
-    """Run a notebook by papermill as a reader would: figures inline."""
-    command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}.ipynb", str(out), "-k", "python3", *words]
-    surroundings = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    surroundings |= {"OMP_NUM_THREADS": "1", **environment}
-    found = subprocess.run([*command, "--no-progress-bar"], cwd=ROOT, env=surroundings, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr[-3000:]
-    executed = nbformat.read(out, 4)
-    shown = [o for cell in executed.cells for o in cell.get("outputs", []) if "data" in o]
-    said = " ".join(o["data"].get("text/markdown", "") for o in shown)
-    assert "nan" not in re.sub(r"\w*nan\w+|\w+nan\w*", "", said)
-    return executed, sum("image/png" in o["data"] for o in shown), said
-
-
-@pytest.mark.slow
-def test_the_notebook_on_the_loss_runs_and_keeps_its_pictures(tmp_path):
-    executed, figures, said = execute("02_dynamic_loss", tmp_path / "out.ipynb", "-p", "gamma1", "2")
-    assert figures == 8
-    assert said.count("Not tried yet") == 4
-    state = executed.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
-    pictures = [s["state"]["value"] for s in state.values() if s["model_name"] == "HTMLModel"]
-    assert len(pictures) == 5, "a notebook opened without a kernel shows the last picture of each"
-    assert all("data:image/png;base64," in picture for picture in pictures)
-
-
-@pytest.mark.slow
-def test_the_tour_runs_on_a_tiny_run(tmp_path):
-    overrides = {**TINY_SEGMENTATION, "baseline_epochs": 12}
-    words = ["-y", json.dumps({"overrides": overrides})]
-    _, figures, said = execute("00_tour", tmp_path / "out.ipynb", *words, DMTKIT_OUTPUTS=str(tmp_path / "outputs"))
-    assert figures == 8
-    assert said.count("Not tried yet") == 3
-    assert list(tmp_path.glob("outputs/tour/*/DONE.json"))

@@ -1,16 +1,11 @@
-"""The teaching notebooks on two models and on iterations: what they count in a run, their figures, and both executed."""
+"""The teaching notebooks on two models and on iterations: what they count in a run, their figures."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from sklearn.metrics import roc_auc_score
 
 from dmtkit import teach
@@ -164,39 +159,3 @@ def test_figures_say_the_numbers():
     assert dropped.get_text() == f"right labels that are dropped: {100 * (~sure)[~labels.wrong].mean():.1f} %"
     nothing = np.array([[0, 1], [np.nan, np.nan]])
     assert "nothing to find" in teach.plot_errors_found({"start": {"perfect": nothing}}).axes[0].texts[0].get_text()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["01_why_two_models", "03_iterations"])
-def test_the_notebook_runs_and_says_nothing_empty(name, tmp_path):
-    overrides = {key: list(v) if isinstance(v, tuple) else v for key, v in TINY_SEGMENTATION.items()}
-    environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}  # figures inline
-    environment |= {"OMP_NUM_THREADS": "1", "DMTKIT_OUTPUTS": str(tmp_path / "outputs")}
-    words = ["papermill", f"notebooks/{name}.ipynb", str(tmp_path / "out.ipynb"), "-k", "python3", "--no-progress-bar"]
-    words += ["-y", yaml.safe_dump({"overrides": overrides})]
-    found = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr[-3000:]
-    outputs = [o for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells for o in cell.get("outputs", [])]
-    said = " ".join(o["data"].get("text/markdown", "") for o in outputs if "data" in o)
-    assert "nan %" not in said
-    assert "not tried yet" in said.lower()
-    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 9
-    assert any("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for o in outputs)
-    assert "Warning" not in " ".join(o.get("text", "") for o in outputs)
-
-
-@pytest.mark.slow
-def test_a_mistyped_parameter_stops_the_notebook(tmp_path):
-    words = [
-        "papermill",
-        "notebooks/01_why_two_models.ipynb",
-        str(tmp_path / "out.ipynb"),
-        "-k",
-        "python3",
-        "-p",
-        "parms",
-        "x",
-    ]
-    found = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True)
-    assert found.returncode != 0
-    assert "did you mean 'params'" in found.stderr + found.stdout

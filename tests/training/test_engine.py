@@ -17,7 +17,7 @@ from dmtkit.training.experiment import check_data, load_data, plan, run_methods
 from dmtkit.training.state import Recipe, begin
 from dmtkit.training.step import advance
 from tests import own_method
-from tests.helpers import TINY, TINY_SEGMENTATION, Stop, batch_of, fingerprint, stop_after
+from tests.helpers import TINY, TINY_SEGMENTATION, Stop, batch_of, fingerprint, relay, stop_after
 
 TASKS = {"classification": TINY, "segmentation": TINY_SEGMENTATION}
 HOW = {"methods": ("supervised", "own"), "checkpoint_seconds": 0}
@@ -58,12 +58,7 @@ def test_a_method_of_ones_own_trains_and_reports(undisturbed):
 
 def test_stopped_after_every_few_steps_it_ends_in_the_same_bits(undisturbed, tmp_path):
     config, data, run = undisturbed
-    for _ in range(40):
-        try:
-            run_methods(config, data, tmp_path / "run", progress=stop_after(5))
-            break
-        except Stop:
-            continue
+    relay(lambda progress: run_methods(config, data, tmp_path / "run", progress=progress), every=4)
     assert fingerprint(tmp_path / "run") == fingerprint(run.path)
 
 

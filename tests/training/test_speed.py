@@ -114,6 +114,7 @@ def test_ctrl_c_while_a_step_is_compiled_saves(monkeypatch):
     assert [state["step"] for state in saved] == [1]
 
 
+@pytest.mark.long
 def test_compiled_steps_equal_plain_ones_and_are_compiled_once():
     done = subprocess.run([sys.executable, "-m", "tests.compiled_steps"], capture_output=True, text=True)
     if done.returncode == 77:

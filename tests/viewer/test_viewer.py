@@ -1,14 +1,11 @@
 """The explorer's Python side: what it lists, packs and embeds, what it says of broken runs; its JavaScript, by node."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import zlib
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -259,35 +256,3 @@ def test_the_javascript_tests_pass():
     folder = ROOT / "tests" / "javascript"
     found = subprocess.run([NODE, "--test", str(folder)], capture_output=True, text=True)
     assert found.returncode == 0, found.stdout[-3000:]
-
-
-def papermill(tmp_path, **parameters):
-    """The explorer's notebook, executed as a batch would."""
-    words = [word for name, value in parameters.items() for word in ("-p", name, str(value))]
-    command = [sys.executable, "-m", "papermill", "notebooks/explore_weights.ipynb", str(tmp_path / "out.ipynb")]
-    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    command += ["-k", "python3", "--no-progress-bar", *words]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-
-
-@pytest.mark.slow
-def test_the_notebook_keeps_widget_figure_and_page(run, tmp_path):
-    found = papermill(tmp_path, run_dir=run.path, embed=0, page=tmp_path / "explorer.html")
-    assert found.returncode == 0, found.stderr[-2000:]
-    notebook = nbformat.read(tmp_path / "out.ipynb", 4)
-    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert any({"application/vnd.jupyter.widget-view+json", "image/png"} <= set(data) for data in shown)
-    assert any("image/png" in data and len(data) == 2 for data in shown), "the plain figure"
-    states = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"].values()
-    (explorer,) = [state for state in states if state["model_module"] == "anywidget"]
-    assert {buffer["path"][0] for buffer in explorer["buffers"]} == {"packs"}
-    assert (tmp_path / "explorer.html").stat().st_size > 100_000
-
-
-@pytest.mark.slow
-def test_the_notebook_says_in_a_line_that_a_folder_is_no_run(tmp_path):
-    assert papermill(tmp_path, run_dir=tmp_path).returncode != 0
-    outputs = [o for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells for o in cell.get("outputs", [])]
-    (error,) = [output for output in outputs if output.output_type == "error"]
-    assert "is no run folder" in error.evalue
-    assert len(error.traceback) == 1, "no traceback from the depths"

@@ -14,7 +14,7 @@ from dmtkit.methods import METHODS
 from dmtkit.results.tables import spread
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "numbers.md")
-BLOCK = re.compile(r"<!-- numbers:(\w+) -->\n.*?<!-- /numbers -->", re.DOTALL)
+BLOCK = re.compile(r"<!-- numbers (\w+) -->\n.*?<!-- end of numbers -->", re.DOTALL)
 
 
 def load(name: str) -> dict[str, Any]:
@@ -199,8 +199,8 @@ BLOCKS = {block.__name__: block for block in (digits, scenes, search, ablations,
 
 
 def render(text: str) -> str:
-    """A page's text with every block `<!-- numbers:NAME -->` renewed."""
-    return BLOCK.sub(lambda found: f"<!-- numbers:{found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- /numbers -->", text)
+    """A page's text with every block `<!-- numbers NAME -->` renewed."""
+    return BLOCK.sub(lambda found: f"<!-- numbers {found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- end of numbers -->", text)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from dmtkit.tasks.probes import probed
 from dmtkit.teach.pixel_labels import keep, store_of
 from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY_SEGMENTATION
-from tests.test_review import errors_found
+from tests.teach.test_review import errors_found
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {**TINY_SEGMENTATION, "baseline_epochs": 30, "scenes": 24}  # long enough for several classes

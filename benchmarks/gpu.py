@@ -45,9 +45,10 @@ def gpu(*, device: str = "auto", tiny: bool = False) -> Iterator[dict[str, Any]]
     for measure in (all_steps, loss, labelling, augmentation):
         name = measure.__name__
         words, how = TINY[name] if tiny else ([], {"compile": True} if name == "steps" else {})
-        found = measure(*words, device=device, **how)
-        for results[name] in found if isinstance(found, Iterator) else [found]:
-            yield results
+        part = measure(*words, device=device, **how)
+        for so_far in part if isinstance(part, Iterator) else [part]:
+            yield results | {name: so_far}
+        results[name] = so_far
 
 
 def gpu_cifar(

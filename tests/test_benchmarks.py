@@ -29,6 +29,24 @@ def test_pages_quote_the_results_as_they_came(page, macros):
     assert pages.render(page.read_text(), macros) == page.read_text(), "run python -m benchmarks pages"
 
 
+@pytest.mark.parametrize(
+    ("params", "name"), [("digits", "digits"), ("scenes", "scenes"), ("camvid_8", "camvid"), ("cifar10_cpu",) * 2]
+)
+def test_heads_of_params_files_expect_what_was_measured(params, name):
+    (expected,) = re.findall(
+        r"^# Expected +(.*)$", (common.ROOT / "params" / f"{params}.yaml").read_text(), re.MULTILINE
+    )
+    assert f"benchmarks/results/{name}.json" in expected
+    results = common.load(name)["results"]
+    if isinstance(results, list):
+        scores = results[0].get("accuracy") or {key: row["miou"] for key, row in results[0]["results"].items()}
+        measured = [f"{score:.1f} ({method})" for method, score in scores.items()]
+    else:
+        totals = results.get("accuracy") or results["miou"]
+        measured = [f"{pages.pm(total)} ({method})" for method, total in totals.items()]
+    assert expected.startswith(", ".join(measured))
+
+
 def test_every_block_of_numbers_is_whole_and_its_tables_are_even(macros):
     quoted = "".join(page.read_text() for page in PAGES)
     for name in pages.blocks(macros):

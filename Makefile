@@ -44,12 +44,13 @@ lab: setup  ## open JupyterLab on the notebooks
 bench: setup  ## run the benchmarks that need nothing but this machine (five hours)
 	$(BIN)/python -m benchmarks all
 
-docs: setup  ## run the teaching notebooks and render a static site into docs/_build; broken links fail
-	$(BIN)/python -m docs.site
+docs: setup  ## run the walkthroughs and build the site in docs/_build/html; a broken link or formula fails
+	$(BIN)/sphinx-build -W --keep-going -n -q -c docs -d docs/_build/doctrees . docs/_build/html
+	@echo docs/_build/html/index.html
 
 constraints: setup  ## write the installed versions to constraints.txt
 	@(echo '# The versions that were tested together; `make` installs with them. Renewed by: make constraints'; \
 	  $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v ' @ ') > constraints.txt
 
 clean:  ## remove .venv and caches; outputs/ stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info docs/_build
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info docs/_build docs/api

@@ -1,1 +1,0 @@
-"""Where the documentation lies; `python -m docs.site` makes a site of it."""

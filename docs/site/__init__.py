@@ -1,1 +1,0 @@
-"""Renders README, docs and notebooks as a static site that needs no network: `python -m docs.site`."""

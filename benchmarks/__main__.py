@@ -37,6 +37,7 @@ ALL = (
     *("startup", "demos", "digits", "scenes", "kill", "steps --compile", "profile", "threads", "loss", "augmentation"),
     *("labelling", "scaling", "precision_digits", "precision_scenes", "batch", "report", "ablations", "pages"),
 )
+NAMES = " ".join(BENCHMARKS.values()).split()
 COMMIT = commit()  # of the code that is loaded now, not of what is committed while it runs
 
 
@@ -45,26 +46,18 @@ def find(name: str) -> Callable[..., Any]:
     for module, names in BENCHMARKS.items():
         if name in names.split():
             return getattr(import_module(f"benchmarks.{module}"), name)
-    raise SystemExit(
-        f"no benchmark is named {name!r}; there are all, {', '.join(' '.join(BENCHMARKS.values()).split())}"
-    )
+    raise SystemExit(f"no benchmark is named {name!r}; there are all, {', '.join(NAMES)}")
 
 
 def parser_of(name: str, function: Callable[..., Any]) -> ArgumentParser:
     """A function's positional parameters are words, those by name alone are options; types as annotated."""
-    about = inspect.getdoc(function) or ""
-    parser = ArgumentParser(
-        f"python -m benchmarks {name}", description=about, formatter_class=RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(f"python -m benchmarks {name}", formatter_class=RawDescriptionHelpFormatter)
+    parser.description = inspect.getdoc(function)
     parser.add_argument("--name", default=name, help="name of the result; empty for none")
-    for key, parameter in inspect.signature(function).parameters.items():
-        kind, default, option = parameter.annotation, parameter.default, "--" + key.replace("_", "-")
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            parser.add_argument(key, nargs="*", type=kind)
-        elif parameter.kind is not parameter.KEYWORD_ONLY:
-            parser.add_argument(
-                key, type=kind, **({} if default is parameter.empty else {"nargs": "?", "default": default})
-            )
+    for key, about in inspect.signature(function).parameters.items():
+        kind, default, option = about.annotation, about.default, "--" + key.replace("_", "-")
+        if about.kind is not about.KEYWORD_ONLY:
+            parser.add_argument(key, type=kind, nargs="*" if about.kind is about.VAR_POSITIONAL else None)
         elif kind is bool:
             parser.add_argument(option, action="store_true")
         elif isinstance(default, tuple):

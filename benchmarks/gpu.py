@@ -8,8 +8,11 @@ from typing import Any
 import torch
 import yaml
 
-from benchmarks import labelling, parts, steps
-from benchmarks.common import OUTPUTS, ROOT, device_name, rounded, wait
+from benchmarks.common import OUTPUTS, ROOT, device_name, in_turn, rounded
+from benchmarks.labelling import labelling
+from benchmarks.parts import augmentation, loss
+from benchmarks.steps import step_of
+from benchmarks.steps import steps as all_steps
 from dmtkit.config import Config, make_config
 from dmtkit.data import Data, load
 from dmtkit.methods.lab import Lab, Training
@@ -18,8 +21,6 @@ from dmtkit.runs.environment import pick_device
 from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.search import load_run
 from dmtkit.training.experiment import plan, run_methods, start_session
-from dmtkit.training.resume import Session, start_loop
-from dmtkit.training.step import advance
 
 RESERVE = 0.85  # the share of the time that is planned for; the rest is labelling, testing and surprises
 TINY: dict[str, tuple[list[str], dict[str, Any]]] = {
@@ -41,12 +42,13 @@ def gpu(*, device: str = "auto", tiny: bool = False) -> Iterator[dict[str, Any]]
     --tiny: for trying it out.
     """
     results: dict[str, Any] = {"device": device_name(pick_device(device))}
-    for measure in (steps.steps, parts.loss, labelling.labelling, parts.augmentation):
+    for measure in (all_steps, loss, labelling, augmentation):
         name = measure.__name__
         words, how = TINY[name] if tiny else ([], {"compile": True} if name == "steps" else {})
-        found = measure(*words, device=device, **how)
-        for results[name] in found if isinstance(found, Iterator) else [found]:
-            yield results
+        part = measure(*words, device=device, **how)
+        for so_far in part if isinstance(part, Iterator) else [part]:
+            yield results | {name: so_far}
+        results[name] = so_far
 
 
 def gpu_cifar(
@@ -70,7 +72,8 @@ def gpu_cifar(
     session = start_session(config, data)
     session.task.start(RunFolder(Path(), config))
     device = session.task.device
-    seconds = {name: step_seconds(session, training, steps) for name, training in KINDS.items()}
+    sides = {name: step_of(session, training) for name, training in KINDS.items()}
+    seconds = in_turn(sides, device, repeats=1, together=dict.fromkeys(sides, steps))
     begun = Path(output, "config.yaml").is_file()
     config = load_run(output).config if begun else cut(config, data, seconds, minutes)  # goes on as it was cut
     started = time.monotonic()
@@ -88,18 +91,6 @@ def gpu_cifar(
         "phases": {name: [round(a, 2) for a in result["phases"]] for name, result in run.results.items()},
         **peak,
     }
-
-
-def step_seconds(session: Session, training: Training, steps: int) -> float:
-    """Seconds of one training step, its batch and augmentation included."""
-    loop, batches = start_loop(session, training), session.task.batches(training)
-    for step in range(steps + 3):
-        if step == 3:
-            wait(session.task.device)
-            started = time.monotonic()
-        advance(loop, batches(step))
-    wait(session.task.device)
-    return (time.monotonic() - started) / steps
 
 
 def cut(config: Config, data: Data, seconds: dict[str, float], minutes: float) -> Config:

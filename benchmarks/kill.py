@@ -99,7 +99,7 @@ def trial(folder: Path, settings: dict[str, object], name: str, delay: float, ex
     }
 
 
-def kill(kills: int = 12) -> Iterator[dict[str, Any]]:
+def kill(*, kills: int = 12) -> Iterator[dict[str, Any]]:
     """So many kills of each task's run."""
     rng, spent, trials = random.Random(0), {}, []
     for task, settings in SETTINGS.items():

@@ -6,6 +6,7 @@
 A NAME is a macro of numbers.md.j2.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from dmtkit.results.tables import spread
 
 BEGIN, END = "<!-- numbers", "<!-- end of numbers -->"
 BLOCK = re.compile(rf"({BEGIN} ?(.*?) ?-->\n)(.*?)({END}|\Z)", re.DOTALL)
+LINK = re.compile(r"\]\(([\w/.-]+)\)")
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -57,9 +59,12 @@ def blocks(module: object) -> list[str]:
     return sorted(name for name, value in vars(module).items() if getattr(value, "arguments", None) == ())
 
 
-def render(text: str, module: object) -> str:
-    """A page's text with its numbers renewed."""
+def render(text: str, module: object, page: Path = ROOT / "README.md") -> str:
+    """A page's text with its numbers renewed; links are from the page."""
     known = blocks(module)
+
+    def link(target: re.Match) -> str:
+        return f"]({os.path.relpath(ROOT / target[1], page.parent)})"
 
     def numbers(block: re.Match) -> str:
         begin, names, old, end = block.groups()
@@ -67,7 +72,8 @@ def render(text: str, module: object) -> str:
             raise ValueError(f"`{begin.strip()}` wants names of {', '.join(known)}")
         if not end or BEGIN in old:
             raise ValueError(f"`{begin.strip()}` wants a line `{END}` before the next one")
-        return begin + "\n\n".join(getattr(module, name)().strip() for name in names.split()) + "\n" + end
+        found = "\n\n".join(getattr(module, name)().strip() for name in names.split())
+        return begin + LINK.sub(link, found) + "\n" + end
 
     return BLOCK.sub(numbers, text)
 
@@ -80,7 +86,7 @@ def pages() -> None:
     """Renew the numbers of every page, and the figure of docs/performance.md."""
     module = macros(committed())
     for page in every_page():
-        page.write_text(render(page.read_text(), module))
+        page.write_text(render(page.read_text(), module, page))
     plot_scaling(load("scaling")["results"]).savefig(ROOT / "docs" / "images" / "scaling.png", dpi=110)
 
 

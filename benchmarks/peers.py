@@ -1,6 +1,5 @@
 """Methods that are not DMT beside it, at equal optimiser steps, on seeds that nothing was tuned on: digits and digit scenes."""
 
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from benchmarks.common import OUTPUTS, ROOT, in_turn, rounded, summary
+from benchmarks.steps import step_of
 from dmtkit.config import make_config
 from dmtkit.files import read_json
 from dmtkit.methods import Method, Step, method
@@ -18,8 +18,6 @@ from dmtkit.params import load_params
 from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.search import load_run
 from dmtkit.training.experiment import load_data, run_methods, start_session
-from dmtkit.training.resume import start_loop
-from dmtkit.training.step import advance
 
 if TYPE_CHECKING:
     from dmtkit.data.batches import Batch
@@ -87,11 +85,8 @@ def costs(params: str, repeats: int = 7, together: int = 20) -> dict[str, float]
     values = load_params(ROOT / "params" / f"{params}.yaml")
     config = make_config({**values, "methods": ["supervised", *NEW[params]], "precision": "fp32"})
     session = start_session(config, load_data(config))
-    sides: dict[str, Callable[[], object]] = {}
     with TemporaryDirectory() as place:
         session.task.start(RunFolder(Path(place), config))
-        for training in dict.fromkeys(session.plan.trainings):
-            loop, batches = start_loop(session, training), session.task.batches(training)
-            sides[training.method] = lambda loop=loop, batches=batches: advance(loop, batches(loop.step))
+        sides = {training.method: step_of(session, training) for training in dict.fromkeys(session.plan.trainings)}
         seconds = in_turn(sides, session.task.device, repeats, dict.fromkeys(sides, together))
     return rounded(seconds, 5)

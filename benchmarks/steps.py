@@ -18,9 +18,11 @@ from dmtkit.data.crops import Ahead, Crops
 from dmtkit.data.images import CIFAR_STATISTICS, Data, Images
 from dmtkit.data.pictures import Arrays, Part
 from dmtkit.methods import METHODS
+from dmtkit.methods.lab import Training
 from dmtkit.models import build
 from dmtkit.models.deeplab import IMAGENET
 from dmtkit.runs.environment import pick_device, pick_precision
+from dmtkit.training.resume import Session, start_loop
 from dmtkit.training.state import Loop, Recipe, begin
 from dmtkit.training.step import advance, can_compile
 
@@ -47,6 +49,12 @@ def library(model: nn.Module, batches: Callable[[int], Any], how: Recipe) -> Ste
     loop = loop_of(model, how)
     if how.compile and not can_compile(loop, batches(0), print):
         raise SystemExit("torch.compile does not work here; leave --compile away")
+    return lambda: advance(loop, batches(loop.step))
+
+
+def step_of(session: Session, training: Training) -> Step:
+    """Steps of one of a run's trainings."""
+    loop, batches = start_loop(session, training), session.task.batches(training)
     return lambda: advance(loop, batches(loop.step))
 
 

@@ -1,16 +1,13 @@
 """What one waits for: imports and tests, the two demos, a batch beyond its runs, a report over many runs."""
 
-import json
 import statistics
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
 from benchmarks.common import ROOT, checkout, rounded, seconds
-from dmtkit.config import make_config
 from dmtkit.files import read_json
+from tests.made_runs import put
 
 IMPORTS = {
     "nothing": "pass",
@@ -36,7 +33,7 @@ def startup(*, repeats: int = 7, without_tests: bool = False) -> dict[str, Any]:
     return results
 
 
-def demos(before: str = "c9e815b") -> dict[str, Any]:
+def demos(*, before: str = "c9e815b") -> dict[str, Any]:
     """The two demos, notebook and all, with the code of an earlier commit (the last before steps were made faster) and with this one."""
     results: dict[str, Any] = {"before_commit": before}
     with checkout(before) as other, TemporaryDirectory() as place:
@@ -74,24 +71,12 @@ def batch(*, runs: int = 8, workers: int = 2) -> dict[str, Any]:
 
 
 def report(*, experiments: int = 25, seeds: int = 8, repeats: int = 5) -> dict[str, Any]:
-    """`dmtkit report`, from start to end, over finished runs that are made up: only their files matter here."""
+    """`dmtkit report`, from start to end, over finished runs of three methods that are made up: only their files matter here."""
     with TemporaryDirectory() as place:
         for number in range(experiments):
             for seed in range(seeds):
-                _finished_run(Path(place), f"made_up_{number}", seed)
+                values = {name: [80 + seed / 10 + k for k in range(5)] for name in ("supervised", "cl", "dmt")}
+                put(Path(place), values, experiment=f"made_up_{number}", seed=seed)
         times = [seconds("-m", "dmtkit", "report", place) for _ in range(repeats)]
     results = {"runs": experiments * seeds, "experiments": experiments, "repeats": repeats}
     return results | {"seconds": round(statistics.median(times), 2), "slowest_seconds": round(max(times), 2)}
-
-
-def _finished_run(outputs: Path, experiment: str, seed: int) -> None:
-    """A run folder as a run leaves it, so far as a report reads it."""
-    config = make_config({"experiment": experiment, "seed": seed})
-    folder = outputs / experiment / config.variant
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    phases = [80 + seed / 10 + k for k in range(len(config.label_ratios))]
-    results = {name: {"accuracy": phases[-1], "phases": phases} for name in config.methods}
-    done = {"experiment": experiment, "dataset": config.dataset, "task": config.task, "seed": seed}
-    done |= {"split": seed, "seconds": 100.0, "results": results}
-    (folder / "DONE.json").write_text(json.dumps(done))

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 Picture = Image.Image
+FILL = 128  # grey, where nothing is
 
 
 def affine(image: Picture, data: tuple[float, ...]) -> Picture:
@@ -18,68 +19,53 @@ def solarize_add(image: Picture, value: float) -> Picture:
     return ImageOps.solarize(Image.fromarray(added), 128)
 
 
-OPERATIONS: dict[str, Callable[[Picture, float], Picture]] = {
-    "autocontrast": lambda image, v: ImageOps.autocontrast(image),
-    "equalize": lambda image, v: ImageOps.equalize(image),
-    "invert": lambda image, v: ImageOps.invert(image),
-    "rotate": lambda image, v: image.rotate(v),
-    "posterize": lambda image, v: ImageOps.posterize(image, max(1, int(v))),
-    "solarize": lambda image, v: ImageOps.solarize(image, v),
-    "solarize_add": solarize_add,
-    "color": lambda image, v: ImageEnhance.Color(image).enhance(v),
-    "contrast": lambda image, v: ImageEnhance.Contrast(image).enhance(v),
-    "brightness": lambda image, v: ImageEnhance.Brightness(image).enhance(v),
-    "sharpness": lambda image, v: ImageEnhance.Sharpness(image).enhance(v),
-    "shear_x": lambda image, v: affine(image, (1, v, 0, 0, 1, 0)),
-    "shear_y": lambda image, v: affine(image, (1, 0, 0, v, 1, 0)),
-    "translate_x": lambda image, v: affine(image, (1, 0, v * image.size[0], 0, 1, 0)),
-    "translate_y": lambda image, v: affine(image, (1, 0, 0, 0, 1, v * image.size[1])),
-}
-# Value at strength 0, at strength 10, and whether it mirrors: those of dmtkit.data.ops.OPERATIONS.
-RANGES = {
-    "autocontrast": (0, 1, False),
-    "equalize": (0, 1, False),
-    "invert": (0, 1, False),
-    "rotate": (0, 30, True),
-    "posterize": (0, 4, False),
-    "solarize": (0, 256, False),
-    "solarize_add": (0, 110, False),
-    "color": (0.1, 1.9, False),
-    "contrast": (0.1, 1.9, False),
-    "brightness": (0.1, 1.9, False),
-    "sharpness": (0.1, 1.9, False),
-    "shear_x": (0, 0.3, True),
-    "shear_y": (0, 0.3, True),
-    "translate_x": (0, 1 / 3, True),
-    "translate_y": (0, 1 / 3, True),
-    "cutout": (0, 0.5, False),
-}
+def shift(image: Picture, x: float, y: float) -> Picture:
+    """Moved by shares of the width and of the height."""
+    return affine(image, (1, 0, x * image.size[0], 0, 1, y * image.size[1]))
 
 
-def cutout(image: Picture, share: float, fill: int) -> Picture:
+def cutout(image: Picture, share: float) -> Picture:
     """A box of `share` of the width, about a centre anywhere in the image."""
     side, (width, height) = share * image.size[0], image.size
     left, top = (int(max(0, random.random() * size - side / 2)) for size in (width, height))
     right, bottom = min(width, left + int(np.ceil(side))), min(height, top + int(np.ceil(side)))
     if right > left and bottom > top:
-        ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), (fill,) * len(image.getbands()))
+        ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), (FILL,) * len(image.getbands()))
     return image
 
 
-def augment(image: Picture, padding: int = 4, fill: int = 128) -> Picture:
+# What it does, its value at strength 0 and at strength 10, and whether it mirrors: those of dmtkit.data.ops.OPERATIONS.
+OPERATIONS: dict[str, tuple[Callable[[Picture, float], Picture], float, float, bool]] = {
+    "autocontrast": (lambda image, v: ImageOps.autocontrast(image), 0, 1, False),
+    "equalize": (lambda image, v: ImageOps.equalize(image), 0, 1, False),
+    "invert": (lambda image, v: ImageOps.invert(image), 0, 1, False),
+    "rotate": (lambda image, v: image.rotate(v), 0, 30, True),
+    "posterize": (lambda image, v: ImageOps.posterize(image, max(1, int(v))), 0, 4, False),
+    "solarize": (lambda image, v: ImageOps.solarize(image, v), 0, 256, False),
+    "solarize_add": (solarize_add, 0, 110, False),
+    "color": (lambda image, v: ImageEnhance.Color(image).enhance(v), 0.1, 1.9, False),
+    "contrast": (lambda image, v: ImageEnhance.Contrast(image).enhance(v), 0.1, 1.9, False),
+    "brightness": (lambda image, v: ImageEnhance.Brightness(image).enhance(v), 0.1, 1.9, False),
+    "sharpness": (lambda image, v: ImageEnhance.Sharpness(image).enhance(v), 0.1, 1.9, False),
+    "shear_x": (lambda image, v: affine(image, (1, v, 0, 0, 1, 0)), 0, 0.3, True),
+    "shear_y": (lambda image, v: affine(image, (1, 0, 0, v, 1, 0)), 0, 0.3, True),
+    "translate_x": (lambda image, v: shift(image, v, 0), 0, 1 / 3, True),
+    "translate_y": (lambda image, v: shift(image, 0, v), 0, 1 / 3, True),
+    "cutout": (cutout, 0, 0.5, False),
+}
+
+
+def augment(image: Picture, padding: int = 4) -> Picture:
     """One image of a training batch: padded crop, flip, one operation at a random strength 1–10."""
     width, height = image.size
-    image = ImageOps.expand(image, padding, fill=(fill,) * len(image.getbands()))
+    image = ImageOps.expand(image, padding, fill=(FILL,) * len(image.getbands()))
     left, top = random.randint(0, 2 * padding), random.randint(0, 2 * padding)
     image = image.crop((left, top, left + width, top + height))
     if random.random() < 0.5:
         image = ImageOps.mirror(image)
-    name = random.choice(list(RANGES))
-    weakest, strongest, signed = RANGES[name]
+    operation, weakest, strongest, signed = random.choice(list(OPERATIONS.values()))
     value = weakest + random.randint(1, 10) / 10 * (strongest - weakest)
-    if signed and random.random() < 0.5:
-        value = -value
-    return cutout(image, value, fill) if name == "cutout" else OPERATIONS[name](image, value)
+    return operation(image, -value if signed and random.random() < 0.5 else value)
 
 
 def scale_crop_flip(

@@ -40,18 +40,8 @@ class Photographs(Dataset):
 class Streets(Dataset):
     """Images with masks or stored pseudo labels (float32 pairs), one at a time."""
 
-    def __init__(
-        self,
-        images: list[np.ndarray],
-        maps: list[tuple[np.ndarray, np.ndarray]],
-        crop: tuple[int, int],
-        scale: tuple[float, float],
-        fill: tuple[int, int, int],
-        flip: bool,
-        mean: Any,
-        std: Any,
-    ) -> None:
-        self.images, self.maps, self.crop, self.scale, self.fill, self.flip = images, maps, crop, scale, fill, flip
+    def __init__(self, images: list[np.ndarray], maps: list[Any], mean: Any, std: Any, **how: Any) -> None:
+        self.images, self.maps, self.how = images, maps, how  # crop, scale, fill and flip of scale_crop_flip
         self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
 
     def __len__(self) -> int:
@@ -60,15 +50,10 @@ class Streets(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         label, confidence = self.maps[index]
         maps = [(label, VOID), (confidence, 0)]
-        image, (label, confidence) = scale_crop_flip(
-            self.images[index], maps, self.crop, self.scale, self.fill, self.flip
-        )
+        image, (label, confidence) = scale_crop_flip(self.images[index], maps, **self.how)
         tensor = torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous().float()
-        return (
-            (tensor - self.mean) / self.std,
-            torch.from_numpy(label.copy()).long(),
-            torch.from_numpy(confidence.copy()),
-        )
+        label, confidence = torch.from_numpy(label.copy()), torch.from_numpy(confidence.copy())
+        return (tensor - self.mean) / self.std, label.long(), confidence
 
 
 def batches(labeled: Dataset, pseudo: Dataset, sizes: tuple[int, int], workers: int) -> Iterator[Any]:
@@ -76,15 +61,8 @@ def batches(labeled: Dataset, pseudo: Dataset, sizes: tuple[int, int], workers: 
 
     def endless(part: Dataset, size: int, processes: int) -> Iterator[Any]:
         while True:
-            yield from DataLoader(
-                part,
-                size,
-                shuffle=True,
-                drop_last=True,
-                num_workers=processes,
-                worker_init_fn=seed_worker,
-                persistent_workers=False,
-            )
+            how = {"num_workers": processes, "worker_init_fn": seed_worker}
+            yield from DataLoader(part, size, shuffle=True, drop_last=True, **how)
 
     for x, u in zip(endless(labeled, sizes[0], 0), endless(pseudo, sizes[1], workers), strict=True):
         yield [torch.cat(pair) for pair in zip(x, u, strict=True)]

@@ -20,6 +20,7 @@ from tests.helpers import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ROOT / "params" / "digits.yaml"
+LIMIT = 600  # seconds: no speed is tested here, and the machine may be busy
 
 
 def command(params, *words):
@@ -39,7 +40,7 @@ def start(params, outputs, *words, **options):
     )
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=LIMIT):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = condition()
@@ -81,19 +82,19 @@ def test_killed_workers_kernels_and_batches_lose_nothing(outputs, tiny, tmp_path
     worker = kernel.parent().parent().parent()  # kernel ← papermill ← tied ← worker
     assert "dmtkit.jobs.end_with_parent" not in " ".join(worker.cmdline())
     worker.kill()
-    wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, 20)
+    wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE)
     wait_for(lambda: starts(first) == starts(folder) == 2)
 
     third, kernel = training(outputs)
     family = psutil.Process(batch.pid).children(recursive=True)
     batch.kill()
     batch.communicate()
-    wait_for(lambda: not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 30)
+    wait_for(lambda: not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE])
     assert not (third / "DONE.json").exists()
     finished = {path.parent: starts(path.parent) for path in outputs.glob("*/*/DONE.json")}
 
     again = start(params, outputs, *words)
-    said, _ = again.communicate(timeout=180)
+    said, _ = again.communicate(timeout=LIMIT)
     assert again.returncode == 0, said
     jobs = make_batch([params], methods=["cl", "dmt_naive", "dmt"]).jobs
     for job in jobs:
@@ -104,7 +105,7 @@ def test_killed_workers_kernels_and_batches_lose_nothing(outputs, tiny, tmp_path
     assert all(starts(folder) == finished[folder] for folder in already), "what was finished is not started again"
     once = {job.folder: starts(job.folder) for job in jobs}
     last = start(params, outputs, *words)
-    said, _ = last.communicate(timeout=60)
+    said, _ = last.communicate(timeout=LIMIT)
     assert last.returncode == 0
     assert "3 skipped" in said
     assert {job.folder: starts(job.folder) for job in jobs} == once, "none runs twice"
@@ -119,7 +120,7 @@ def done(said, job):
 def test_a_failed_run_does_not_stop_the_others_and_is_named_with_its_log(outputs, tiny):
     good, bad = tiny("good", methods=["supervised"]), tiny("bad", methods=["supervised"], lr=1e30)
     both = start(good, outputs, bad, "--workers", 2, "--retry", 1)
-    said, _ = both.communicate(timeout=120)
+    said, _ = both.communicate(timeout=LIMIT)
     assert both.returncode == 1
     assert "1 done, 1 failed" in said
     assert "failed bad/seed-1" in said
@@ -137,7 +138,7 @@ def test_ctrl_c_saves_every_run_and_a_second_batch_waits_its_turn(outputs, tiny,
     batch = start(params, outputs, "--workers", 2, start_new_session=True)  # two, so that each has one thread
     folder, kernel = training(outputs)
     os.killpg(batch.pid, signal.SIGINT)  # as a terminal does: to all of its processes
-    said, _ = batch.communicate(timeout=60)
+    said, _ = batch.communicate(timeout=LIMIT)
     assert batch.returncode == 130, said
     assert "run the same command again to go on" in said
     assert not kernel.is_running()
@@ -147,8 +148,8 @@ def test_ctrl_c_saves_every_run_and_a_second_batch_waits_its_turn(outputs, tiny,
         (folder / ".writer.json").write_text(json.dumps({"pid": 4711, "host": "elsewhere"}))
         second = start(params, outputs, "--workers", 2)
         notes = outputs / ".batches"
-        wait_for(lambda: any("4711" in path.read_text() for path in notes.glob("*/tiny~*.json")), 60)
-    said, _ = second.communicate(timeout=120)
+        wait_for(lambda: any("4711" in path.read_text() for path in notes.glob("*/tiny~*.json")))
+    said, _ = second.communicate(timeout=LIMIT)
     assert second.returncode == 0, said
     assert "waiting" in said
     assert "process 4711 on elsewhere" in said
@@ -160,7 +161,7 @@ def test_ctrl_c_saves_every_run_and_a_second_batch_waits_its_turn(outputs, tiny,
 def test_the_command_line_refuses_bad_batches_and_shows_dry_runs(outputs):
     def run(*words):
         found = start(DIGITS, outputs, *words)
-        said, _ = found.communicate(timeout=60)
+        said, _ = found.communicate(timeout=LIMIT)
         return found.returncode, said
 
     code, said = run("--seeds", "1-2", "--dry-run")
@@ -219,8 +220,8 @@ def test_what_we_started_ends_with_us(tmp_path):
     starter = subprocess.Popen(
         [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    lines = wait_for(lambda: (tmp_path / "log").is_file() and (tmp_path / "log").read_text().split("\n")[1:2], 30)
+    lines = wait_for(lambda: (tmp_path / "log").is_file() and (tmp_path / "log").read_text().split("\n")[1:2])
     pid = int(wait_for(lambda: (tmp_path / "log").read_text().split("\n")[1], 30) or lines[0])
     starter.kill()
     starter.wait()
-    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 10)
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)

@@ -73,9 +73,7 @@ class Slot:
         write_json(path, {"name": name, "state": state, "message": message})
 
 
-def run(
-    start: Callable[[Any, Count, Environment], None], what: Job | Baseline, slot: Slot, needed: Sequence[Outcome] = ()
-) -> Outcome:
+def run(start: Callable[..., None], what: Job | Baseline, slot: Slot, needed: Sequence[Outcome] = ()) -> Outcome:
     """Run what is left of a job or a baseline, once no other process is at it; FailedError if it fails, whatever the reason."""
     from distributed import get_worker
 
@@ -88,7 +86,8 @@ def run(
                 refuse_locked(what.folder, *LOCKS)
                 slot.note(what.name, "running")
                 began = time.monotonic()
-                start(what, slot.stops, slot.environment(get_worker().name, what.config.device))
+                environment = slot.environment(get_worker().name, what.config.device)
+                start(what, stops=slot.stops, environment=environment)
                 return Outcome(what.name, "done", time.monotonic() - began, waited)
             except LockedError as error:
                 waited = str(error)

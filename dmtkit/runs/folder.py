@@ -16,11 +16,9 @@ from dmtkit.config import Config
 from dmtkit.errors import LockedError, RunError
 from dmtkit.files import TEMPORARY, alone, append_line, cannot_write, note, read_json, write_atomically, write_json
 from dmtkit.own import content_of, describe, own_code
-from dmtkit.params import outputs_root
+from dmtkit.params import NOT_COMPARED, outputs_root
 from dmtkit.runs.run import Phase, read_config, read_log
 
-# Settings that change how a run is computed, or where its data lies, but not what comes out of it.
-NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels", "code_from"}
 HOST = socket.gethostname()
 # What must stay as it was for a resumed run to end in the same bits.
 SAME_BITS = ("device", "precision", "machine", "versions", "processes")

@@ -80,6 +80,11 @@ class Classification(Task):
         channels, classes = self.data.test.pixels.shape[1], len(self.data.classes)
         return build(self.config.model, channels, classes, task=self.config.task)
 
+    @property
+    def image(self) -> tuple[int, ...]:
+        """Like those of the test set."""
+        return tuple(self.data.test.pixels.shape[1:])
+
     def initialisation(self, training: Training) -> tuple[str | int, ...]:
         """By its number."""
         return (training.initialisation,)

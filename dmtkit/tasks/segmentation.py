@@ -108,6 +108,11 @@ class Segmentation(Task):
         config = self.config
         return build(config.model, 3, len(self.data.classes), config.aspp_rates, config.task)
 
+    @property
+    def image(self) -> tuple[int, ...]:
+        """A crop."""
+        return 3, *self.config.crop
+
     def initialisation(self, training: Training) -> tuple[str | int, ...]:
         """A and B have seeds of their own."""
         return (training.model,)

@@ -112,6 +112,11 @@ class Task(ABC):
     def build(self) -> nn.Module:
         """A network of the config, initialised at random."""
 
+    @property
+    @abstractmethod
+    def image(self) -> tuple[int, ...]:
+        """Channels, height and width of an image that it is trained on."""
+
     @abstractmethod
     def initialisation(self, training: Training) -> tuple[str | int, ...]:
         """What tells the random weights that a training starts from."""

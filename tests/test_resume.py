@@ -232,5 +232,7 @@ def test_a_run_is_found_from_here_the_project_or_outputs_and_an_unknown_one_is_a
     monkeypatch.chdir(outputs / "scenes")
     here = load_run("split-0_seed-1").path
     assert here.resolve() == load_run("scenes/split-0_seed-1").path == outputs / "scenes/split-0_seed-1"
-    with pytest.raises(RunError, match=r"(?s)nearest name first:\n  - scenes/split-1.*\n  - scenes/split-0.*\n  - digits"):
+    with pytest.raises(
+        RunError, match=r"(?s)nearest name first:\n  - scenes/split-1.*\n  - scenes/split-0.*\n  - digits"
+    ):
         load_run("scenes/split-1_seed-2")

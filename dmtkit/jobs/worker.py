@@ -46,17 +46,16 @@ class FailedError(Exception):
 class Slot:
     """How a run is to be computed: where the batch keeps its notes, threads, and the GPUs to share out among workers."""
 
-    notes: Path
+    notes: Path  # <outputs>/.batches/<batch>
     threads: int | None = None
     gpus: tuple[str, ...] = ()
-    settings: Environment = field(default_factory=dict)
 
     def environment(self, worker: Any, device: str = "auto") -> Environment:
         """Environment variables of a run on the worker of this name; a cluster's own workers keep what they have.
 
         A run that names its GPU (`device: cuda:1`) sees all of them.
         """
-        variables = dict(self.settings)
+        variables = {"DMTKIT_OUTPUTS": str(self.notes.parents[1])}
         if self.threads:
             variables |= {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         if self.gpus and isinstance(worker, int) and ":" not in device:

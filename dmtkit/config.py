@@ -56,6 +56,7 @@ class Config(BaseModel):
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
+    threads: Positive | Literal["auto"] = "auto"
     processes: Positive = 1
     sync_batchnorm: bool = True
     log_points: Positive = 20
@@ -263,7 +264,8 @@ def make_config(values: Mapping[str, Any], context: str = "") -> Config:
     try:
         return kind.model_validate(dict(values), context=context)
     except ValidationError as error:
-        lines = [_explain(item, kind, methods_in(values, kind.model_fields)) for item in error.errors()]
+        methods = methods_in(values, kind.model_fields)
+        lines = list(dict.fromkeys(_explain(item, kind, methods) for item in error.errors()))
         count = "1 bad parameter" if len(lines) == 1 else f"{len(lines)} bad parameters"
         raise ConfigError(f"{count}:\n" + "\n".join(f"  - {line}" for line in lines)) from None
 
@@ -292,8 +294,7 @@ def _explain(item: Any, kind: type[Config], methods: Sequence[str]) -> str:
         return item["msg"].removeprefix("Value error, ")
     if item["type"] == "missing" and len(item["loc"]) > 1:
         return f"{item['loc'][0]}: found {item['input']!r}, expected more values"
-    message = item["msg"].removeprefix("Value error, ")
-    if not name:
-        return message
-    message = f"expected {message.removeprefix('Input should be ').removeprefix('expected ')}"
-    return f"{name}: found {item['input']!r}, {message}"
+    if item["loc"][:1] == ("threads",):  # of a union pydantic tells every part
+        return f"threads: found {item['input']!r}, expected auto or a number from 1 on"
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
+    return f"{name}: found {item['input']!r}, expected {message}" if name else message

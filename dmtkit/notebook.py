@@ -2,16 +2,14 @@
 
 import time
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dmtkit.config import Config, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError
-from dmtkit.jobs.console import Bar
+from dmtkit.jobs.console import Bar, counted
 from dmtkit.methods import METHODS
 from dmtkit.own import import_code, with_code
 from dmtkit.params import check_parameters, is_parameter, load_params, project_root
@@ -135,9 +133,8 @@ def run_all(
     batch = make_batch([project_root() / params], seeds, splits, wanted, overrides)
 
     def show(statuses: "Sequence[Status]") -> None:
-        counts = Counter(status.state for status in statuses)
         done, steps = (sum(getattr(status, name) for status in statuses) for name in ("done", "steps"))
-        bar.show(done, steps, ", ".join(f"{count} {state}" for state, count in counts.items()))
+        bar.show(done, steps, counted(status.state for status in statuses))
 
     with closing(Bar()) as bar:
         outcomes = run_batch(batch, workers=workers, show=show)
@@ -147,16 +144,16 @@ def run_all(
     if any(outcome.state == "stopped" for outcome in outcomes):
         raise KeyboardInterrupt("stopped; run the cell again to go on")
     rows = [
-        {
-            "experiment": job.config.experiment,
-            "method": ", ".join(job.config.methods),
-            "run": outcome.name,
-            "state": outcome.state,
-            "minutes here": round(outcome.seconds / 60, 1),
-        }
+        (
+            job.config.experiment,
+            ", ".join(job.config.methods),
+            outcome.name,
+            outcome.state,
+            round(outcome.seconds / 60, 1),
+        )
         for job, outcome in zip(batch.jobs, outcomes, strict=True)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["experiment", "method", "run", "state", "minutes here"])
 
 
 def methods_table(params: str) -> "pd.DataFrame":
@@ -164,29 +161,22 @@ def methods_table(params: str) -> "pd.DataFrame":
     import pandas as pd
 
     task = config_type(load_params(project_root() / params)).model_fields["task"].default
-    rows = [
-        {"method": name, "name": method.title, "who labels": method.teacher, "weights": method.rule}
-        for name, method in METHODS.items()
-        if task in method.tasks
-    ]
-    return pd.DataFrame(rows).set_index("method")
+    known = {name: method for name, method in METHODS.items() if task in method.tasks}
+    rows = {name: (method.title, method.teacher, method.rule) for name, method in known.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["name", "who labels", "weights"])
+    return table.rename_axis("method")
 
 
 def short_errors() -> None:
     """Show a DmtkitError as its message alone: bad input should not look like a crash of the notebook."""
-    try:
-        from IPython import get_ipython
+    from IPython import get_ipython
 
-        shell = get_ipython()
-    except ImportError:
-        return
-    if shell is not None:
-        shell.set_custom_exc((DmtkitError,), _show)
+    def show(
+        shell: Any, kind: type[BaseException], error: BaseException, *trace: Any, tb_offset: int | None = None
+    ) -> list[str]:
+        lines = [f"{kind.__name__}: {error}"]
+        shell._showtraceback(kind, error, lines)  # as an error, so that papermill stops
+        return lines
 
-
-def _show(
-    shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: int | None = None
-) -> list[str]:
-    lines = [f"{kind.__name__}: {error}"]
-    shell._showtraceback(kind, error, lines)  # as an error, so that papermill stops
-    return lines
+    if (shell := get_ipython()) is not None:
+        shell.set_custom_exc((DmtkitError,), show)

@@ -8,6 +8,18 @@ import yaml
 
 from dmtkit.errors import ConfigError, unknown_name
 
+# Settings that change how a run is computed, or where its data lies, but not what comes out of it.
+NOT_COMPARED = {
+    "device",
+    "data_dir",
+    "checkpoint_seconds",
+    "workers",
+    "threads",
+    "processes",
+    "keep_labels",
+    "code_from",
+}
+
 
 def load_params(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a params file; ConfigError if it is missing, not YAML or not a mapping of names."""

@@ -1,6 +1,5 @@
 """`dmtkit run` and `dmtkit batch`: what they are given, and what they show."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dmtkit.jobs.console import Bar, Output, Override, Params, exits, overrides, program, short, show_results
+from dmtkit.jobs.console import Bar, Output, Override, Params, counted, exits, overrides, program, short, show_results
 
 if TYPE_CHECKING:  # which load torch
     from dmtkit.jobs.engine import Show, Status
@@ -133,9 +132,8 @@ def shown(console: Console) -> "Iterator[Show]":
         tasks = {"": bars.add_task("", text="")}
 
         def draw(statuses: "Sequence[Status]") -> None:
-            counts = ", ".join(f"{n} {state}" for state, n in Counter(status.state for status in statuses).items())
             done, steps = (sum(getattr(status, name) for status in statuses) for name in ("done", "steps"))
-            bars.update(tasks[""], completed=done, total=steps, text=counts)
+            bars.update(tasks[""], completed=done, total=steps, text=counted(status.state for status in statuses))
             for status in statuses:
                 if status.name not in tasks and status.state in MARKS:
                     tasks[status.name] = bars.add_task(escape(status.name), completed=status.done, text="")
@@ -149,8 +147,7 @@ def shown(console: Console) -> "Iterator[Show]":
 
 def summary(outcomes: "Sequence[Outcome]", console: Console) -> bool:
     """Say how the batch ended, naming every failure with the end of its log; whether all runs are finished."""
-    counts = Counter(outcome.state for outcome in outcomes)
-    console.print(f"{len(outcomes)} runs: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    console.print(f"{len(outcomes)} runs: {counted(outcome.state for outcome in outcomes)}")
     for outcome in (outcome for outcome in outcomes if not outcome.good):
         console.print(f"[{MARKS[outcome.state]}]{outcome.state}[/] {escape(outcome.name)}: ", end="")
         console.print(outcome.message, markup=False, highlight=False)

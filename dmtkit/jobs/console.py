@@ -2,7 +2,8 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -102,6 +103,15 @@ class Bar:
         """Leave the bar as it stands."""
         if self._bar is not None:
             self._bar.close()
+
+
+def counted(states: Iterable[str]) -> str:
+    """How often each state occurs, for people.
+
+    >>> counted(["done", "failed", "done"])
+    '2 done, 1 failed'
+    """
+    return ", ".join(f"{count} {state}" for state, count in Counter(states).items())
 
 
 def show_results(folder: Path) -> None:

@@ -112,15 +112,14 @@ def cluster(workers: int, scheduler: str | None, host: str) -> "Iterator[Client]
 
 def share_out(notes: Path, workers: int, scheduler: str | None) -> Slot:
     """This machine's threads and GPUs shared out among the workers; another cluster shares out its own."""
-    settings = {"DMTKIT_OUTPUTS": str(outputs_root().resolve())}
     if scheduler:
-        return Slot(notes, settings=settings)
+        return Slot(notes)
     import torch
 
     threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, len(os.sched_getaffinity(0)) // workers))
     every = ",".join(map(str, range(torch.cuda.device_count())))
     gpus = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", every).split(",") if name]
-    return Slot(notes, threads, tuple(gpus), settings)
+    return Slot(notes, threads, tuple(gpus))
 
 
 def _run(

@@ -46,17 +46,16 @@ class FailedError(Exception):
 class Slot:
     """How a run is to be computed: where the batch keeps its notes, threads, and the GPUs to share out among workers."""
 
-    notes: Path
+    notes: Path  # <outputs>/.batches/<batch>
     threads: int | None = None
     gpus: tuple[str, ...] = ()
-    settings: Environment = field(default_factory=dict)
 
     def environment(self, worker: Any, device: str = "auto") -> Environment:
         """Environment variables of a run on the worker of this name; a cluster's own workers keep what they have.
 
         A run that names its GPU (`device: cuda:1`) sees all of them.
         """
-        variables = dict(self.settings)
+        variables = {"DMTKIT_OUTPUTS": str(self.notes.parents[1])}
         if self.threads:
             variables |= {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         if self.gpus and isinstance(worker, int) and ":" not in device:
@@ -73,9 +72,7 @@ class Slot:
         write_json(path, {"name": name, "state": state, "message": message})
 
 
-def run(
-    start: Callable[[Any, Count, Environment], None], what: Job | Baseline, slot: Slot, needed: Sequence[Outcome] = ()
-) -> Outcome:
+def run(start: Callable[..., None], what: Job | Baseline, slot: Slot, needed: Sequence[Outcome] = ()) -> Outcome:
     """Run what is left of a job or a baseline, once no other process is at it; FailedError if it fails, whatever the reason."""
     from distributed import get_worker
 
@@ -88,7 +85,8 @@ def run(
                 refuse_locked(what.folder, *LOCKS)
                 slot.note(what.name, "running")
                 began = time.monotonic()
-                start(what, slot.stops, slot.environment(get_worker().name, what.config.device))
+                environment = slot.environment(get_worker().name, what.config.device)
+                start(what, stops=slot.stops, environment=environment)
                 return Outcome(what.name, "done", time.monotonic() - began, waited)
             except LockedError as error:
                 waited = str(error)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,9 @@ from dmtkit.config import Config
 from dmtkit.errors import LockedError, RunError
 from dmtkit.files import TEMPORARY, alone, append_line, cannot_write, note, read_json, write_atomically, write_json
 from dmtkit.own import content_of, describe, own_code
-from dmtkit.params import outputs_root
+from dmtkit.params import NOT_COMPARED, outputs_root
 from dmtkit.runs.run import Phase, read_config, read_log
 
-# Settings that change how a run is computed, or where its data lies, but not what comes out of it.
-NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels", "code_from"}
 HOST = socket.gethostname()
 # What must stay as it was for a resumed run to end in the same bits.
 SAME_BITS = ("device", "precision", "machine", "versions", "processes")
@@ -192,14 +190,14 @@ def refuse_other_run(config: Config, path: Path) -> None:
         return
     recorded = read_json(path / "methods.json") if (path / "methods.json").is_file() else None
     there, here = read_config(path).model_dump(mode="json"), config.model_dump(mode="json")
-    compared = [name for name in here if name not in NOT_COMPARED | {"parameters"}]
-    differing = [
-        f"{name}: {there[name]!r} there, {here[name]!r} now" for name in compared if there.get(name) != here[name]
-    ]
+    differing = _differing(there, here, [name for name in here if name not in NOT_COMPARED | {"parameters"}])
     if not differing and recorded:
         _refuse_other_code(config, path, recorded["own"])
-        known = json.loads(json.dumps(describe(config)["methods"]))
-        differing = list(_other_facts(recorded["methods"], known))
+        for method, facts in json.loads(json.dumps(describe(config)["methods"])).items():
+            told = {"parameters": {}} | recorded["methods"][method]  # by the version that began the run
+            differing += _differing(told, facts, sorted(facts.keys() - {"title", "parameters"}), method + "'s {}")
+            old, new = told["parameters"], facts["parameters"]
+            differing += _differing(old, new, dict.fromkeys([*old, *new]), method + "_{}")
     if differing:
         raise RunError(
             f"{path}: holds a run of other settings ({'; '.join(differing)}); choose another folder with output_dir (or another "
@@ -227,13 +225,7 @@ def _refuse_other_code(config: Config, path: Path, there: Mapping[str, str]) -> 
             )
 
 
-def _other_facts(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    """What of its methods differs from when a run began: a parameter, or what an earlier version said of it."""
-    for method, facts in here.items():
-        for part in sorted(facts.keys() - {"title", "parameters"}):
-            if there[method].get(part) != facts[part]:
-                yield f"{method}'s {part}: {there[method].get(part)!r} there, {facts[part]!r} now"
-        given, now = there[method].get("parameters", {}), facts["parameters"]
-        for name in dict.fromkeys([*given, *now]):
-            if given.get(name) != now.get(name):
-                yield f"{method}_{name}: {given.get(name)!r} there, {now.get(name)!r} now"
+def _differing(there: Mapping[str, Any], here: Mapping[str, Any], names: Iterable[str], label: str = "{}") -> list[str]:
+    """Which of the `names` stand for another value there than here, for people."""
+    other = [name for name in names if there.get(name) != here.get(name)]
+    return [f"{label.format(name)}: {there.get(name)!r} there, {here.get(name)!r} now" for name in other]

@@ -70,6 +70,11 @@ class Classification(Task):
         """The EMA labels and is reported; γ rises, since a student that starts from nothing has opinions worth little."""
         return {"schedule": "cosine", "keeps": "average"}
 
+    @property
+    def image(self) -> tuple[int, ...]:
+        """Like those of the test set."""
+        return tuple(self.data.test.pixels.shape[1:])
+
     def initialisation(self, training: Training) -> tuple[str | int, ...]:
         """By its number."""
         return (training.initialisation,)

@@ -91,6 +91,11 @@ class Segmentation(Task):
         rate = self.config.baseline_lr if training.after is None else self.config.lr
         return {"lr": rate, "schedule": "poly", "gamma_ramp": False, "keeps": self.config.snapshot, "score": "val_miou"}
 
+    @property
+    def image(self) -> tuple[int, ...]:
+        """A crop."""
+        return 3, *self.config.crop
+
     def initialisation(self, training: Training) -> tuple[str | int, ...]:
         """A and B have seeds of their own."""
         return (training.model,)

@@ -99,6 +99,11 @@ class Task(ABC):
     def settings(self, training: Training) -> dict[str, Any]:
         """Of a training's recipe what is no setting of its name: schedule, what comes out, and what differs by training."""
 
+    @property
+    @abstractmethod
+    def image(self) -> tuple[int, ...]:
+        """Channels, height and width of an image that it is trained on."""
+
     @abstractmethod
     def initialisation(self, training: Training) -> tuple[str | int, ...]:
         """What tells the random weights that a training starts from."""

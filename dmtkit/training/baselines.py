@@ -18,9 +18,9 @@ from dmtkit.config import Config
 from dmtkit.files import TEMPORARY, alone, read_json, write_json
 from dmtkit.methods.lab import Training
 from dmtkit.own import own_code
-from dmtkit.params import outputs_root, project_root
+from dmtkit.params import NOT_COMPARED, outputs_root, project_root
 from dmtkit.runs.environment import machine, versions
-from dmtkit.runs.folder import NOT_COMPARED, hold
+from dmtkit.runs.folder import hold
 from dmtkit.runs.run import Phase
 from dmtkit.training.loop import processes
 from dmtkit.training.state import Recipe

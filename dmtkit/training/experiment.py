@@ -1,7 +1,10 @@
 """A whole run: every method of a config in one run folder, whatever the task and whatever the methods."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import torch
 
 from dmtkit.config import Config
 from dmtkit.errors import ConfigError
@@ -9,15 +12,19 @@ from dmtkit.files import ask, in_turn, once
 from dmtkit.methods.lab import Call, Lab, Plan, Score, Training, plan_of
 from dmtkit.own import with_code
 from dmtkit.registry import DATASETS
-from dmtkit.runs.environment import describe_environment, pick_device
+from dmtkit.runs.environment import describe_environment, operations, pick_device
 from dmtkit.runs.folder import RunFolder, default_folder, open_run, refuse_other_run
 from dmtkit.runs.published import check_table
-from dmtkit.runs.run import Run
+from dmtkit.runs.run import Run, read_config
 from dmtkit.runs.search import load_run
 from dmtkit.tasks.task import TASKS, DataSet, check_methods, methods_of
 from dmtkit.training.baselines import key_of
 from dmtkit.training.loop import check_shares, processes
 from dmtkit.training.resume import Progress, Session, complete, train_baseline
+
+# Operations of a training step below which it takes one thread: a second one gains a few milliseconds and, on a busy machine,
+# two that wait for each other cost many times that. A thread does about 10¹¹ a second.
+SMALL_STEP = 4e9
 
 
 def load_data(config: Config) -> DataSet:
@@ -47,7 +54,10 @@ def run_methods(
     check(config)
     loaded = data or in_turn(lambda: load_data(config))
     in_turn(lambda: check_data(config, loaded))
-    with open_run(config, folder, describe_environment(config, processes())) as run:
+    with (
+        with_threads(config, loaded, folder) as config,
+        open_run(config, folder, describe_environment(config, processes())) as run,
+    ):
         run.keep_split(loaded.describe())
         session = start_session(config, loaded, progress)
         session.task.start(run)
@@ -83,6 +93,35 @@ def run_method(session: Session, name: str) -> dict[str, object]:
     return task.headline(list(task.methods[name].phases(lab)))
 
 
+@contextmanager
+def with_threads(config: Config, data: DataSet, folder: Path | None = None) -> Iterator[Config]:
+    """Compute with a run's number of CPU threads, which the config then names; never more than torch was allowed before.
+
+    `auto` is what the run in `folder` was started with; else one where steps are small, and all where they are not.
+    """
+    most = torch.get_num_threads()
+
+    def number() -> int:
+        begun = folder is not None and (folder / "config.yaml").is_file()
+        threads = read_config(folder).threads if folder and begun and config.threads == "auto" else config.threads
+        if threads != "auto":
+            return threads
+        if begun or pick_device(config.device).type != "cpu":  # begun: by a version that always took all
+            return most
+        task = task_of(config)(config, data)
+        with torch.random.fork_rng(devices=[]):
+            each = operations(task.build(), task.image)
+        small = each * (config.batch_labeled + config.batch_pseudo) < SMALL_STEP * processes()
+        return 1 if small else most
+
+    threads = min(ask(number), most)
+    torch.set_num_threads(threads)
+    try:
+        yield config.model_copy(update={"threads": threads})
+    finally:
+        torch.set_num_threads(most)
+
+
 def start_session(
     config: Config, data: DataSet, progress: Callable[[Progress], None] = lambda progress: None
 ) -> Session:
@@ -112,7 +151,8 @@ def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
     session = start_session(config, data)
     session.task.start(RunFolder(store, config))
     (training,) = (each for each in session.plan.baselines if each.key == (owner, 0, model))
-    return train_baseline(session, training)
+    with with_threads(config, data):
+        return train_baseline(session, training)
 
 
 def total_steps(config: Config, data: DataSet) -> int:

@@ -110,15 +110,15 @@ def test_no_scheduler_answers(outputs, tiny):
 
 
 def test_slots_share_out_threads_and_gpus(tmp_path):
-    slot = Slot(tmp_path, threads=4, gpus=("0", "1"), settings={"A": "b"})
+    slot = Slot(tmp_path / ".batches" / "now", threads=4, gpus=("0", "1"))
     assert slot.environment(2) == {
-        "A": "b",
+        "DMTKIT_OUTPUTS": str(tmp_path),
         "OMP_NUM_THREADS": "4",
         "MKL_NUM_THREADS": "4",
         "CUDA_VISIBLE_DEVICES": "0",
     }
     assert slot.environment(1)["CUDA_VISIBLE_DEVICES"] == "1"
-    assert Slot(tmp_path, settings={"A": "b"}).environment("tcp://elsewhere") == {"A": "b"}
+    assert Slot(slot.notes).environment("tcp://elsewhere") == {"DMTKIT_OUTPUTS": str(tmp_path)}
 
 
 def test_the_board_tells_state_and_progress(outputs, tiny, tmp_path):

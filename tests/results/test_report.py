@@ -11,7 +11,6 @@ import pytest
 from dmtkit.errors import RunError
 from dmtkit.results import plots, tables
 from dmtkit.results.tables import paper, settings
-from dmtkit.runs import folder
 from dmtkit.runs.published import published
 from tests.made_runs import BAD, VOC, put
 
@@ -115,7 +114,6 @@ def test_what_does_not_change_results_and_what_older_files_lack_is_no_difference
     put(tmp_path, {"dmt": 60.0}, seed=1, device="cpu", checkpoint_seconds=0)
     put(tmp_path, {"dmt": 61.0}, seed=2, drop=("mixup", "gamma_ramp"), published="cifar10_4000")
     assert tables.collect(tmp_path).mixed.empty
-    assert settings.NOT_COMPARED == folder.NOT_COMPARED
 
 
 def test_many_differing_settings_are_numbered_and_all_named(tmp_path):

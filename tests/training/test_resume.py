@@ -221,3 +221,18 @@ def test_a_torn_last_line_of_the_log_is_passed_over(tmp_path, data, undisturbed)
 def test_a_folder_that_is_no_run():
     with pytest.raises(RunError, match="is no run folder"):
         load_run("tests")
+
+
+def test_a_run_is_found_from_here_the_project_or_outputs_and_an_unknown_one_is_answered(outputs, tmp_path, monkeypatch):
+    with pytest.raises(RunError, match=r"nowhere: is no run folder \(it has no config.yaml\); .* holds no run$"):
+        load_run("nowhere")
+    for name in ("digits/seed-1", "scenes/split-0_seed-1", "scenes/split-1_seed-1"):
+        (outputs / name).mkdir(parents=True)
+        (outputs / name / "config.yaml").touch()
+    monkeypatch.chdir(outputs / "scenes")
+    here = load_run("split-0_seed-1").path
+    assert here.resolve() == load_run("scenes/split-0_seed-1").path == outputs / "scenes/split-0_seed-1"
+    with pytest.raises(
+        RunError, match=r"(?s)nearest name first:\n  - scenes/split-1.*\n  - scenes/split-0.*\n  - digits"
+    ):
+        load_run("scenes/split-1_seed-2")

@@ -7,12 +7,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from dmtkit.config import TASKS
+from dmtkit.params import NOT_COMPARED
 from dmtkit.runs.search import Found
 
-# What may differ between runs that are averaged: what tells them apart, and (as in dmtkit.runs.folder.NOT_COMPARED,
-# whose import would load torch) what changes how a run is computed but not what comes out of it.
+# What may differ between runs that are averaged, beside NOT_COMPARED: what tells them apart.
 IDENTITY = {"seed", "split", "methods", "parameters", "published", "experiment", "output_dir"}  # parameters: by method
-NOT_COMPARED = {"device", "data_dir", "checkpoint_seconds", "workers", "processes", "keep_labels", "code_from"}
 IN_LABEL = 3  # more differing fields than this make no readable name
 
 

@@ -99,12 +99,8 @@ def _order(n: int, seed: int, number: int) -> Int64[Tensor, " n"]:
 
 def streams(labeled: int, unlabeled: int, batch_labeled: int, batch_unlabeled: int, seed: int) -> dict[str, Stream]:
     """Which images a step draws: of X, of X once more (`x2`) and, if there are any, of U."""
-    drawn = {
-        "labeled": (labeled, batch_labeled),
-        "x2": (labeled, batch_labeled),
-        "pseudo": (unlabeled, batch_unlabeled),
-    }
-    return {name: Stream(n, batch, derive(seed, name)) for name, (n, batch) in drawn.items()}
+    x, u = (labeled, batch_labeled), (unlabeled, batch_unlabeled)
+    return {name: Stream(*which, derive(seed, name)) for name, which in (("labeled", x), ("x2", x), ("pseudo", u))}
 
 
 @dataclass

@@ -50,9 +50,7 @@ def load_weights(model: nn.Module, source: str | Path) -> Loaded:
         raise ConfigError(
             f"{source}: is for another model or another number of classes; tensors that differ:\n{listing(lines)}"
         )
-    fitting = {
-        name: found[name] for name in shapes if name not in wrong
-    }  # a head for other classes stays new, and is listed
+    fitting = {name: found[name] for name in shapes if name not in wrong}  # a head for other classes stays new
     missing = tuple(name for name in ours if name not in fitting and not name.endswith("num_batches_tracked"))
     if lacking := [name for name in missing if not name.startswith("head.")]:
         raise ConfigError(

@@ -5,7 +5,7 @@ Where several processes share a batch, this is where each takes its rows.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -75,6 +75,7 @@ class Batch:
         return self.each(Tensor.pin_memory)
 
 
+@dataclass(frozen=True)
 class Stream:
     """Endless shuffled passes over `n` items, cut into batches.
 
@@ -83,32 +84,28 @@ class Stream:
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     """
 
-    def __init__(self, n: int, batch: int, seed: int) -> None:
-        self.n, self.batch, self.seed = n, batch, seed
-        self._passes: dict[int, Int64[Tensor, " n"]] = {}
+    n: int
+    batch: int
+    seed: int
 
     def __call__(self, step: int) -> Int64[Tensor, " b"]:
         """The indices of batch `step`."""
         position = torch.arange(step * self.batch, (step + 1) * self.batch)
         first, last = int(position[0]) // self.n, int(position[-1]) // self.n
-        self._passes = {number: self._order(number) for number in range(first, last + 1)}
-        orders = torch.stack(list(self._passes.values()))
+        orders = torch.stack([_order(self.n, self.seed, number) for number in range(first, last + 1)])
         return orders[position // self.n - first, position % self.n]
 
-    def _order(self, number: int) -> Int64[Tensor, " n"]:
-        if number in self._passes:
-            return self._passes[number]
-        return torch.randperm(self.n, generator=generator(self.seed, number))
+
+@lru_cache(maxsize=8)
+def _order(n: int, seed: int, number: int) -> Int64[Tensor, " n"]:
+    """The items of one pass, kept while it lasts."""
+    return torch.randperm(n, generator=generator(seed, number))
 
 
 def streams(labeled: int, unlabeled: int, batch_labeled: int, batch_unlabeled: int, seed: int) -> dict[str, Stream]:
     """Which images a step draws: of X, of X once more (`x2`) and, if there are any, of U."""
-    drawn = {
-        "labeled": (labeled, batch_labeled),
-        "x2": (labeled, batch_labeled),
-        "pseudo": (unlabeled, batch_unlabeled),
-    }
-    return {name: Stream(n, batch, derive(seed, name)) for name, (n, batch) in drawn.items()}
+    x, u = (labeled, batch_labeled), (unlabeled, batch_unlabeled)
+    return {name: Stream(*which, derive(seed, name)) for name, which in (("labeled", x), ("x2", x), ("pseudo", u))}
 
 
 @dataclass

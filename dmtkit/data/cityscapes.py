@@ -13,19 +13,10 @@ CLASSES = (
     "road, sidewalk, building, wall, fence, pole, traffic light, traffic sign, vegetation, terrain, sky, person, "
     "rider, car, truck, bus, train, motorcycle, bicycle"
 )
-LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)  # of those classes, in order
+LABEL_IDS = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]  # of those classes, in order
+TRAIN_IDS = np.full(256, VOID, np.uint8)  # from label id to class; what is not evaluated is void
+TRAIN_IDS[LABEL_IDS] = np.arange(len(LABEL_IDS))
 IMAGE, MASK = "_leftImg8bit.png", "_gtFine_labelIds.png"
-
-
-def train_ids() -> np.ndarray:
-    """The table from label id to train id; everything that is not evaluated becomes void.
-
-    >>> train_ids()[[7, 33, 0, 4]].tolist()
-    [0, 18, 255, 255]
-    """
-    table = np.full(256, VOID, np.uint8)
-    table[list(LABEL_IDS)] = np.arange(len(LABEL_IDS))
-    return table
 
 
 @dataset("cityscapes", task="segmentation")
@@ -45,5 +36,5 @@ def cityscapes(config: SegmentationConfig) -> Scenes:
     if missing:
         raise DataError(f"{len(missing)} images have no mask below {folder / 'gtFine'}:\n{listing(missing)}")
     names = tuple(name.partition("/")[2] for name in shared)
-    files = Files(names, images, masks, config.resize, train_ids())
+    files = Files(names, images, masks, config.resize, TRAIN_IDS)
     return split_scenes(config, files, len(train), tuple(CLASSES.split(", ")))

@@ -68,7 +68,10 @@ class DigitScenes:
             which = int(rng.integers(*self.pool))
             glyph = Image.fromarray(digits[which]) if bears_digit else _scrawl(rng)
             disc, ink = _place(glyph, rng, mask, self.difficulty)
-            _paint(picture, disc, ink, rng, self.difficulty)
+            ball = rng.uniform(30, 150, 3)  # a dark colour, and a lighter one for the ink
+            light = (ball + rng.uniform(0.7, 1, 3) * (150 - 90 * self.difficulty)).clip(0, 255)
+            picture += disc[..., None] * (ball - picture)
+            picture += (disc * ink)[..., None] * (light - picture)
             mask[disc > 0.5] = truths[which] + 1 if bears_digit else 0
         picture += rng.normal(0, 5 + 25 * self.difficulty, picture.shape)
         return picture.clip(0, 255).round().astype(np.uint8), mask
@@ -118,17 +121,3 @@ def _scrawl(rng: np.random.Generator) -> Image.Image:
     points = [tuple(p) for p in rng.uniform(4, 28, (4, 2))]
     ImageDraw.Draw(canvas).line(points, fill=255, width=5, joint="curve")
     return canvas.resize((8, 8), Image.Resampling.BOX)
-
-
-def _paint(
-    picture: Float[np.ndarray, "h w 3"],
-    disc: Float[np.ndarray, "h w"],
-    ink: Float[np.ndarray, "h w"],
-    rng: np.random.Generator,
-    hard: float,
-) -> None:
-    """Lay a ball of a random dark colour over the picture, and its lighter ink over the ball."""
-    ball = rng.uniform(30, 150, 3)
-    contrast = rng.uniform(0.7, 1, 3) * (150 - 90 * hard)
-    picture += disc[..., None] * (ball - picture)
-    picture += (disc * ink)[..., None] * ((ball + contrast).clip(0, 255) - picture)

@@ -116,20 +116,10 @@ def digits(config: ClassificationConfig) -> Data:
     return split_images(config, every.select(sorted(parts.labeled)), every.select(sorted(parts.val)), (*"0123456789",))
 
 
-@dataset("cifar10", task="classification")
-def cifar10(config: ClassificationConfig) -> Data:
-    """CIFAR-10, standardised as the paper has it."""
-    return split_images(config, *_cifar(config), CIFAR_STATISTICS)
-
-
 @dataset("cifar100", task="classification")
-def cifar100(config: ClassificationConfig) -> Data:
-    """CIFAR-100."""
-    return split_images(config, *_cifar(config))
-
-
-def _cifar(config: ClassificationConfig) -> tuple[Images, Images, tuple[str, ...]]:
-    """CIFAR-10 or CIFAR-100 in the archives' own format, read by torchvision."""
+@dataset("cifar10", task="classification")
+def cifar(config: ClassificationConfig) -> Data:
+    """CIFAR-10, standardised as the paper has it, or CIFAR-100; in the archives' own format, read by torchvision."""
     from dmtkit.compat import torchvision_datasets
 
     archive, folder = getattr(torchvision_datasets(), config.dataset.upper()), data_dir(config)
@@ -146,7 +136,9 @@ def _cifar(config: ClassificationConfig) -> tuple[Images, Images, tuple[str, ...
         pixels = torch.from_numpy(np.ascontiguousarray(source.data.transpose(0, 3, 1, 2)))
         names = tuple(f"{kind}/{i:05d}" for i in range(len(pixels)))
         parts.append(Images(pixels, torch.tensor(source.targets, dtype=torch.int64), names))
-    return parts[0], parts[1], tuple(sets["train"].classes)
+    statistics = CIFAR_STATISTICS if config.dataset == "cifar10" else None
+    train, test = parts
+    return split_images(config, train, test, tuple(sets["train"].classes), statistics)
 
 
 def split_images(

@@ -50,20 +50,10 @@ def solarize_add(pixels: Pixels, value: Value, fill: int) -> Pixels:
     return solarize(brighter, torch.full_like(value, 128), fill)
 
 
-def color(pixels: Pixels, value: Value, fill: int) -> Pixels:
-    """Saturation: 0 is grey, 1 the image."""
-    return _blend(_grey(pixels), pixels, value)
-
-
 def contrast(pixels: Pixels, value: Value, fill: int) -> Pixels:
     """Contrast about the mean grey: 0 is flat, 1 the image."""
     mean = (_grey(pixels).flatten(1).double().mean(1) + 0.5).floor()
     return _blend(_column(mean), pixels, value)
-
-
-def brightness(pixels: Pixels, value: Value, fill: int) -> Pixels:
-    """Brightness: 0 is black, 1 the image."""
-    return _blend(torch.zeros_like(pixels[:, :, :1, :1]), pixels, value)
 
 
 def sharpness(pixels: Pixels, value: Value, fill: int) -> Pixels:
@@ -189,9 +179,9 @@ OPERATIONS = {
     "posterize": Operation(posterize, 0, 4),
     "solarize": Operation(solarize, 0, 256),
     "solarize_add": Operation(solarize_add, 0, 110),
-    "color": Operation(color, 0.1, 1.9),
+    "color": Operation(lambda pixels, value, fill: _blend(_grey(pixels), pixels, value), 0.1, 1.9),
     "contrast": Operation(contrast, 0.1, 1.9),
-    "brightness": Operation(brightness, 0.1, 1.9),
+    "brightness": Operation(lambda pixels, value, fill: _blend(torch.zeros_like(pixels), pixels, value), 0.1, 1.9),
     "sharpness": Operation(sharpness, 0.1, 1.9),
     "shear_x": Operation(affine(1), 0, 0.3, signed=True),
     "shear_y": Operation(affine(3), 0, 0.3, signed=True),

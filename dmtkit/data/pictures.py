@@ -52,7 +52,8 @@ class Part:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of these images."""
-        return tuple(self.pictures.names[i] for i in self.indices)
+        names = self.pictures.names
+        return tuple(names[i] for i in self.indices)
 
     def name(self, position: int) -> str:
         """The name of the image at this position of the part."""

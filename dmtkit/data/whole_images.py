@@ -88,17 +88,16 @@ class Reader:
 
     def _read(self, part: Part, positions: Sequence[int], size: tuple[int, int]) -> WholeImages:
         """Some images, on the host; DataError names one that can no longer be read."""
-        images = []
-        for position in positions:
+        pixels, sizes = np.empty((len(positions), *size, 3), np.uint8), []
+        for row, position in enumerate(positions):
             try:
-                images.append(part.image(position))
+                image = part.image(position)
             except OSError as error:
                 name = part.name(position)
                 raise DataError(f"{name}: cannot be read any more ({error}); was the data moved?") from error
-        pixels = torch.from_numpy(np.stack([pad_to(image, size, self.fill) for image in images]))
-        return WholeImages(
-            positions, pixels.permute(0, 3, 1, 2), [(image.shape[0], image.shape[1]) for image in images]
-        )
+            pixels[row] = pad_to(image, size, self.fill)
+            sizes.append((image.shape[0], image.shape[1]))
+        return WholeImages(positions, torch.from_numpy(pixels).permute(0, 3, 1, 2), sizes)
 
 
 def image_groups(sizes: np.ndarray, batch: int, least: tuple[int, int]) -> Iterator[tuple[list[int], tuple[int, int]]]:

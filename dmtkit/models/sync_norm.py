@@ -1,7 +1,7 @@
 """A model whose training step several processes share: gradients added up, batch normalisation over the whole batch.
 
-CUDA has torch's own SyncBatchNorm. It refuses the CPU, for which the same is written here, so that what several
-processes compute can be tested, and computed, without a GPU.
+Torch's own SyncBatchNorm refuses the CPU, for which the same is written here: what several processes compute can be
+tested, and computed, without a GPU.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,15 @@ def spread(model: nn.Module, sync: bool) -> nn.Module:
     With `sync` batch normalisation sees the whole batch, else each process's share, and the running statistics of rank 0 are
     what comes out. The names of its state stay.
     """
-    if distributed.size() > 1:
-        for values in model.state_dict().values():
-            dist.broadcast(values, src=0)
-        if sync:
-            synchronise(model)
+    if distributed.size() == 1:
+        return model
+    for values in model.state_dict().values():
+        dist.broadcast(values, src=0)
+    if sync and next(model.parameters()).is_cuda:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for module in model.modules() if sync else ():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SyncNorm  # in place: the same tensors under the same names
     return model
 
 
@@ -48,42 +52,15 @@ def share_statistics(*models: nn.Module) -> None:
             dist.broadcast(buffer, src=0)
 
 
-def synchronise(model: nn.Module) -> nn.Module:
-    """Let every batch normalisation of a model see the whole batch; parameters and names of its state stay.
-
-    >>> type(synchronise(nn.Sequential(nn.BatchNorm2d(3)))[0]).__name__
-    'SyncNorm'
-    """
-    if next(model.parameters()).is_cuda:
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    for parent in list(model.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, nn.BatchNorm2d):
-                setattr(parent, name, SyncNorm.like(child))
-    return model
-
-
 class SyncNorm(nn.BatchNorm2d):
     """BatchNorm2d whose statistics in training are those of all processes' images together."""
-
-    @classmethod
-    def like(cls, norm: nn.BatchNorm2d) -> "SyncNorm":
-        """One with the parameters and the running statistics of `norm`: the same tensors, not copies."""
-        found = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-        found._parameters, found._buffers = norm._parameters, norm._buffers
-        return found.train(norm.training)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Normalise this process's images."""
         if not self.training or distributed.size() == 1:
             return super().forward(x)
         mean, var, count = whole_statistics(x.detach())
-        if (
-            self.track_running_stats
-            and self.running_mean is not None
-            and self.running_var is not None
-            and self.num_batches_tracked is not None
-        ):
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
             self.running_mean.lerp_(mean, share)
@@ -132,6 +109,5 @@ class _Normalise(torch.autograd.Function):
         scale = (var + ctx.eps).rsqrt()
         slope = -weight * scale.square() * of_deviation
         level = -weight * scale * of_mean - slope * mean
-        shape = (1, -1, 1, 1)
-        dx = torch.addcmul(dx + level.view(shape), x.to(level.dtype), slope.view(shape))
+        dx = torch.addcmul(dx + level.view(1, -1, 1, 1), x.to(level.dtype), slope.view(1, -1, 1, 1))
         return dx.to(x.dtype), dw, db, None, None, None, None

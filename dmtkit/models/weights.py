@@ -27,12 +27,9 @@ class Loaded:
     unused: tuple[str, ...]
 
     def __str__(self) -> str:
-        text = f"{self.count} tensors of {self.format} weights loaded"
-        if self.missing:
-            text += f"; newly initialised, not in the file: {', '.join(self.missing)}"
-        if self.unused:
-            text += f"; in the file, not used: {', '.join(self.unused)}"
-        return text
+        new = f"; newly initialised, not in the file: {', '.join(self.missing)}" if self.missing else ""
+        unused = f"; in the file, not used: {', '.join(self.unused)}" if self.unused else ""
+        return f"{self.count} tensors of {self.format} weights loaded{new}{unused}"
 
 
 def load_weights(model: nn.Module, source: str | Path) -> Loaded:
@@ -42,36 +39,28 @@ def load_weights(model: nn.Module, source: str | Path) -> Loaded:
     torchvision ResNet (fc.weight), a checkpoint of ours. Raises ConfigError if the file cannot be read, if a
     tensor of the backbone is missing, or if a shape differs.
     """
-    path = Path(source)
-    state = _imagenet(model) if str(source) == "imagenet" else _read(path)
+    state = _imagenet(model) if str(source) == "imagenet" else _read(Path(source))
     found, kind = rename(state)
-    ours = {name: value for name, value in model.state_dict().items() if not name.startswith("input.")}
-    if kind == "dmtkit":
-        ours = model.state_dict()
-    wrong = [
-        f"{name}: {tuple(found[name].shape)} in the file, {tuple(value.shape)} in the model"
-        for name, value in ours.items()
-        if name in found and found[name].shape != value.shape
-    ]
-    heads = [line for line in wrong if line.startswith("head.")]
-    if kind != "dmtkit" and len(heads) == len(wrong):  # a head for other classes is replaced, and listed
-        found = {name: value for name, value in found.items() if name not in {line.split(":")[0] for line in heads}}
-    elif wrong:
+    own = kind == "dmtkit"  # brings its input convention
+    ours = {name: value for name, value in model.state_dict().items() if own or not name.startswith("input.")}
+    shapes = {name: (tuple(found[name].shape), tuple(value.shape)) for name, value in ours.items() if name in found}
+    wrong = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
+    if wrong and (own or not all(name.startswith("head.") for name in wrong)):
+        lines = [f"{name}: {there} in the file, {here} in the model" for name, (there, here) in wrong.items()]
         raise ConfigError(
-            f"{source}: is for another model or another number of classes; tensors that differ:\n{listing(wrong)}"
+            f"{source}: is for another model or another number of classes; tensors that differ:\n{listing(lines)}"
         )
-    missing = tuple(n for n in ours if n not in found and not n.endswith("num_batches_tracked"))
-    unused = tuple(sorted({*(n for n in found if n not in ours), *(line.split(":")[0] for line in heads)}))
-    lacking = [name for name in missing if not name.startswith("head.")]
-    if lacking:
+    fitting = {name: found[name] for name in shapes if name not in wrong}  # a head for other classes stays new
+    missing = tuple(name for name in ours if name not in fitting and not name.endswith("num_batches_tracked"))
+    if lacking := [name for name in missing if not name.startswith("head.")]:
         raise ConfigError(
             f"{source}: {len(lacking)} tensors of the backbone are missing, so this is no {kind} file for this model "
             f"(the file has e.g. {', '.join(list(state)[:3])}):\n{listing(lacking)}"
         )
-    model.load_state_dict({name: value for name, value in found.items() if name in ours}, strict=False)
-    if kind != "dmtkit":
+    model.load_state_dict(fitting, strict=False)
+    if not own:
         model.input.expect("bgr" if kind == "COCO (Caffe)" else "rgb")  # type: ignore[union-attr, operator]
-    return Loaded(kind, len(found) - len(set(unused) & set(found)), missing, unused)
+    return Loaded(kind, len(fitting), missing, tuple(sorted(found.keys() - fitting.keys())))
 
 
 def rename(state: State) -> tuple[dict[str, Tensor], str]:
@@ -82,13 +71,11 @@ def rename(state: State) -> tuple[dict[str, Tensor], str]:
     """
     if any(name.startswith("backbone.") for name in state):
         return dict(state), "dmtkit"
-    caffe = any("layer5." in name for name in state)
     renamed = {}
     for name, value in state.items():
-        plain = name.removeprefix("Scale.").removeprefix("module.")
-        head = re.fullmatch(r"layer5\.conv2d_list\.(\d+)\.(weight|bias)", plain)
-        renamed[f"head.convs.{head[1]}.{head[2]}" if head else f"backbone.{plain}"] = value
-    return renamed, "COCO (Caffe)" if caffe else "torchvision"
+        plain = "backbone." + name.removeprefix("Scale.").removeprefix("module.")
+        renamed[re.sub(r"^backbone\.layer5\.conv2d_list\.(\d+\.(weight|bias))$", r"head.convs.\1", plain)] = value
+    return renamed, "COCO (Caffe)" if any("layer5." in name for name in state) else "torchvision"
 
 
 def _read(path: Path) -> State:
@@ -98,22 +85,19 @@ def _read(path: Path) -> State:
         raise ConfigError(f"{path}: there is no such weights file; give a path, `imagenet`, or nothing") from None
     except Exception as error:  # unpickling raises a dozen kinds on damaged files
         raise ConfigError(f"{path}: is no weights file that can be read safely ({type(error).__name__})") from None
-    while isinstance(found, dict):
-        inner = next((found[key] for key in ("kept", "model", "state_dict") if isinstance(found.get(key), dict)), None)
-        if inner is None:
-            break
-        found = inner
+    wrappers = ("kept", "model", "state_dict")
+    while isinstance(found, dict) and (inner := [found[key] for key in wrappers if isinstance(found.get(key), dict)]):
+        found = inner[0]
     if not isinstance(found, dict) or not found or not all(isinstance(v, Tensor) for v in found.values()):
         raise ConfigError(f"{path}: holds no weights (expected a mapping from names to tensors)")
     return found
 
 
 def _imagenet(model: nn.Module) -> State:
-    depth = {23: "resnet101", 6: "resnet50", 2: "resnet18"}
-    layer3 = getattr(model.backbone, "layer3", None)  # type: ignore[union-attr]
+    layer3 = getattr(model.backbone, "layer3", None)
     if layer3 is None:
         raise ConfigError("init: there are no ImageNet weights for deeplab-tiny; leave init_a and init_b empty")
-    name = depth[len(layer3)]
+    name = {23: "resnet101", 6: "resnet50", 2: "resnet18"}[len(layer3)]
     try:
         weights = import_module("torchvision.models").get_model_weights(name).IMAGENET1K_V1
         return weights.get_state_dict(check_hash=True)

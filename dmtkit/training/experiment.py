@@ -108,7 +108,7 @@ def with_threads(config: Config, data: DataSet, folder: Path | None = None) -> I
             return threads
         if begun or pick_device(config.device).type != "cpu":  # begun: by a version that always took all
             return most
-        task = task_of(config)(config, data)
+        task = TASKS[config.task](config, data)
         with torch.random.fork_rng(devices=[]):
             each = operations(task.build(), task.image)
         small = each * (config.batch_labeled + config.batch_pseudo) < SMALL_STEP * processes()

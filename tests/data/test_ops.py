@@ -61,9 +61,10 @@ def test_operation_equals_pil(name, channels):
 def test_each_sample_has_its_own_strength():
     pixels = images(n=4)
     values = torch.tensor([0.1, 0.7, 1.3, 1.9])
-    together = ops.brightness(pixels, values, 0)
+    brightness = ops.OPERATIONS["brightness"].apply
+    together = brightness(pixels, values, 0)
     for i in range(4):
-        assert torch.equal(together[i : i + 1], ops.brightness(pixels[i : i + 1], values[i : i + 1], 0))
+        assert torch.equal(together[i : i + 1], brightness(pixels[i : i + 1], values[i : i + 1], 0))
 
 
 def test_cutout_equals_a_drawn_rectangle():

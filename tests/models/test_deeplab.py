@@ -12,7 +12,7 @@ from torchvision.models import resnet18, resnet50
 
 from dmtkit.errors import ConfigError
 from dmtkit.models import build
-from dmtkit.models.backbones import dilate
+from dmtkit.models.deeplab import dilate
 from dmtkit.models.weights import load_weights, rename
 
 

@@ -37,8 +37,8 @@ class Softmax:
 def read_softmax(logits: Float[Tensor, "n k *s"]) -> Softmax:
     """Read logits once; nothing here carries a gradient.
 
-    >>> found = read_softmax(torch.tensor([[0.0, 0.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0]]))
-    >>> found.prediction.tolist(), [round(c, 3) for c in found.confidence.tolist()]
+    >>> softmax = read_softmax(torch.tensor([[0.0, 0.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0]]))
+    >>> softmax.prediction.tolist(), [round(c, 3) for c in softmax.confidence.tolist()]
     ([0, 0], [0.25, 1.0])
     """
     logits = logits.detach().float()
@@ -48,11 +48,11 @@ def read_softmax(logits: Float[Tensor, "n k *s"]) -> Softmax:
 
 
 def weighted_cross_entropy(
-    logits: Float[Tensor, "n k *s"], found: Softmax, label: Integer[Tensor, "n *s"], scale: Float[Tensor, "n *s"]
+    logits: Float[Tensor, "n k *s"], softmax: Softmax, label: Integer[Tensor, "n *s"], scale: Float[Tensor, "n *s"]
 ) -> Float[Tensor, ""]:
-    """Σ scale · CE(logits, label), where `found` is read from these logits; no gradient flows through `scale`.
+    """Σ scale · CE(logits, label), where `softmax` is read from these logits; no gradient flows through `scale`.
 
-    Its backward pass overwrites `found.exps` with the gradient, so it can be run once.
+    Its backward pass overwrites `softmax.exps` with the gradient, so it can be run once.
 
     >>> logits = torch.zeros(1, 4, requires_grad=True)
     >>> loss = weighted_cross_entropy(logits, read_softmax(logits), torch.tensor([0]), torch.tensor([0.5]))
@@ -62,19 +62,19 @@ def weighted_cross_entropy(
     """
     if torch.compiler.is_compiling():  # a compiler writes neither exponentials nor gradient before they are needed
         logits = logits.float()
-        normaliser = found.top + (logits - found.top.unsqueeze(1)).exp().sum(1).log()
+        normaliser = softmax.top + (logits - softmax.top.unsqueeze(1)).exp().sum(1).log()
         return -(scale * (of_class(logits, label) - normaliser)).sum()
-    return _WeightedCrossEntropy.apply(logits, found, label, scale)
+    return _WeightedCrossEntropy.apply(logits, softmax, label, scale)
 
 
 class _WeightedCrossEntropy(torch.autograd.Function):
     """∂/∂z Σ s · CE = s · (softmax − one-hot), written over the exponentials."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, found: Softmax, label: Tensor, scale: Tensor) -> Tensor:
-        ctx.save_for_backward(found.exps, found.total, label, scale)
+    def forward(ctx: Any, logits: Tensor, softmax: Softmax, label: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(softmax.exps, softmax.total, label, scale)
         ctx.kind = logits.dtype
-        likelihood = of_class(logits, label).float() - found.top - found.total.log()
+        likelihood = of_class(logits, label).float() - softmax.top - softmax.total.log()
         return -(scale * likelihood).sum()
 
     @staticmethod

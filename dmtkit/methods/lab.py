@@ -26,22 +26,22 @@ class Opaque:
     __bool__ = __float__ = __int__ = __iter__ = __getitem__ = __len__ = __lt__ = __gt__ = __le__ = __ge__ = _looked_at
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Training(Opaque):
     """One model trained for one phase; `owner` is the method in whose folder it lies, `method` the one whose losses it has.
 
     `model` is A or B where two are trained side by side, and empty where there is one. It starts from weights drawn with the
-    number `initialisation`, or, fine-tuned, `after` another training; beside X it learns `labels`.
+    number `initialisation`, or, fine-tuned, `after` another training; beside X it learns `labels`. Two of one `key` are equal.
     """
 
     owner: str
-    method: str
+    method: str = field(compare=False)
     phase: int = 0
     model: str = ""
-    labels: "Labels | None" = field(default=None, repr=False)
-    initialisation: int = 0
-    after: "Training | None" = field(default=None, repr=False)
-    steps: int = 0
+    labels: "Labels | None" = field(default=None, repr=False, compare=False)
+    initialisation: int = field(default=0, compare=False)
+    after: "Training | None" = field(default=None, repr=False, compare=False)
+    steps: int = field(default=0, compare=False)
 
     @property
     def learns(self) -> Literal["X", "truth", "views", "unlabeled", "labels"]:
@@ -62,12 +62,6 @@ class Training(Opaque):
     def content(self) -> tuple[object, ...]:
         """All the rest: what two trainings of one key must have in common."""
         return self.method, self.labels, self.initialisation, self.after, self.steps
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Training) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
 
     def __str__(self) -> str:
         return f"{self.owner}, phase {self.phase}" + (f", model {self.model}" if self.model else "")

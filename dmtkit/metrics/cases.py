@@ -23,13 +23,12 @@ def from_sums(sums: Mapping[str, float], steps: int = 1) -> dict[str, float]:
     ...            "known_negative": 1, "right_negative": 0}, steps=2)["accuracy_negative"]
     0.0
     """
-    cases = {"count", "weight", *CASES, *(f"{kind}_{case}" for kind in ("known", "right") for case in CASES)}
-    record = {name: value / steps for name, value in sums.items() if name not in cases}
+    of_cases = {"count", "weight", *CASES, *(f"{kind}_{case}" for kind in ("known", "right") for case in CASES)}
+    record = {name: value / steps for name, value in sums.items() if name not in of_cases}
     losses = [value for name, value in record.items() if name.startswith("loss_")]
-    if "loss" not in record and losses:
+    if losses and "loss" not in record:
         record["loss"] = sum(losses)
-    count = sums.get("count", 0)
-    if count and {"weight", *CASES} <= sums.keys():
+    if (count := sums.get("count", 0)) and {"weight", *CASES} <= sums.keys():
         record |= {"count": count, "mean_weight": sums["weight"] / count}
         record |= {f"share_{case}": sums[case] / count for case in CASES}
     for case in CASES:
@@ -89,7 +88,7 @@ def case_table(
     k = len(classes)
     true_pixels = cases[:, :, :k].sum((0, 1))
     rows: list[dict[str, float | str]] = []
-    for number, case in enumerate(("agree", "negative", "positive", "all")):
+    for number, case in enumerate((*CASES, "all")):
         counts = cases[number] if number < 3 else cases.sum(0)
         weight = weights[number] if number < 3 else weights.sum(0)
         right, known = np.diag(counts[:, :k]), counts[:, :k].sum(1)

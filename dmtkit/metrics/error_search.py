@@ -6,10 +6,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from dmtkit.losses.dynamic import DynamicWeights
-from dmtkit.losses.levels import LEVELS, TOP
+from dmtkit.losses.levels import LEVELS, quantise
 
 SCORES = ("w", "p_B", "c_A", "p_B·c_A")  # low values should mark wrong labels
-# low values should mark wrong labels
 
 
 def error_levels(
@@ -21,11 +20,9 @@ def error_levels(
     """
     chosen = weighed.valid & known
     bad = wrong[chosen].long()
-    found = []
-    for score in (weighed.weight, weighed.p, confidence, weighed.p * confidence):
-        level = (score[chosen].clamp(0, 1) * TOP).round().long()
-        found.append(torch.bincount(bad * LEVELS + level, minlength=2 * LEVELS).view(2, LEVELS))
-    return torch.stack(found)
+    scores = (weighed.weight, weighed.p, confidence, weighed.p * confidence)
+    levels = (quantise(score[chosen].clamp(0, 1)) for score in scores)
+    return torch.stack([torch.bincount(bad * LEVELS + level, minlength=2 * LEVELS).view(2, LEVELS) for level in levels])
 
 
 def roc(histogram: Int64[np.ndarray, "2 b"], points: int | None = None) -> Float[np.ndarray, "2 m"]:

@@ -43,8 +43,8 @@ def class_iou(confusion: Integer[np.ndarray, "k k"]) -> Float[np.ndarray, " k"]:
 
 def mean_iou(confusion: Integer[np.ndarray, "k k"]) -> float:
     """The mean of `class_iou` over the classes that occur or are predicted, in percent; NaN of nothing."""
-    found = class_iou(confusion)
-    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+    iou = class_iou(confusion)
+    return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,13 @@ class Sums:
 
     def read(self) -> dict[str, Tensor]:
         """The sums over all processes, on the host: the one place that waits for the device."""
-        found: dict[str, Tensor] = {}
+        sums: dict[str, Tensor] = {}
         for kind in dict.fromkeys(value.dtype for value in self.values.values()):  # one exchange for each
             own = {name: value for name, value in self.values.items() if value.dtype == kind}
             flat = total(torch.cat([value.reshape(-1) for value in own.values()])).cpu()
             parts = flat.split([value.numel() for value in own.values()])
-            found |= {name: part.view(value.shape) for (name, value), part in zip(own.items(), parts, strict=True)}
-        return {name: found[name] for name in self.values}
+            sums |= {name: part.view(value.shape) for (name, value), part in zip(own.items(), parts, strict=True)}
+        return {name: sums[name] for name in self.values}
 
     def state(self) -> dict[str, Tensor]:
         """The sums of every process, one after the other, for a checkpoint."""

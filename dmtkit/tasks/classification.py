@@ -4,7 +4,6 @@ Phase 0 trains a supervised model on X. In each phase k the previous model label
 surest of is kept, and a newly initialised model is trained on X plus the kept labels.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,7 +20,6 @@ from dmtkit.labels.keep import PseudoLabels, keep_most_confident
 from dmtkit.labels.predict import Predictions, predict_shared
 from dmtkit.methods.lab import Labels, Score, Training
 from dmtkit.metrics.scores import accuracy
-from dmtkit.registry import TASK_FACTS
 from dmtkit.runs.folder import RunFolder
 from dmtkit.seeds import derive, generator
 from dmtkit.tasks.probes import explain_labels, looked_at
@@ -34,7 +32,6 @@ PREDICTED = 500  # images predicted at once
 class Classification(Task):
     """The task of one run."""
 
-    facts = TASK_FACTS["classification"]
     fine_tunes = False
     config: ClassificationConfig
     data: Data
@@ -56,16 +53,6 @@ class Classification(Task):
         """One where the images are grey."""
         return self.data.test.pixels.shape[1]
 
-    def steps(self, training: Training) -> int:
-        """An epoch is one pass over the kept pseudo labels, or, without any, over X (§6)."""
-        config, x, u = self.config, len(self.data.labeled), len(self.data.unlabeled)
-        batch = config.batch_labeled + config.batch_pseudo
-        if training.learns == "X":
-            return config.baseline_epochs * math.ceil(x / batch)
-        if training.learns == "truth":
-            return config.epochs * math.ceil((x + u) / batch)
-        return config.epochs * math.ceil(max(1, round(training.ratio * u)) / config.batch_pseudo)
-
     def settings(self, training: Training) -> dict[str, Any]:
         """The EMA labels and is reported; γ rises, since a student that starts from nothing has opinions worth little."""
         return {"schedule": "cosine", "keeps": "average"}
@@ -74,10 +61,6 @@ class Classification(Task):
     def image(self) -> tuple[int, ...]:
         """Like those of the test set."""
         return tuple(self.data.test.pixels.shape[1:])
-
-    def initialisation(self, training: Training) -> tuple[str | int, ...]:
-        """By its number."""
-        return (training.initialisation,)
 
     def batches(self, training: Training) -> Callable[[int], Batch]:
         """Joint batches of X and the kept pseudo labels, or all of U; of X alone, or of every truth, where there are none."""

@@ -4,7 +4,6 @@ Phase 0 trains A and B supervised on X. In each phase k both label U as they are
 that A is surest of, class by class, fine-tune B, and those of B fine-tune A.
 """
 
-import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -31,11 +30,9 @@ from dmtkit.methods.lab import Plan, Score, Training
 from dmtkit.metrics.evaluate import confusion_matrices
 from dmtkit.metrics.scores import class_iou, mean_iou
 from dmtkit.models.weights import load_weights
-from dmtkit.params import project_root
-from dmtkit.registry import TASK_FACTS
 from dmtkit.runs.run import Phase
 from dmtkit.tasks.probes import Probe, none_for_nan
-from dmtkit.tasks.task import TASKS, Task, Visit
+from dmtkit.tasks.task import TASKS, Task, Visit, initial_weights
 
 DROPPED = "labels-dropped"
 
@@ -44,7 +41,6 @@ DROPPED = "labels-dropped"
 class Segmentation(Task):
     """The task of one run."""
 
-    facts = TASK_FACTS["segmentation"]
     fine_tunes = True
     config: SegmentationConfig
     data: Scenes
@@ -62,29 +58,13 @@ class Segmentation(Task):
         if self.config.snapshot == "best" and not len(self.data.val):
             raise ConfigError("val: snapshot 'best' needs labeled images held out to choose by; the lists name none")
         for name in sorted({training.model for training in plan.trainings}):
-            if source := self._source(name):
-                load_weights(self.build(), source)
-
-    def _source(self, model: str) -> str | Path | None:
-        """The weights that a model starts from: `imagenet`, a file relative to the project, or none."""
-        source = {"A": self.config.init_a, "B": self.config.init_b}[model]
-        return project_root() / source if source and source != "imagenet" else source
+            if weights := initial_weights(self.config, name):
+                load_weights(self.build(), weights)
 
     def seen_of_x(self, training: Training) -> Part:
         """What a model sees of X in phase 0: all of it, but for methods with two models of their own (§5.3)."""
         own = training.owner != "supervised" and training.learns == "X"
         return {"A": self.data.left, "B": self.data.right}[training.model] if own else self.data.labeled
-
-    def steps(self, training: Training) -> int:
-        """An epoch is one pass over U, or, in phase 0, over what the model sees of X (§6)."""
-        config, u = self.config, len(self.data.unlabeled)
-        batch = config.batch_labeled + config.batch_pseudo
-        if training.learns == "X":
-            return config.baseline_epochs * math.ceil(len(self.seen_of_x(training)) / batch)
-        if training.learns == "truth":  # as long as all phases together
-            whole = len(self.data.labeled) + u
-            return config.epochs * len(config.label_ratios) * math.ceil(whole / batch)
-        return config.epochs * math.ceil(u / config.batch_pseudo)
 
     def settings(self, training: Training) -> dict[str, Any]:
         """One learning rate for fine-tuning, another from an initialisation; optimiser and schedule begin anew (§5.2)."""
@@ -96,14 +76,10 @@ class Segmentation(Task):
         """A crop."""
         return 3, *self.config.crop
 
-    def initialisation(self, training: Training) -> tuple[str | int, ...]:
-        """A and B have seeds of their own."""
-        return (training.model,)
-
     def pretrained(self, training: Training, network: nn.Module) -> None:
         """From a file, where the settings name one."""
-        if source := self._source(training.model):
-            self.phase(training).remark(f"model {training.model}: {load_weights(network, source)}")
+        if weights := initial_weights(self.config, training.model):
+            self.phase(training).remark(f"model {training.model}: {load_weights(network, weights)}")
 
     def batches(self, training: Training) -> Callable[[int], Batch]:
         """Augmented crops of X and the kept labels; in phase 0 of what this model sees of X, or, for the oracle, of all."""
@@ -160,9 +136,8 @@ class Segmentation(Task):
     @cached_property
     def reader(self) -> Reader:
         """How this run reads whole images."""
-        config = self.config
-        batch = config.batch_labeled + config.batch_pseudo
-        return Reader(self.device, self.data.fill, batch, config.eval_size, max(2, config.workers), self.autocast)
+        size, threads = self.config.eval_size, max(2, self.config.workers)
+        return Reader(self.device, self.data.fill, self.batch, size, threads, self.autocast)
 
     def probe(self, training: Training) -> Probe | None:
         """Who watches a student that learns stored labels."""

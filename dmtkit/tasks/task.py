@@ -3,9 +3,11 @@
 A task object belongs to one run: its settings, its data, its folder, and the device it computes on.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -22,7 +24,8 @@ from dmtkit.methods.given import halves_lacking
 from dmtkit.methods.lab import Plan, Score, Terms, Training
 from dmtkit.methods.parameters import for_task
 from dmtkit.models import PAPER_RATES, build
-from dmtkit.registry import Registry, TaskFacts
+from dmtkit.params import project_root
+from dmtkit.registry import TASK_FACTS, Registry
 from dmtkit.runs.environment import pick_device, pick_precision
 from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.run import Phase, reported
@@ -35,14 +38,13 @@ Visit = Callable[[nn.Module], None]
 class Task(ABC):
     """A run as its task sees it; `start` gives it a folder."""
 
-    facts: ClassVar[TaskFacts]
     fine_tunes: ClassVar[bool]  # whether students go on from their own last weights, or start anew
     config: Config
     data: DataSet
     run: RunFolder
 
     def __init__(self, config: Config, data: DataSet) -> None:
-        self.config, self.data = config, data
+        self.config, self.data, self.facts = config, data, TASK_FACTS[config.task]
         self.device = pick_device(config.device)
         self.precision = pick_precision(config.precision, self.device)
 
@@ -84,9 +86,25 @@ class Task(ABC):
         samples = getattr(self.config, "sampling", "all") == "dms"
         return Terms(self.facts, self.fine_tunes, self.config.label_ratios, samples, self.steps)
 
-    @abstractmethod
     def steps(self, training: Training) -> int:
-        """How many steps a training takes, by what it learns."""
+        """By what it learns: an epoch is one pass over the kept labels, of pixels over U, or, without any, over X (§6)."""
+        config, x, u = self.config, len(self.seen_of_x(training)), len(self.data.unlabeled)
+        if training.learns == "X":
+            return config.baseline_epochs * math.ceil(x / self.batch)
+        if training.learns == "truth":  # of pixels as long as all phases together
+            phases = len(config.label_ratios) if self.facts.pixels else 1
+            return config.epochs * phases * math.ceil((x + u) / self.batch)
+        kept = u if self.facts.pixels else max(1, round(training.ratio * u))
+        return config.epochs * math.ceil(kept / config.batch_pseudo)
+
+    @property
+    def batch(self) -> int:
+        """How many images a step sees."""
+        return self.config.batch_labeled + self.config.batch_pseudo
+
+    def seen_of_x(self, training: Training) -> Sized:
+        """What a model sees of X in phase 0."""
+        return self.data.labeled
 
     # ---- one training
 
@@ -103,10 +121,6 @@ class Task(ABC):
     @abstractmethod
     def image(self) -> tuple[int, ...]:
         """Channels, height and width of an image that it is trained on."""
-
-    @abstractmethod
-    def initialisation(self, training: Training) -> tuple[str | int, ...]:
-        """What tells the random weights that a training starts from."""
 
     def pretrained(self, training: Training, network: nn.Module) -> None:  # noqa: B027
         """Put in weights from elsewhere."""
@@ -165,9 +179,11 @@ class Task(ABC):
     def network(self, training: Training, name: str) -> nn.Module:
         """What a training starts from, on the device; `name` is that of one of the method's networks."""
         first, after = name == self.method_of(training).nets[0], training.after
+        number = (
+            training.model if self.fine_tunes else training.initialisation
+        )  # A and B have random weights of their own
         with torch.random.fork_rng(devices=[]):
-            seed = "init", *self.initialisation(training), *(() if first else (name,))
-            torch.manual_seed(derive(self.config.seed, *seed))
+            torch.manual_seed(derive(self.config.seed, "init", number, *(() if first else (name,))))
             network = self.build()
         if after is None:
             self.pretrained(training, network)
@@ -204,6 +220,12 @@ TASKS: Registry[type[Task]] = Registry(
 def network_of(config: Config, channels: int, classes: int) -> nn.Module:
     """A network of the config for images of so many channels."""
     return build(config.model, channels, classes, getattr(config, "aspp_rates", PAPER_RATES), config.task)
+
+
+def initial_weights(config: Config, model: str) -> str | Path | None:
+    """The weights that a model starts from: `imagenet`, a file relative to the project, or none."""
+    source = getattr(config, f"init_{model.lower()}", None)
+    return project_root() / source if source and source != "imagenet" else source
 
 
 def methods_of(config: Config) -> dict[str, Method]:

@@ -22,35 +22,21 @@ from dmtkit.params import NOT_COMPARED, outputs_root, project_root
 from dmtkit.runs.environment import machine, versions
 from dmtkit.runs.folder import hold
 from dmtkit.runs.run import Phase
+from dmtkit.tasks.task import initial_weights
 from dmtkit.training.loop import processes
 from dmtkit.training.state import Recipe
 
 STORE = ".baselines"
 # Settings that phase 0 does not depend on …
 UNUSED = {"experiment", "methods", "published", "parameters", "code_from", "label_ratios", "label_rule", "sampling"}
-UNUSED |= {
-    "init_a",
-    "init_b",
-    "gamma1",
-    "gamma2",
-    "gamma_ramp",
-    "online_threshold",
-    "quiet_unlabeled",
-    "sync_batchnorm",
-}
+UNUSED |= {"gamma1", "gamma2", "gamma_ramp", "online_threshold", "quiet_unlabeled", "sync_batchnorm"}
+UNUSED |= {"init_a", "init_b"}  # but for the one that a model starts from
 RESOLVED = {"epochs", "lr", "precision"}  # … and those of which its recipe says what it depends on
 PARTS = {"A": "left", "B": "right"}  # what the models see of X, where each sees a part (§5.3)
 PACKAGES = ("dmtkit", "torch", "torchvision", "numpy", "pillow")
 # The code that decides a model of phase 0: whole rooms, and what it needs of others. One that is not there is an error.
 ROOMS = ("data", "losses", "metrics", "models", "tasks", "training")
-FILES = (
-    "methods/given.py",
-    "methods/lab.py",
-    "methods/method.py",
-    "methods/supervised.py",
-    "distributed.py",
-    "seeds.py",
-)
+FILES = [f"methods/{name}.py" for name in ("given", "lab", "method", "supervised")] + ["distributed.py", "seeds.py"]
 
 
 def store_for(run: Path) -> Path:
@@ -61,10 +47,10 @@ def store_for(run: Path) -> Path:
 
 def identity(config: Config, training: Training, recipe: Recipe, data: dict[str, Any], device: str) -> dict[str, Any]:
     """Everything that decides the model of a phase 0, as JSON holds it; `data` describes the split."""
+    weights = initial_weights(config, training.model)
+    file = weights.stat() if isinstance(weights, Path) and weights.is_file() else None  # size and time tell a new one
     left_out = UNUSED | NOT_COMPARED
-    settings = {
-        name: value for name, value in config.model_dump(mode="json").items() if name not in left_out | RESOLVED
-    }
+    settings = config.model_dump(mode="json", exclude=left_out | RESOLVED)
     learns = "every truth" if training.learns == "truth" else "X"
     if learns == "X" and training.owner != "supervised":
         learns = data[PARTS[training.model]]
@@ -73,7 +59,7 @@ def identity(config: Config, training: Training, recipe: Recipe, data: dict[str,
         "recipe": {name: value for name, value in asdict(recipe).items() if name not in left_out},
         "model": training.model,
         "learns": learns,
-        "starts from": _weights(config, training.model),
+        "starts from": [str(weights), file and file.st_size, file and file.st_mtime_ns],
         "data_dir": config.data_dir and os.path.abspath(project_root() / config.data_dir),
         "data": {name: value for name, value in data.items() if name not in PARTS.values()},
         "device": device,
@@ -86,12 +72,9 @@ def identity(config: Config, training: Training, recipe: Recipe, data: dict[str,
 
 @cache
 def code(root: Path = Path(__file__).parent.parent) -> str:
-    """A checksum of the code that trains, below `root`: whoever changes it gets new baselines."""
-    digest = hashlib.sha256()
-    for path in [
-        *(path for room in ROOMS for path in sorted((root / room).glob("*.py"))),
-        *(root / file for file in FILES),
-    ]:
+    """A checksum of the code that trains, below `root`: where it changes, baselines are trained anew."""
+    digest, rooms = hashlib.sha256(), [path for room in ROOMS for path in sorted((root / room).glob("*.py"))]
+    for path in [*rooms, *(root / file for file in FILES)]:
         digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -128,11 +111,3 @@ def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
 
     with alone(hold(place.folder, waiting=waiting), prepare):
         yield place
-
-
-def _weights(config: Config, model: str) -> list[Any]:
-    """The file that a model starts from, with its size and time, which change when it is replaced."""
-    source = getattr(config, f"init_{model.lower()}", None) if model else None
-    path = project_root() / source if source and source != "imagenet" else None
-    file = path.stat() if path and path.is_file() else None
-    return [source, file and file.st_size, file and file.st_mtime_ns]

@@ -81,7 +81,16 @@ def complete(session: Session, training: Training) -> None:
     """
     task, uses = session.task, session.plan.labelled_for(training)
     phase = task.phase(training)
-    if not ask(lambda: phase.done and intact(session, training)):
+
+    def intact() -> bool:
+        try:
+            task.read(training, uses)
+            return True
+        except (RunError, KeyError) as error:
+            phase.note(f"{phase.folder}: a damaged file, measuring this phase again ({error})")
+            return False
+
+    if not ask(lambda: phase.done and intact()):
         try:
             model, trained = trained_model(session, training)
         except TrainingError as error:
@@ -94,19 +103,8 @@ def complete(session: Session, training: Training) -> None:
     session.tell(training)
 
 
-def intact(session: Session, training: Training) -> bool:
-    """Whether what a complete training passes on can be read; a warning says what cannot."""
-    phase = session.task.phase(training)
-    try:
-        session.task.read(training, session.plan.labelled_for(training))
-        return True
-    except (RunError, KeyError) as error:
-        phase.note(f"{phase.folder}: a damaged file, measuring this phase again ({error})")
-        return False
-
-
 def trained_model(session: Session, training: Training) -> tuple[nn.Module, float]:
-    """What came out of a training, from its file or trained, and the seconds that it took, whoever did it.
+    """What came out of a training, from its file or trained, and the seconds that it took, in this run or another.
 
     The models of phase 0 are trained in a place that all runs share, and taken over from there.
     """

@@ -110,10 +110,8 @@ def _column(collected: Collected, layout: Layout, heading: str) -> list[dict[str
     several = runs["experiment"].nunique() > 1
     groups: Any = runs.groupby(["experiment", "method"])
     for (experiment, method), rows in groups:
-        which, named = (
-            (experiment, f"{_title(layout, method)}, {experiment}") if several else ("", _title(layout, method))
-        )
-        empty = {"key": method, "which": which, "row": named, "method": method}
+        which, suffix = (experiment, f", {experiment}") if several else ("", "")
+        empty = {"key": method, "which": which, "row": _title(layout, method) + suffix, "method": method}
         found = {"metric": rows["metric"].iloc[0], "runs": experiment, **spread(rows["value"])._asdict()}
         cells[method, which] = cells.get((method, which), empty) | found
     return [{**each, "column": heading} for each in cells.values() if not layout.closed or each["key"] in layout.rows]

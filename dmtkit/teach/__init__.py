@@ -7,7 +7,6 @@ from dmtkit.teach.figures_labels import (
     plot_calibration,
     plot_errors_found,
     plot_filter,
-    plot_kept_accuracy,
     plot_kept_pixels,
     plot_wrong_labels,
 )

@@ -8,9 +8,9 @@ import pandas as pd
 
 MARGIN = 0.01  # smaller differences count as none
 HINTS = {
-    "start": "At the start the student has not seen these labels, so it cannot have learned them by heart. Then either the "
-    "teacher's own confidence is a good guide already, or the student makes the same mistakes.",
-    "middle": "In the middle the student has seen these labels several times and still changes fast.",
+    "start": "At the start the student has not seen these labels: is the teacher's own confidence a good guide already, or does"
+    " the student make the same mistakes?",
+    "middle": "In the middle it has seen them several times and still changes fast.",
     "end": "At the end it may have learned even the wrong labels by heart; then it agrees with them.",
 }
 
@@ -99,5 +99,5 @@ def about_search(
         lines.append(f"- **{time}**: {percent(two)} of the wrong labels by $w$, {percent(one)} by $c_A$: {who} {word}.")
     if failed and who == "the second model":
         hints = " ".join(HINTS[time] for time in failed if time in HINTS)
-        lines.append(f"\n**Why does it not help at the {', nor at the '.join(failed)}?** {hints} Which is it here?")
+        lines.append(f"\n**Why does it not help at the {', nor at the '.join(failed)}?** {hints}")
     return say(f"The first {percent(share, 0)} of the labels that are reviewed hold:\n\n" + "\n".join(lines))

@@ -1,4 +1,4 @@
-"""Figures of a run's labels: bars for any small table, where the wrong labels are, and what confidence and a share α keep."""
+"""Figures of a run's labels: bars for any small table, where the wrong labels are, what a threshold and a share α keep."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,7 +37,7 @@ WHERE = {
 
 
 def plot_bars(
-    table: "pd.DataFrame | pd.Series",
+    table: pd.DataFrame | pd.Series,
     ax: Axes | None = None,
     form: str = ".1f",
     styles: Sequence[tuple[str, str]] = BARS,
@@ -105,9 +105,8 @@ def plot_calibration(labels: pd.DataFrame, bins: int = 10) -> Figure:
     left.scatter(found.confidence, found.accuracy, s=20 + 380 * found.count / found.count.max(), alpha=0.6)
     left.set(xlim=(0, 1.08), ylim=(0, 1.08), aspect="equal", xlabel="confidence $c_A$", ylabel="accuracy of the labels")
     said, kept = 100 * labels["confidence"].mean(), 100 * (1 - labels["wrong"].mean())
-    left.set_title(
-        f"Says {said:.1f} %, is right in {kept:.1f} %;\ncalibration error {100 * found.error:.1f} %", fontsize=11
-    )
+    title = f"Says {said:.1f} %, is right in {kept:.1f} %;\ncalibration error {100 * found.error:.1f} %"
+    left.set_title(title, fontsize=11)
     left.legend(loc="upper left", fontsize=9)
     share = 100 * found.count * np.nan_to_num(1 - found.accuracy) / found.count.sum()
     rows = pd.Series(share, [f"{(number + 1) / bins:g}" for number in range(bins)])
@@ -120,10 +119,8 @@ def plot_filter(labels: pd.DataFrame, threshold: float = 0.9) -> Axes:
     """What a threshold on the model's own confidence does: wrong labels that it keeps, right ones that it drops."""
     ax = plt.subplots(figsize=(8, 3.8))[1]
     steps = np.concatenate([np.linspace(0, 0.95, 39), np.linspace(0.96, 1, 9), [threshold]])
-    for wrong, name, (colour, _), line in (
-        (True, "wrong labels that are kept", WRONG, "-"),
-        (False, "right labels that are dropped", RIGHT, "--"),
-    ):
+    names = {"wrong labels that are kept": (True, WRONG, "-"), "right labels that are dropped": (False, RIGHT, "--")}
+    for name, (wrong, (colour, _), line) in names.items():
         confidence = np.sort(labels["confidence"][labels["wrong"] == wrong])
         dropped = 100 * np.searchsorted(confidence, steps) / max(len(confidence), 1)
         share = 100 - dropped if wrong else dropped
@@ -154,22 +151,6 @@ def plot_errors_found(
         ax.legend(title=f"found in the first {100 * share:.0f} %", loc="lower right", fontsize=9, title_fontsize=9)
     axes[0, 0].set_ylabel("wrong labels found (%)")
     return figure
-
-
-def plot_kept_accuracy(labels: pd.DataFrame, ratios: Sequence[float]) -> Axes:
-    """How many of the kept labels are right for every α, kept class by class; the run's own shares are marked."""
-    ax = plt.subplots(figsize=(7.5, 3.8))[1]
-    order, shares = np.argsort(labels["place"]), np.arange(1, len(labels) + 1) / len(labels)
-    right = 100 * (1 - labels["wrong"].to_numpy()[order].cumsum() / (shares * len(labels)))
-    ax.plot(100 * np.linspace(0.01, 1, 100), np.interp(np.linspace(0.01, 1, 100), shares, right))
-    for number, ratio in enumerate(ratios, start=1):
-        at, side = (100 * ratio, np.interp(ratio, shares, right)), "right" if ratio > 0.8 else "center"
-        ax.plot(*at, "o", color="C0")
-        ax.annotate(f"phase {number}: {at[1]:.1f} %", at, (0, 9), textcoords="offset points", fontsize=9, ha=side)
-    ax.set(xlabel="labels kept of every class, α (%)", ylabel="kept labels that are right (%)", xlim=(0, 102))
-    ax.set_title("How good the labels are that α keeps")
-    ax.margins(y=0.18)
-    return ax
 
 
 def plot_kept_pixels(run: Run, data: Scenes, alpha: float, model: str = "A", count: int = 3) -> Figure:

@@ -32,7 +32,7 @@ LINES = [("#000000", "-"), ("#0072B2", "--"), ("#D55E00", "-."), ("#009E73", ":"
 CASES: dict[str, Any] = {
     c: {"facecolor": CASE_COLOURS[c], "hatch": CASE_HATCHES[c], "edgecolor": "white"} for c in CASE_COLOURS
 }
-LOGITS = ((2.0, 0.5, 0.0), (0.5, 1.2, 0.0))
+LOGITS, CLASSES = ((2.0, 0.5, 0.0), (0.5, 1.2, 0.0)), ["cat", "dog", "fox"]
 
 
 def take_apart(
@@ -61,7 +61,7 @@ def take_apart(
         label=int(label),
         confidence=float(confidence),
         p=float(probabilities[int(label)]),
-        case=case_names(weighed)[0],
+        case=str(case_names(weighed)[0]),
         weight=float(weighed.weight),
         loss=float(losses[0].detach()),
         gradient=weighted,
@@ -116,20 +116,16 @@ def rule_table(gamma: float = 3) -> pd.DataFrame:
 
 
 def plot_opinions(
-    teacher: Sequence[float] = LOGITS[0],
-    student: Sequence[float] = LOGITS[1],
-    gamma1: float = 3,
-    gamma2: float = 3,
-    classes: Sequence[str] = ("cat", "dog", "fox"),
+    teacher: Sequence[float] = LOGITS[0], student: Sequence[float] = LOGITS[1], gamma1: float = 3, gamma2: float = 3
 ) -> Figure:
     """What a teacher and a student say of one image, and the gradient of the weighted and the unweighted loss."""
-    found, index = take_apart(teacher, student, gamma1, gamma2), list(classes)
+    found = take_apart(teacher, student, gamma1, gamma2)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.1))
-    opinions = pd.DataFrame({"teacher A": found.teacher, "student B": found.student}, index)
-    title = f"$y_A$ = {classes[found.label]}, $c_A$ = {found.confidence:.2f}, $p_B$ = {found.p:.2f}"
+    opinions = pd.DataFrame({"teacher A": found.teacher, "student B": found.student}, CLASSES)
+    title = f"$y_A$ = {CLASSES[found.label]}, $c_A$ = {found.confidence:.2f}, $p_B$ = {found.p:.2f}"
     styles = (("#0072B2", ""), ("#CC79A7", "//"))
     plot_bars(opinions, left, ".2f", styles, ylim=(0, 1.1), ylabel="probability", title=title)
-    gradients = pd.DataFrame({"weight 1": found.plain, f"weight {found.weight:.2f}": found.gradient}, index)
+    gradients = pd.DataFrame({"weight 1": found.plain, f"weight {found.weight:.2f}": found.gradient}, CLASSES)
     title = f"{CASE_TITLES[found.case]}: w = {found.weight:.3f}"
     styles = (("#cccccc", ".."), (CASE_COLOURS[found.case], ""))
     plot_bars(gradients, right, "+.2f", styles, ylim=(-1.1, 1.1), ylabel="∂ loss / ∂ student's logit", title=title)
@@ -161,12 +157,8 @@ def plot_weight_surface(confidence: float = 0.7, gamma1: float = 3, gamma2: floa
     left.scatter(edge, edge, c=agree, cmap=WEIGHT_MAP, vmin=0, vmax=1, s=45, zorder=3)
     left.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), ylabel="$p_B$, its probability of the label")
     left.set_title(f"Weight of every possible opinion, {classes} classes", pad=20)
-    names = {
-        "agree": "agreement: the diagonal",
-        "negative": "negative disagreement",
-        "positive": "positive dis., w = 0",
-    }
-    boxes = [Patch(**CASES[case], label=name) for case, name in names.items()]
+    names = ("agreement: the diagonal", "negative disagreement", "positive dis., w = 0")
+    boxes = [Patch(**look, label=name) for look, name in zip(CASES.values(), names, strict=True)]
     left.legend(handles=boxes, loc="upper left", fontsize=9)
     figure.colorbar(drawn, ax=left, label="weight $w$", fraction=0.05)
     right.plot(edge, agree, color=CASE_COLOURS["agree"], lw=2.5, label="agreement")

@@ -111,7 +111,7 @@ def made(n=400, classes=4, missing=()):
     label = np.where(rng.random(n) < 0.7, truth, 0)
     label[np.isin(label, missing)] = 0
     table = pd.DataFrame({"label": pd.Categorical.from_codes(label, list("abcd")), "confidence": rng.random(n)})
-    return table.assign(wrong=label != truth, place=rng.permutation(n) / n + 1 / n)
+    return table.assign(wrong=label != truth)
 
 
 def drawn_well(drawn, tmp_path):
@@ -139,18 +139,12 @@ def test_figures_of_labels_draw_with_classes_that_were_never_predicted(missing, 
         teach.plot_bars(pd.DataFrame([teach.agreement(labels, labels.label)])),
         teach.plot_calibration(labels),
         teach.plot_filter(labels, 0.5),
-        teach.plot_kept_accuracy(labels, (0.5, 1.0)),
     ):
         drawn_well(drawn, tmp_path)
 
 
 def test_figures_say_the_numbers():
     labels = made()
-    ax = teach.plot_kept_accuracy(labels, (0.5, 1.0))
-    wrong = (labels.wrong[labels.place <= 0.5].mean(), labels.wrong.mean())
-    assert [text.get_text() for text in ax.texts] == [
-        f"phase {n}: {100 * (1 - w):.1f} %" for n, w in enumerate(wrong, 1)
-    ]
     shown = teach.plot_bars(pd.Series({"B": 25.0, "C": float("nan")}))
     assert [text.get_text() for text in shown.texts] == ["25.0", "–"]
     kept, dropped = teach.plot_filter(labels, 0.5).get_legend().get_texts()

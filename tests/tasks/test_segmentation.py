@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -26,6 +27,21 @@ def data():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, data):
     return run_methods(CONFIG, data, tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture
+def begun(tmp_path, begun_once):
+    """A run that was stopped in the first phase after phase 0."""
+    shutil.copytree(begun_once, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="module")
+def begun_once(tmp_path_factory, data):
+    place = tmp_path_factory.mktemp("begun")
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, place / "run", progress=stop_after(15))
+    return place
 
 
 def test_results_name_both_models_and_their_mean(whole):
@@ -76,10 +92,8 @@ def test_ctrl_c_while_labelling_loses_nothing(tmp_path, data, whole, monkeypatch
 
 @pytest.mark.parametrize("name", ["label.u8", "index.json", "histogram.npz"])
 @pytest.mark.filterwarnings("ignore:.*damaged file")
-def test_damaged_labels_are_made_again_from_the_model(tmp_path, data, whole, name):
-    with pytest.raises(Stop):
-        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(15))
-    (victim,) = (tmp_path / "run").glob(f"supervised/phase_0/B/labels/{name}")
+def test_damaged_labels_are_made_again_from_the_model(tmp_path, data, whole, begun, name):
+    (victim,) = begun.glob(f"supervised/phase_0/B/labels/{name}")
     victim.write_bytes(victim.read_bytes()[:-7])
     run_methods(CONFIG, data, tmp_path / "run")
     assert fingerprint(tmp_path / "run") == fingerprint(whole.path)
@@ -87,10 +101,8 @@ def test_damaged_labels_are_made_again_from_the_model(tmp_path, data, whole, nam
 
 
 @pytest.mark.filterwarnings("ignore:.*damaged")
-def test_labels_of_another_run_are_not_taken(tmp_path, data, whole):
-    with pytest.raises(Stop):
-        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(15))
-    index = tmp_path / "run" / "supervised" / "phase_0" / "A" / "labels" / "index.json"
+def test_labels_of_another_run_are_not_taken(tmp_path, data, whole, begun):
+    index = begun / "supervised" / "phase_0" / "A" / "labels" / "index.json"
     index.write_text(json.dumps({**json.loads(index.read_text()), "owner": "model-of-another-run.pt"}))
     run_methods(CONFIG, data, tmp_path / "run")
     assert fingerprint(tmp_path / "run") == fingerprint(whole.path)

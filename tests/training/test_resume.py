@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import warnings
 
@@ -27,10 +28,30 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, data):
-    folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    run_methods(CONFIG, data, folder)
-    return fingerprint(folder)
+def whole(tmp_path_factory, data):
+    """A run that nothing disturbed, with its store of baselines beside it: to be copied, not changed."""
+    place = tmp_path_factory.mktemp("whole")
+    run_methods(CONFIG, data, place / "run")
+    return place
+
+
+@pytest.fixture(scope="module")
+def undisturbed(whole):
+    return fingerprint(whole / "run")
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory, data):
+    """A run that was stopped in the middle of a phase: to be copied, not changed."""
+    place = tmp_path_factory.mktemp("begun")
+    with pytest.raises(Stop):
+        run_methods(CONFIG, data, place / "run", progress=stop_after(11))
+    return place
+
+
+def copy(place, tmp_path):
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run"
 
 
 def test_stopped_after_every_step_it_ends_in_the_same_bits(tmp_path, data, undisturbed):
@@ -102,9 +123,8 @@ def test_other_data_under_the_same_settings_is_refused(tmp_path):
     assert run_methods(moved, output_dir=tmp_path / "run").finished
 
 
-def test_going_on_elsewhere_is_noted(tmp_path, data):
-    with pytest.raises(Stop):
-        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(3))
+def test_going_on_elsewhere_is_noted(tmp_path, data, begun):
+    copy(begun, tmp_path)
     path = tmp_path / "run" / "environment.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "machine": "an abacus"}))
     with pytest.warns(UserWarning, match="goes on with another machine"):
@@ -113,22 +133,21 @@ def test_going_on_elsewhere_is_noted(tmp_path, data):
     assert json.loads(path.read_text())["resumed"]
 
 
-def test_a_finished_run_opens_where_its_device_is_missing(tmp_path, data):
-    run_methods(CONFIG, data, tmp_path / "run")
+def test_a_finished_run_opens_where_its_device_is_missing(tmp_path, whole):
+    copy(whole, tmp_path)
     elsewhere = make_config({**TINY, "checkpoint_seconds": 0, "device": "cuda:9"})
     assert run_methods(elsewhere, None, tmp_path / "run").finished
 
 
-def test_a_finished_run_is_left_alone(tmp_path, data):
-    run_methods(CONFIG, data, tmp_path / "run")
+def test_a_finished_run_is_left_alone(tmp_path, whole):
+    copy(whole, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
     run_methods(CONFIG, None, tmp_path / "run")
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
 
 
-def test_a_truncated_checkpoint_goes_back_to_the_one_before(tmp_path, data, undisturbed):
-    with pytest.raises(Stop):
-        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(11))
+def test_a_truncated_checkpoint_goes_back_to_the_one_before(tmp_path, data, begun, undisturbed):
+    copy(begun, tmp_path)
     _, new = sorted(tmp_path.glob("run/*/phase_*/checkpoint-*.pt"))
     new.write_bytes(new.read_bytes()[:1000])
     with pytest.warns(UserWarning, match="damaged checkpoint, going back to checkpoint-"):
@@ -149,18 +168,16 @@ def test_a_damaged_file_of_a_complete_phase(tmp_path, data, undisturbed, pattern
     assert there == undisturbed
 
 
-def test_another_writer_is_refused_and_named(tmp_path, data, monkeypatch):
+def test_another_writer_is_refused_and_named(tmp_path, data, begun, monkeypatch):
     folder = tmp_path / "run"
-    with pytest.raises(Stop):
-        run_methods(CONFIG, data, folder, progress=stop_after(3))
+    copy(begun, tmp_path)
     (folder / ".writer.json").write_text(json.dumps({"pid": 4711, "host": "elsewhere"}))
     with FileLock(folder / ".lock"), pytest.raises(RunError, match=r"another run is writing here \(process 4711"):
         run_methods(CONFIG, data, folder)
 
 
-def test_other_settings_in_the_folder_are_named(tmp_path, data):
-    with pytest.raises(Stop):
-        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(3))
+def test_other_settings_in_the_folder_are_named(tmp_path, data, begun):
+    copy(begun, tmp_path)
     with pytest.raises(RunError, match=r"lr: 0\.1 there, 0\.2 now"):
         run_methods(make_config({**TINY, "lr": 0.2}), data, tmp_path / "run")
 
@@ -209,9 +226,8 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_samples(tmp_path, data):
     assert not list(tmp_path.glob("run/*/phase_0/checkpoint*")), "a broken model is not saved"
 
 
-def test_a_torn_last_line_of_the_log_is_passed_over(tmp_path, data, undisturbed):
-    with pytest.raises(Stop):
-        run_methods(CONFIG, data, tmp_path / "run", progress=stop_after(11))
+def test_a_torn_last_line_of_the_log_is_passed_over(tmp_path, data, begun, undisturbed):
+    copy(begun, tmp_path)
     with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
         file.write('{"method": "dmt", "pha')
     run_methods(CONFIG, data, tmp_path / "run")

@@ -94,7 +94,9 @@ def show_formula(writer: Any, node: Any) -> None:
     found = convert(tex, display="block" if isinstance(node, nodes.math_block) else "inline")
     if unknown := re.search(r">(\\[a-zA-Z]+)<", found):
         getLogger(__name__).warning("the formula %r has an unknown command: %s", tex, unknown[1], location=node)
-    writer.body.append(found)
+    writer.body.append(
+        re.sub(r"(<mi>(?:ln|log|exp)</mi>)(?!<mo)", r'\1<mspace width="0.17em"/>', found)
+    )  # ln p, not lnp
     raise nodes.SkipNode
 
 

@@ -45,7 +45,7 @@ bench: setup  ## run the benchmarks that need nothing but this machine (five hou
 	$(BIN)/python -m benchmarks all
 
 docs: setup  ## run the walkthroughs and build the site in docs/_build/html; a broken link or formula fails
-	$(BIN)/sphinx-build -W --keep-going -n -q -c docs -d docs/_build/doctrees . docs/_build/html
+	$(BIN)/sphinx-build -E -W --keep-going -n -q -c docs -d docs/_build/doctrees . docs/_build/html
 	@echo docs/_build/html/index.html
 
 constraints: setup  ## write the installed versions to constraints.txt

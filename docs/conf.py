@@ -4,6 +4,7 @@ import hashlib
 import os
 import pkgutil
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def markdown_to_rst(app: Any, what: str, name: str, found: Any, options: Any, li
             continue
         text = re.sub(r"(`+[^`]*`+)|[*]|_(?!\w)", lambda found: found[1] or "\\" + found[0], line)
         if not line.startswith("|"):
-            table = False
+            rst += ["", "..", ""] if table else []  # what follows is no part of the table
             rst.append(text.replace("|", "\\|"))
         elif not table:
             rst += [".. list-table::", "   :header-rows: 1", ""]
@@ -93,7 +94,9 @@ def show_formula(writer: Any, node: Any) -> None:
     found = convert(tex, display="block" if isinstance(node, nodes.math_block) else "inline")
     if unknown := re.search(r">(\\[a-zA-Z]+)<", found):
         getLogger(__name__).warning("the formula %r has an unknown command: %s", tex, unknown[1], location=node)
-    writer.body.append(found)
+    writer.body.append(
+        re.sub(r"(<mi>(?:ln|log|exp)</mi>)(?!<mo)", r'\1<mspace width="0.17em"/>', found)
+    )  # ln p, not lnp
     raise nodes.SkipNode
 
 
@@ -102,6 +105,30 @@ def take_finished_run(app: Any, name: str, source: list[str]) -> None:
     notebook = ROOT / "outputs" / FINISHED.get(name, "") / f"{Path(name).name}.ipynb"
     if name in FINISHED and notebook.is_file():
         source[0] = notebook.read_text(encoding="utf-8")
+
+
+def mend_outputs(app: Any, page: Any) -> None:
+    """Widgets that need a kernel give way to a word, progress bars to nothing; a figure without words has its section's."""
+    for block in list(page.findall(nodes.literal_block)):
+        if re.match(r"\s*\d+%\|", block.astext()):
+            block.parent.remove(block)
+        elif re.match(r"[A-Z]\w+\(children=", block.astext()):
+            block.replace_self(nodes.paragraph("", "", nodes.emphasis(text="With sliders in a running notebook.")))
+    for image in page.findall(nodes.image):
+        section = next((node for node in iter_parents(image) if isinstance(node, nodes.section)), page)
+        image.setdefault("alt", f"Figure: {section.next_node(nodes.title).astext()}")
+
+
+def iter_parents(node: Any) -> Iterator[Any]:
+    """What a node stands in, from the inside out."""
+    while node := node.parent:
+        yield node
+
+
+def without_widget_state(app: Any, name: str, template: str, context: dict[str, Any], page: Any) -> None:
+    """Leave out what widgets without their scripts cannot use: megabytes a page."""
+    kept = [file for file in context["script_files"] if "widget-state" not in file.attributes.get("type", "")]
+    context["script_files"] = kept
 
 
 def finish(app: Any, error: Exception | None) -> None:
@@ -134,4 +161,6 @@ def setup(app: Any) -> None:
     app.connect("config-inited", write_api_pages)
     app.connect("autodoc-process-docstring", markdown_to_rst)
     app.connect("source-read", take_finished_run)
+    app.connect("doctree-read", mend_outputs)
+    app.connect("html-page-context", without_widget_state, priority=900)
     app.connect("build-finished", finish)

@@ -90,7 +90,22 @@ def test_docstrings_are_markdown(conf):
     conf.markdown_to_rst(None, "function", "f", None, None, lines)
     assert lines[:4] == ["`n *s` of a \\*star\\*, c_A and `a_`, x\\_ \\| y", ">>> 2 * 3", "6", ""]
     assert lines[4:7] == [".. list-table::", "   :header-rows: 1", ""]
-    assert lines[7:] == ["   * - case", "     - w", "   * - `a`", "     - 0", ""]
+    assert lines[7:] == ["   * - case", "     - w", "   * - `a`", "     - 0", "", "..", "", ""]
+
+
+def test_notebooks_are_shown_without_what_needs_a_kernel(conf):
+    from docutils import nodes
+
+    texts = ("  0%|   | 1/10", "VBox(children=(FloatSlider(value=1.0),))", "printed")
+    section = nodes.section(
+        "", nodes.title(text="The loss"), nodes.image(uri="a.png"), nodes.image(uri="b.png", alt="Words")
+    )
+    section += [nodes.literal_block(text=text) for text in texts]
+    page = nodes.container("", section)
+    conf.mend_outputs(None, page)
+    assert [image["alt"] for image in page.findall(nodes.image)] == ["Figure: The loss", "Words"]
+    assert [block.astext() for block in page.findall(nodes.literal_block)] == ["printed"]
+    assert "With sliders in a running notebook." in page.astext()
 
 
 def test_formulas_need_no_script(conf):

@@ -32,6 +32,7 @@ from tests.test_labelling import Mixed
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+LIMIT = 600  # seconds: no speed is tested here, and the machine may be busy
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("team")]
 
@@ -163,7 +164,7 @@ def ranks(process):
     return [child.pid for child in children if "dmtkit.jobs.train" in child.cmdline()]
 
 
-def wait_for(condition, process, seconds=60):
+def wait_for(condition, process, seconds=LIMIT):
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.stdout.read()
@@ -183,7 +184,7 @@ LONG = {
 
 def test_bad_input_is_said_once_and_nothing_is_written(tiny, tmp_path):
     process = start("-m", "dmtkit.jobs.train", tiny(), "-p", "sed", "3", "--output", tmp_path / "run")
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == 1, "accelerate's own"
     assert "exitcode  : 2" in text
     assert text.count("did you mean 'seed'?") == 1
@@ -196,7 +197,7 @@ def test_ctrl_c_saves_and_a_killed_process_ends_all_and_the_same_command_goes_on
     process = start(*words)
     wait_for(lambda: len(list(read_log(folder / "metrics.jsonl"))) > 1, process)
     process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=LIMIT)
     assert text.count("everything is saved); run the same again") == 1, text
     (checkpoint,) = folder.rglob("checkpoint-*.pt")
     stopped_at = int(checkpoint.name.split("-")[1])
@@ -208,7 +209,7 @@ def test_ctrl_c_saves_and_a_killed_process_ends_all_and_the_same_command_goes_on
     wait_for(lambda: len(list(read_log(folder / "metrics.jsonl"))) > lines, process)
     resumed = [r for r in read_log(folder / "metrics.jsonl") if r["phase"] == 1]
     os.kill(follower, signal.SIGKILL)
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=LIMIT)
     assert text.count("lost another one") == 1, text
     assert "Traceback" not in text.split("torch/distributed/elastic")[0]
     assert all(r["step"] <= resumed[-1]["steps"] for r in resumed)
@@ -234,7 +235,7 @@ dmtkit.jobs.train.app(args=sys.argv[1:])
 def test_an_error_in_one_process_ends_all_with_one_message(tiny, tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTY)
     process = start(tmp_path / "faulty.py", tiny(), "--output", tmp_path / "run")
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == 1
     assert text.count("dmtkit: ") == 1
     assert "dmtkit: data: picture.png: cannot be read any more" in text

@@ -19,7 +19,7 @@ from dmtkit.methods.lab import Lab, Training
 from dmtkit.params import load_params
 from dmtkit.runs.environment import pick_device
 from dmtkit.runs.folder import RunFolder
-from dmtkit.runs.search import load_run
+from dmtkit.runs.run import load_run
 from dmtkit.training.experiment import plan, run_methods, start_session
 
 RESERVE = 0.85  # the share of the time that is planned for; the rest is labelling, testing and surprises

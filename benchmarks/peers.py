@@ -16,7 +16,7 @@ from dmtkit.methods import Method, Step, method
 from dmtkit.methods.given import Nets, Now
 from dmtkit.params import load_params
 from dmtkit.runs.folder import RunFolder
-from dmtkit.runs.search import load_run
+from dmtkit.runs.run import load_run
 from dmtkit.training.experiment import load_data, run_methods, start_session
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from benchmarks.common import OUTPUTS, ROOT, rounded, seconds, summary
 from dmtkit.config import make_config
 from dmtkit.params import load_params
 from dmtkit.results.tables import error_table, phase_table
-from dmtkit.runs.run import Run
-from dmtkit.runs.search import load_run
+from dmtkit.runs.run import Run, load_run
 from dmtkit.training.experiment import run_methods
 
 SEEDS = (1, 2, 3, 4, 5)

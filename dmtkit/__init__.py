@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dmtkit.notebook import start, train
     from dmtkit.params import load_params
     from dmtkit.registry import METHODS, dataset, model
-    from dmtkit.runs.search import load_run
+    from dmtkit.runs.run import load_run
     from dmtkit.training.experiment import load_data, run_methods
     from dmtkit.viewer.explorer import explore
 
@@ -30,7 +30,7 @@ _PLACES = {
     "explore": "viewer.explorer",
     "load_data": "training.experiment",
     "load_params": "params",
-    "load_run": "runs.search",
+    "load_run": "runs.run",
     "make_config": "config",
     "method": "methods.method",
     "model": "registry",

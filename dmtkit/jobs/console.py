@@ -117,7 +117,7 @@ def counted(states: Iterable[str]) -> str:
 def show_results(folder: Path) -> None:
     """The table of results."""
     from dmtkit.results.tables import results_table
-    from dmtkit.runs.search import load_run
+    from dmtkit.runs.run import load_run
 
     with exits(code=1):
         table = results_table(load_run(folder)).dropna(axis=1, how="all")

@@ -19,8 +19,7 @@ from dmtkit.jobs.process import OUTCOME, count_interrupts, last_lines, watch
 from dmtkit.own import place_of, refuse_unshared, with_code
 from dmtkit.params import project_root
 from dmtkit.runs.folder import refuse_other_run
-from dmtkit.runs.run import Run
-from dmtkit.runs.search import load_run
+from dmtkit.runs.run import Run, load_run
 from dmtkit.training.experiment import check, check_data, load_data, total_steps
 from dmtkit.training.loop import check_shares
 from dmtkit.training.resume import Progress

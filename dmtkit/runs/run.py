@@ -4,8 +4,10 @@
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +17,11 @@ import yaml
 
 from dmtkit import files
 from dmtkit.config import STORED, Config, make_config
-from dmtkit.errors import ConfigError, RunError
+from dmtkit.errors import ConfigError, RunError, listing
 from dmtkit.files import read_json
+from dmtkit.params import outputs_root, project_root
 from dmtkit.registry import METHODS, TASK_FACTS, TaskFacts
+from dmtkit.runs.search import find
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,3 +234,33 @@ class Run:
     def methods(self) -> list[str]:
         """The methods with a finished phase, in the config's order."""
         return [name for name in self.config.methods if self.phases(name)]
+
+
+def load_run(folder: str | os.PathLike[str] | None = None) -> Run:
+    """Open a run folder, or the newest finished run below outputs/ that holds labels to look at.
+
+    A relative path is looked for from the current folder, then from the project, then in outputs/. RunError if there is no
+    such run, with those that there are, the nearest name first.
+    """
+    if folder is None:
+        return newest_run()
+    root, name = outputs_root(), str(folder)
+    for place in (Path(), project_root(), root):
+        if (place / folder / "config.yaml").is_file():
+            return Run(place / folder)
+    found = find(root)
+    runs = sorted([*found.finished, *found.unfinished], key=lambda run: -SequenceMatcher(None, run, name).ratio())
+    known = f"runs in {root}, the nearest name first:\n{listing(runs)}" if runs else f"{root} holds no run"
+    raise RunError(f"{name}: is no run folder (it has no config.yaml); {known}")
+
+
+def newest_run() -> Run:
+    """The run below outputs/ that finished last, of those that hold samples to look at; RunError if there is none."""
+    root = outputs_root()
+    every = [(Run(root / name), done["results"]) for name, (done, _) in find(root).finished.items()]
+    runs = [run for run, results in every if any(run.method(method).stores_labels for method in results)]
+    if not runs:
+        raise RunError(
+            f"{root}: holds no finished run of a method that stores labels; make one: make demo-segmentation"
+        )
+    return max(runs, key=lambda run: (run.path / "DONE.json").stat().st_mtime)

@@ -1,21 +1,17 @@
-"""Finds run folders: one by its path, the newest, or all below a folder with their DONE.json and config.yaml."""
+"""Finds run folders and reads their DONE.json and config.yaml, the only files of a run that are opened."""
 
 import json
 import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from dmtkit.errors import RunError, listing
-from dmtkit.params import outputs_root, project_root
 from dmtkit.registry import TASK_FACTS
-from dmtkit.runs.run import Run
 
 MARK = ".dmtkit-report"  # lies in a folder of written reports, whose files are no foreign ones
 FEW = 3
@@ -29,36 +25,6 @@ class Found:
     finished: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
     unfinished: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
-
-
-def load_run(folder: str | os.PathLike[str] | None = None) -> Run:
-    """Open a run folder, or the newest finished run below outputs/ that holds labels to look at.
-
-    A relative path is looked for from the current folder, then from the project, then in outputs/. RunError if there is no
-    such run, with those that there are, the nearest name first.
-    """
-    if folder is None:
-        return newest_run()
-    root, name = outputs_root(), str(folder)
-    for place in (Path(), project_root(), root):
-        if (place / folder / "config.yaml").is_file():
-            return Run(place / folder)
-    found = find(root)
-    runs = sorted([*found.finished, *found.unfinished], key=lambda run: -SequenceMatcher(None, run, name).ratio())
-    known = f"runs in {root}, the nearest name first:\n{listing(runs)}" if runs else f"{root} holds no run"
-    raise RunError(f"{name}: is no run folder (it has no config.yaml); {known}")
-
-
-def newest_run() -> Run:
-    """The run below outputs/ that finished last, of those that hold samples to look at; RunError if there is none."""
-    root = outputs_root()
-    every = [(Run(root / name), done["results"]) for name, (done, _) in find(root).finished.items()]
-    runs = [run for run, results in every if any(run.method(method).stores_labels for method in results)]
-    if not runs:
-        raise RunError(
-            f"{root}: holds no finished run of a method that stores labels; make one: make demo-segmentation"
-        )
-    return max(runs, key=lambda run: (run.path / "DONE.json").stat().st_mtime)
 
 
 def find(root: Path) -> Found:

@@ -15,8 +15,7 @@ from dmtkit.registry import DATASETS
 from dmtkit.runs.environment import describe_environment, operations, pick_device
 from dmtkit.runs.folder import RunFolder, default_folder, open_run, refuse_other_run
 from dmtkit.runs.published import check_table
-from dmtkit.runs.run import Run, read_config
-from dmtkit.runs.search import load_run
+from dmtkit.runs.run import Run, load_run, read_config
 from dmtkit.tasks.task import TASKS, DataSet, check_methods, methods_of
 from dmtkit.training.baselines import key_of
 from dmtkit.training.loop import check_shares, processes

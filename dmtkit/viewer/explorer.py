@@ -13,8 +13,7 @@ import traitlets
 from dmtkit.errors import DmtkitError, RunError
 from dmtkit.files import read_json, write_atomically
 from dmtkit.results.style import CASE_COLOURS, CASE_TITLES, VOID_COLOUR, WEIGHT_MAP, class_colours
-from dmtkit.runs.run import Run
-from dmtkit.runs.search import load_run
+from dmtkit.runs.run import Run, load_run
 from dmtkit.viewer.bundle import STATIC, bundle, page
 from dmtkit.viewer.catalogue import Catalogue, read_catalogue
 

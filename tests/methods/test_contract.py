@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from dmtkit.methods import METHODS, Method, Step, method
 from dmtkit.methods.lab import Lab
-from dmtkit.runs.search import load_run
+from dmtkit.runs.run import load_run
 from tests import contract, teamwork
 from tests.contract import CONTRACTS, PAIRS
 from tests.ranks import Team

@@ -105,7 +105,7 @@ def test_the_oracle_needs_the_truth(unknown):
 
 
 def test_a_finished_run_opens_without_its_data(known):
-    from dmtkit.runs.search import load_run
+    from dmtkit.runs.run import load_run
 
     run = load_run(known.path)
     assert run.finished

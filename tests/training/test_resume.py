@@ -15,7 +15,7 @@ from dmtkit.config import make_config
 from dmtkit.data import load
 from dmtkit.errors import RunError, TrainingError
 from dmtkit.runs.folder import RunFolder
-from dmtkit.runs.search import load_run
+from dmtkit.runs.run import load_run
 from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY, Stop, fingerprint, make_tree, relay, stop_after
 

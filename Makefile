@@ -21,7 +21,7 @@ demo: setup  ## train on real handwriting (2 to 4 minutes on 2 cores) and render
 	$(BIN)/dmtkit run params/digits.yaml
 
 demo-segmentation: setup  ## train two models on digit scenes (under 5 minutes on 2 cores): weight maps and all
-	$(BIN)/dmtkit run params/scenes.yaml
+	$(BIN)/dmtkit run params/scenes.yaml -p threads 2
 
 test: setup  ## run the tests of every day
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -232,3 +232,10 @@ def test_losses_of_shares_add_up_to_the_batchs():
     mixed = mixed_cross_entropy(logits, label, partner, 0.7, weight)
     parts = [mixed_cross_entropy(logits[s], label, partner, 0.7, weight[s], s) for s in shares]
     torch.testing.assert_close(sum(parts), mixed)
+
+
+def test_a_truth_that_nobody_knows_is_neither_right_nor_known():
+    logits, label = torch.tensor([[3.0, 0.0], [3.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 0, 0])
+    truth = torch.tensor([0, 1, 255])
+    _, sums = dynamic_cross_entropy(logits, label, torch.full((3,), 0.9), gamma1=1, gamma2=1, truth=truth)
+    assert (int(sums["agree"]), int(sums["known_agree"]), int(sums["right_agree"])) == (3, 2, 1)

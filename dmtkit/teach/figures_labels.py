@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dmtkit.data.segmentation import Scenes
+from dmtkit.losses.levels import TOP
 from dmtkit.metrics.scores import reliability
 from dmtkit.results.plots.common import nothing
 from dmtkit.results.plots.maps import frame, paint, show
@@ -74,10 +75,10 @@ def plot_wrong_labels(run: Run, ask_b: bool = False, samples: Sequence[int] = (0
             image,
             paint(truth, colours),
             paint(label, colours),
-            paint(other, colours) if ask_b else level / 65535,
+            paint(other, colours) if ask_b else level / TOP,
         ]
         wrong, differ = (label != truth) & (truth < len(run.classes)), label != other
-        kind = np.where(wrong, 2 - differ, 3 * differ) if ask_b else wrong * (1 + (level >= SURE * 65535))
+        kind = np.where(wrong, 2 - differ, 3 * differ) if ask_b else wrong * (1 + (level >= SURE * TOP))
         shown = [ax.imshow(picture, WEIGHT_MAP, vmin=0, vmax=1) for ax, picture in zip(line, pictures, strict=False)]
         line[4].imshow(kind, ListedColormap([colour for colour, _ in kinds.values()]), vmin=0, vmax=len(kinds) - 1)
         for number, (_, hatch) in enumerate(kinds.values()):

@@ -69,9 +69,9 @@ def total(values: Tensor) -> Tensor:
     """
     if size() == 1:
         return values
-    found = values.clone()
-    dist.all_reduce(found)
-    return found
+    summed = values.clone()
+    dist.all_reduce(summed)
+    return summed
 
 
 def gather(value: T) -> list[T]:
@@ -112,13 +112,13 @@ def in_turn(work: Callable[[], T]) -> T:
     3
     """
     if rank_zero():
-        found = work()
+        result = work()
         barrier()
     else:
         barrier()
-        found = work()
+        result = work()
     barrier()
-    return found
+    return result
 
 
 class Rounds:

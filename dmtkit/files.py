@@ -163,8 +163,8 @@ def save_state(folder: Path, stem: str, step: int, state: dict[str, Any], keep: 
 
 def load_newest_state(folder: Path, stem: str, note: Callable[[str], None]) -> dict[str, Any] | None:
     """The newest checkpoint whose checksum holds, on the CPU, or None; `note` is told of a damaged one."""
-    found = _states(folder, stem)
-    for path, older in zip_longest(found, found[1:]):
+    checkpoints = _states(folder, stem)
+    for path, older in zip_longest(checkpoints, checkpoints[1:]):
         try:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest()[:16] == path.stem.rsplit("-", 1)[1]:

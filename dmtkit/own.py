@@ -103,11 +103,11 @@ def own_code(config: Config, baseline: bool = False) -> dict[str, str]:
     """
     things = {name: thing for name, thing in _own(config).items() if not (baseline and name.startswith("method "))}
     file = {Path(config.code_from).name: _sum(content_of(config.code_from))} if config.code_from else {}
-    found = {
+    sums = {
         name: next(iter(file.values())) if is_from_file(thing) else _source(name, thing)
         for name, thing in things.items()
     }
-    return found if baseline else file | found
+    return sums if baseline else file | sums
 
 
 def describe(config: Config) -> dict[str, Any]:
@@ -131,8 +131,8 @@ def _own(config: Config) -> dict[str, Any]:
     family = config.model if config.model in MODELS[config.task] else config.model.partition("-")[0]
     named: list[tuple[Registry[Any], str]] = [(METHODS, name) for name in config.methods]
     named += [(DATASETS[config.task], config.dataset), (MODELS[config.task], family)]
-    found = {f"{registry.kind} {name}": registry[name] for registry, name in named if registry.is_own(name)}
-    return {name: thing if callable(thing) else type(thing) for name, thing in found.items()}
+    owned = {f"{registry.kind} {name}": registry[name] for registry, name in named if registry.is_own(name)}
+    return {name: thing if callable(thing) else type(thing) for name, thing in owned.items()}
 
 
 def is_from_file(thing: Any) -> bool:

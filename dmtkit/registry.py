@@ -29,7 +29,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __init__(self, kind: str, kit: Mapping[str, str], field: str = "") -> None:
         self.kind, self.field, self._kit = kind, field or kind, kit
-        self._found: dict[str, T] = {}
+        self._known: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """A decorator that puts what it decorates behind `name`; done again, it replaces what was there.
@@ -40,7 +40,7 @@ class Registry(Mapping[str, T], Generic[T]):
         def put(thing: T) -> T:
             if self._kit.get(name, thing.__module__) != thing.__module__:
                 raise ConfigError(f"{self.field}: the {self.kind} {name!r} is the kit's own; choose another name")
-            self._found[name] = thing
+            self._known[name] = thing
             return thing
 
         return put
@@ -51,15 +51,15 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def is_own(self, name: str) -> bool:
         """Whether someone else than the kit registered a name."""
-        return name in self._found and name not in self._kit
+        return name in self._known and name not in self._kit
 
     def forget(self, module: str) -> None:
         """Take out what modules whose names begin like this registered."""
-        self._found = {name: thing for name, thing in self._found.items() if not thing.__module__.startswith(module)}
+        self._known = {name: thing for name, thing in self._known.items() if not thing.__module__.startswith(module)}
 
     def loaded(self) -> list[T]:
         """What is registered by now; nothing is imported."""
-        return list(self._found.values())
+        return list(self._known.values())
 
     def check(self, *names: str) -> None:
         """ConfigError, naming them all, for names that are not known; imports nothing."""
@@ -69,15 +69,15 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         self.check(name)
-        if name not in self._found:
+        if name not in self._known:
             import_module(self._kit[name])
-        return self._found[name]
+        return self._known[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._kit or name in self._found
+        return name in self._kit or name in self._known
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._kit, *self._found]))
+        return iter(dict.fromkeys([*self._kit, *self._known]))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -237,9 +237,9 @@ def changed(given: Parameters, methods: Sequence[str], task: str) -> Parameters:
     if foreign:
         raise ValueError(f"{', '.join(foreign)}: of a method that is not among `methods`")
     try:
-        found = {
+        differing = {
             name: METHODS[name].changed(task, values) if name in METHODS else values for name, values in given.items()
         }
     except ConfigError as error:
         raise ValueError(str(error)) from None
-    return {name: values for name, values in found.items() if values}
+    return {name: values for name, values in differing.items() if values}

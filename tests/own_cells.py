@@ -40,11 +40,11 @@ def _forgotten(tmp_path, monkeypatch):
     """What a test registers, the next one does not know; outputs lie elsewhere."""
     monkeypatch.setenv("DMTKIT_OUTPUTS", str(tmp_path / "outputs"))
     registries = [METHODS, *DATASETS.values(), *MODELS.values()]
-    before = [dict(registry._found) for registry in registries]
+    before = [dict(registry._known) for registry in registries]
     yield
     for registry, found in zip(registries, before, strict=True):
-        for name in [name for name in registry._found if name not in found and registry.is_own(name)]:
-            registry._found.pop(name)
+        for name in [name for name in registry._known if name not in found and registry.is_own(name)]:
+            registry._known.pop(name)
     own._imported.clear()
     own._announced.clear()
 

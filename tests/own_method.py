@@ -62,4 +62,4 @@ def registered():
     try:
         yield
     finally:
-        METHODS._found.pop("own")
+        METHODS._known.pop("own")

@@ -77,7 +77,7 @@ def registered():
         with own_method.registered():
             yield
     finally:
-        METHODS._found.pop("own_rows")
+        METHODS._known.pop("own_rows")
 
 
 def peers(folder, pairs):

@@ -35,7 +35,7 @@ def test_a_class_of_a_cell_trains_resumes_logs_and_reports(cell, tmp_path):
             cell(CELL)  # the notebook again, from the top
     assert fingerprint(tmp_path / "b") == fingerprint(whole.path)
     assert set(whole.metrics["method"]) == {"supervised", "mine"}
-    METHODS._found.pop("mine")  # as where nobody knows it
+    METHODS._known.pop("mine")  # as where nobody knows it
     found = dmtkit.load_run(whole.path)
     assert (found.method("mine").title, found.method("mine").views) == ("My own", ["weak"])
     assert found.method("mine").parameters == {"weight": 1.0}
@@ -72,7 +72,7 @@ def test_a_class_that_is_not_there_on_resume_is_named(cell, tmp_path):
     cell(CELL)
     with pytest.raises(Stop):
         run_methods(config_of(), None, tmp_path / "run", progress=stop_after(9))
-    METHODS._found.pop("mine")
+    METHODS._known.pop("mine")
     with pytest.raises(
         RunError, match=r"was started with method mine, which is not here; .*run the cell that defines it"
     ):
@@ -128,7 +128,7 @@ def test_a_file_of_ones_own_is_imported_by_what_runs_alone(tmp_path, capsys):
     run = run_methods(job.config, output_dir=tmp_path / "run")
     assert run.finished
     assert (tmp_path / "run" / "my_methods.py").read_text() == CELL + NETWORK
-    METHODS._found.pop("mine")
+    METHODS._known.pop("mine")
     own._imported.clear()
     found = dmtkit.load_run(run.path)
     assert found.method("mine").parameters == {"weight": 0.5}

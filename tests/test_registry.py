@@ -51,7 +51,7 @@ def own():
         (MODELS["classification"], "plain"),
         (MODELS["segmentation"], "pointwise"),
     ):
-        registry._found.pop(name)
+        registry._known.pop(name)
 
 
 def test_own_data_and_own_networks_train(own, tmp_path):
@@ -67,13 +67,13 @@ def test_own_data_and_own_networks_train(own, tmp_path):
 def test_a_run_on_ones_own_data_opens_where_nobody_knows_it(own, tmp_path):
     config = make_config({**TINY, "dataset": "stripes", "methods": ("supervised",)})
     dmtkit.run_methods(config, output_dir=tmp_path / "run")
-    builder = DATASETS["classification"]._found.pop("stripes")
+    builder = DATASETS["classification"]._known.pop("stripes")
     try:
         assert dmtkit.load_run(tmp_path / "run").config.dataset == "stripes"
         with pytest.raises(ConfigError, match="dataset: stripes: unknown data set"):
             check(config)
     finally:
-        DATASETS["classification"]._found["stripes"] = builder
+        DATASETS["classification"]._known["stripes"] = builder
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,8 @@ def split_scenes(
     sampling = _sampling(config, names[:trained], split)
     labeled, unlabeled, val, test, left, right = map(part, (*split, names[trained:], *sampling))
     cache = outputs_root() / ".surveys" if isinstance(pictures, Files) else None
-    found = survey(pictures, len(classes), (*labeled.indices, *test.indices, *val.indices), cache)
-    return Scenes(labeled, unlabeled, val, test, left, right, classes, found)
+    measured = survey(pictures, len(classes), (*labeled.indices, *test.indices, *val.indices), cache)
+    return Scenes(labeled, unlabeled, val, test, left, right, classes, measured)
 
 
 def _twice(pictures: Pictures) -> str:

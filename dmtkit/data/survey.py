@@ -53,11 +53,11 @@ def survey(pictures: Pictures, classes: int, needed: Sequence[int], cache: Path 
             f"of classes, which has {classes} names):\n{listing(problems)}"
         )
     table = np.array(rows, np.int64)
-    found = Survey(table[:, :2], table[:, 2:])
+    measured = Survey(table[:, :2], table[:, 2:])
     if place is not None:
         with contextlib.suppress(RunError):  # a full or read-only disk: it is looked at again next time
-            write_arrays(place, vars(found))
-    return found
+            write_arrays(place, vars(measured))
+    return measured
 
 
 def _look(pictures: Pictures, index: int, classes: int, needed: bool) -> list[int] | str:
@@ -76,8 +76,8 @@ def _look(pictures: Pictures, index: int, classes: int, needed: bool) -> list[in
     counts = np.bincount(mask.ravel(), minlength=256)
     strange = (np.flatnonzero(counts[classes:VOID]) + classes).tolist()
     if strange:
-        found = ", ".join(map(str, strange[:5])) + (" …" if len(strange) > 5 else "")
-        return f"{name}: the mask holds label {found}, expected 0 to {classes - 1}, and {VOID} for void"
+        labels = ", ".join(map(str, strange[:5])) + (" …" if len(strange) > 5 else "")
+        return f"{name}: the mask holds label {labels}, expected 0 to {classes - 1}, and {VOID} for void"
     if needed and not counts[:classes].any():
         return f"{name}: the mask is missing, or void everywhere; an image to learn from or to measure on needs labels"
     return [height, width, *counts[:classes].tolist(), int(counts[VOID])]

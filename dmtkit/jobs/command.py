@@ -73,7 +73,7 @@ def batch(
 
     console = Console()
     with exits(code=2):
-        found = make_batch(
+        chosen = make_batch(
             params,
             None if seeds is None else numbers("--seeds", seeds),
             None if splits is None else numbers("--splits", splits),
@@ -81,11 +81,11 @@ def batch(
             overrides(override),
             imports=not dry_run,
         )
-    console.print(run_list(found))
+    console.print(run_list(chosen))
     if dry_run:
         return
     with exits(code=2), shown(console) as show:
-        outcomes = run_batch(found, workers=workers, scheduler=scheduler, host=host, retry=retry, show=show)
+        outcomes = run_batch(chosen, workers=workers, scheduler=scheduler, host=host, retry=retry, show=show)
     good = summary(outcomes, console)
     if any(outcome.state == "stopped" for outcome in outcomes):
         console.print("stopped; run the same command again to go on")

@@ -132,9 +132,9 @@ def _with_baselines(jobs: list[Job]) -> Batch:
         data = last[1]
         waiting.append(with_data(job, data))
         store = store_for(job.folder)
-        found = {store / key: training for key, training in baselines(job.config, data).items()}
-        needs[job.name] = tuple(found)
-        every = {place: Baseline(job.config, training, place) for place, training in found.items()} | every
+        starts = {store / key: training for key, training in baselines(job.config, data).items()}
+        needs[job.name] = tuple(starts)
+        every = {place: Baseline(job.config, training, place) for place, training in starts.items()} | every
     users = Counter(place for places in needs.values() for place in places)
     shared = {
         place: baseline for place, baseline in every.items() if users[place] > 1

@@ -80,17 +80,19 @@ def rename(state: State) -> tuple[dict[str, Tensor], str]:
 
 def _read(path: Path) -> State:
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such weights file; give a path, `imagenet`, or nothing") from None
     except Exception as error:  # unpickling raises a dozen kinds on damaged files
         raise ConfigError(f"{path}: is no weights file that can be read safely ({type(error).__name__})") from None
     wrappers = ("kept", "model", "state_dict")
-    while isinstance(found, dict) and (inner := [found[key] for key in wrappers if isinstance(found.get(key), dict)]):
-        found = inner[0]
-    if not isinstance(found, dict) or not found or not all(isinstance(v, Tensor) for v in found.values()):
+    while isinstance(content, dict) and (
+        inner := [content[key] for key in wrappers if isinstance(content.get(key), dict)]
+    ):
+        content = inner[0]
+    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise ConfigError(f"{path}: holds no weights (expected a mapping from names to tensors)")
-    return found
+    return content
 
 
 def _imagenet(model: nn.Module) -> State:

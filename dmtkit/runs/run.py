@@ -248,8 +248,8 @@ def load_run(folder: str | os.PathLike[str] | None = None) -> Run:
     for place in (Path(), project_root(), root):
         if (place / folder / "config.yaml").is_file():
             return Run(place / folder)
-    found = find(root)
-    runs = sorted([*found.finished, *found.unfinished], key=lambda run: -SequenceMatcher(None, run, name).ratio())
+    there = find(root)
+    runs = sorted([*there.finished, *there.unfinished], key=lambda run: -SequenceMatcher(None, run, name).ratio())
     known = f"runs in {root}, the nearest name first:\n{listing(runs)}" if runs else f"{root} holds no run"
     raise RunError(f"{name}: is no run folder (it has no config.yaml); {known}")
 

@@ -29,10 +29,10 @@ class Found:
 
 def find(root: Path) -> Found:
     """Look at every folder below `root`, but hidden ones and `benchmarks`; what cannot be used is named, never raised."""
-    found = Found()
+    listing = Found()
 
     def unreadable(error: OSError) -> None:
-        found.skipped.append((_relative(Path(error.filename), root), f"cannot be opened ({error.strerror})"))
+        listing.skipped.append((_relative(Path(error.filename), root), f"cannot be opened ({error.strerror})"))
 
     for name, folders, files in os.walk(root, onerror=unreadable):
         folder = Path(name)
@@ -43,10 +43,10 @@ def find(root: Path) -> Found:
         folders[:] = sorted(set(folders) - hidden)
         if _is_run(folder, {*folders, *files}):
             folders.clear()
-            _read(folder, _relative(folder, root), found)
+            _read(folder, _relative(folder, root), listing)
         else:
-            found.skipped.extend(_foreign(folder, sorted(files), root))
-    return found
+            listing.skipped.extend(_foreign(folder, sorted(files), root))
+    return listing
 
 
 def _is_run(folder: Path, names: set[str]) -> bool:

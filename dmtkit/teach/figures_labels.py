@@ -100,16 +100,16 @@ def plot_wrong_labels(run: Run, ask_b: bool = False, samples: Sequence[int] = (0
 def plot_calibration(labels: pd.DataFrame, bins: int = 10) -> Figure:
     """A model's accuracy on U against its confidence, and in which part of the confidence its wrong labels lie."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9))
-    found = reliability(labels["confidence"].to_numpy(), ~labels["wrong"].to_numpy(), bins)
+    bars = reliability(labels["confidence"].to_numpy(), ~labels["wrong"].to_numpy(), bins)
     left.plot([0, 1], [0, 1], ls="--", color="grey", lw=1, label="perfect calibration")
-    left.plot(found.confidence, found.accuracy, lw=1)
-    left.scatter(found.confidence, found.accuracy, s=20 + 380 * found.count / found.count.max(), alpha=0.6)
+    left.plot(bars.confidence, bars.accuracy, lw=1)
+    left.scatter(bars.confidence, bars.accuracy, s=20 + 380 * bars.count / bars.count.max(), alpha=0.6)
     left.set(xlim=(0, 1.08), ylim=(0, 1.08), aspect="equal", xlabel="confidence $c_A$", ylabel="accuracy of the labels")
     said, kept = 100 * labels["confidence"].mean(), 100 * (1 - labels["wrong"].mean())
-    title = f"Says {said:.1f} %, is right in {kept:.1f} %;\ncalibration error {100 * found.error:.1f} %"
+    title = f"Says {said:.1f} %, is right in {kept:.1f} %;\ncalibration error {100 * bars.error:.1f} %"
     left.set_title(title, fontsize=11)
     left.legend(loc="upper left", fontsize=9)
-    share = 100 * found.count * np.nan_to_num(1 - found.accuracy) / found.count.sum()
+    share = 100 * bars.count * np.nan_to_num(1 - bars.accuracy) / bars.count.sum()
     rows = pd.Series(share, [f"{(number + 1) / bins:g}" for number in range(bins)])
     plot_bars(rows, right, styles=(WRONG,), xlabel="confidence $c_A$ up to", ylabel="wrong labels (% of all labels)")
     right.set_title("Where the wrong labels are")

@@ -119,15 +119,15 @@ def plot_opinions(
     teacher: Sequence[float] = LOGITS[0], student: Sequence[float] = LOGITS[1], gamma1: float = 3, gamma2: float = 3
 ) -> Figure:
     """What a teacher and a student say of one image, and the gradient of the weighted and the unweighted loss."""
-    found = take_apart(teacher, student, gamma1, gamma2)
+    parts = take_apart(teacher, student, gamma1, gamma2)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.1))
-    opinions = pd.DataFrame({"teacher A": found.teacher, "student B": found.student}, CLASSES)
-    title = f"$y_A$ = {CLASSES[found.label]}, $c_A$ = {found.confidence:.2f}, $p_B$ = {found.p:.2f}"
+    opinions = pd.DataFrame({"teacher A": parts.teacher, "student B": parts.student}, CLASSES)
+    title = f"$y_A$ = {CLASSES[parts.label]}, $c_A$ = {parts.confidence:.2f}, $p_B$ = {parts.p:.2f}"
     styles = (("#0072B2", ""), ("#CC79A7", "//"))
     plot_bars(opinions, left, ".2f", styles, ylim=(0, 1.1), ylabel="probability", title=title)
-    gradients = pd.DataFrame({"weight 1": found.plain, f"weight {found.weight:.2f}": found.gradient}, CLASSES)
-    title = f"{CASE_TITLES[found.case]}: w = {found.weight:.3f}"
-    styles = (("#cccccc", ".."), (CASE_COLOURS[found.case], ""))
+    gradients = pd.DataFrame({"weight 1": parts.plain, f"weight {parts.weight:.2f}": parts.gradient}, CLASSES)
+    title = f"{CASE_TITLES[parts.case]}: w = {parts.weight:.3f}"
+    styles = (("#cccccc", ".."), (CASE_COLOURS[parts.case], ""))
     plot_bars(gradients, right, "+.2f", styles, ylim=(-1.1, 1.1), ylabel="∂ loss / ∂ student's logit", title=title)
     return figure
 

@@ -193,4 +193,4 @@ def test_a_method_that_breaks_it_is_found_out(keeps, task):
         with pytest.raises((AssertionError, RuntimeError)):
             keeps(type(METHODS["broken"]), task)
     finally:
-        METHODS._found.pop("broken")
+        METHODS._known.pop("broken")

@@ -124,7 +124,7 @@ def test_a_value_without_a_type_fixes_a_parameter_that_is_inherited():
             assert METHODS["mine"].threshold == 0.5
             assert METHODS["mine"].flat_names == ("mine_weight",)
     finally:
-        METHODS._found.pop("mine")
+        METHODS._known.pop("mine")
     assert METHODS["fixmatch"].threshold == 0.95
 
 
@@ -144,7 +144,7 @@ def test_a_base_class_that_is_no_method_yet_has_parameters_too():
         with pytest.raises(ConfigError, match="mine_scales: found"):
             make_config({"methods": ["mine"], "mine_scales": [True]})
     finally:
-        METHODS._found.pop("mine")
+        METHODS._known.pop("mine")
 
 
 def test_memory_of_another_data_sets_size_is_refused():

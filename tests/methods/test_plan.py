@@ -22,7 +22,7 @@ def planned(phases, **changes):
     try:
         return plan(config, load_data(config))
     finally:
-        METHODS._found.pop("planned")
+        METHODS._known.pop("planned")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_phases_that_ask_for_something_else_than_they_planned_are_refused(tmp_pa
         with pytest.raises(ConfigError, match="asked for something else than when it was planned"):
             run_methods(config, load_data(config), tmp_path / "run")
     finally:
-        METHODS._found.pop("fickle")
+        METHODS._known.pop("fickle")
 
 
 def test_labels_of_several_shares_are_refused_where_the_rule_labels_for_one():
@@ -149,7 +149,7 @@ def test_labels_of_several_shares_are_refused_where_the_rule_labels_for_one():
         with pytest.raises(ConfigError, match=r"of supervised, phase 0, model A several are learned \(0.5, 0.7\)"):
             check_data(config, load_data(config))
     finally:
-        METHODS._found.pop("twofold")
+        METHODS._known.pop("twofold")
 
 
 def test_further_networks_start_from_their_own_random_weights():
@@ -169,6 +169,6 @@ def test_further_networks_start_from_their_own_random_weights():
         task.phase = lambda training: SimpleNamespace(weights=lambda: {"model": reported})
         first, second = (task.network(training, name).state_dict() for name in ("model", "second"))
     finally:
-        METHODS._found.pop("paired")
+        METHODS._known.pop("paired")
     assert all(torch.equal(first[name], reported[name]) for name in first)
     assert not torch.equal(next(iter(second.values())), next(iter(first.values())))

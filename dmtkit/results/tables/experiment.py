@@ -70,13 +70,13 @@ def methods_table(collected: Collected, experiment: str, reference: str = "super
     shown, tidy = [], []
     for method in collected.methods(experiment):
         rows = runs[runs["method"] == method]
-        found = {name: spread(rows[name]) for name in ("value", "B", "A+B")}
+        spreads = {name: spread(rows[name]) for name in ("value", "B", "A+B")}
         differences = paired_differences(runs, method, reference)[: None if method != reference else 0]
         mean, sd, pairs = spread(differences)
         low, high = bootstrap_interval(differences)
         row: dict[str, Any] = {"experiment": experiment, "method": method, "metric": rows["metric"].iloc[0]}
-        row |= found["value"]._asdict()
-        row |= {f"{name}_{key}": getattr(found[name], key) for name in ("B", "A+B") for key in ("mean", "sd")}
+        row |= spreads["value"]._asdict()
+        row |= {f"{name}_{key}": getattr(spreads[name], key) for name in ("B", "A+B") for key in ("mean", "sd")}
         row |= {
             "reference": reference,
             "difference": mean,
@@ -88,7 +88,12 @@ def methods_table(collected: Collected, experiment: str, reference: str = "super
         tidy.append(
             row | {name: known[column].get(method) for name, column in (("published", "value"), ("source", "source"))}
         )
-        cells = {"method": title(method), test: cell(found["value"]), "B": cell(found["B"]), "A+B": cell(found["A+B"])}
+        cells = {
+            "method": title(method),
+            test: cell(spreads["value"]),
+            "B": cell(spreads["B"]),
+            "A+B": cell(spreads["A+B"]),
+        }
         cells |= {over: signed(mean), "pairs": str(pairs)} if pairs else {}
         cells |= {"95 % interval": f"{signed(low)} to {signed(high)}"} if pairs > 1 else {}
         shown.append(cells | ({"published": f"{known['value'][method]:.2f}"} if method in known.index else {}))

@@ -46,7 +46,7 @@ def test_run_executes_the_notebook_and_a_second_time_does_nothing(tmp_path):
     assert "nothing to do" in second.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_segmentation_notebook_runs_from_the_command_line(tmp_path):
     folder = tmp_path / "run"
     words = ["run", "params/scenes.yaml", *tiny(("methods", "supervised,cbst,dmt"), values=TINY_SEGMENTATION)]
@@ -62,7 +62,7 @@ def test_the_segmentation_notebook_runs_from_the_command_line(tmp_path):
     assert "nothing to do" in dmtkit(*words, "--output", folder).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_other_command_in_a_process(tmp_path):
     put(tmp_path / "runs", {"dmt": 60.0})
     for words, said in (
@@ -174,7 +174,7 @@ def test_a_failing_run_exits_1_with_its_own_words(tmp_path):
     assert not (tmp_path / "run" / "DONE.json").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path):
     folder = tmp_path / "run"
     words = ["run", "params/digits.yaml", *tiny(("epochs", 30), ("checkpoint_seconds", 3600)), "--output", str(folder)]

@@ -197,7 +197,7 @@ def test_it_is_off_in_batch(tmp_path, monkeypatch):
     assert seen == {"DMTKIT_LIVE": "0", "OMP_NUM_THREADS": "1"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("switch", ["", "1"])
 def test_papermill_keeps_the_last_line_and_curves_where_told_to(tmp_path, switch):
     values = {**TINY, "methods": ["supervised"], "baseline_epochs": 3}

@@ -84,7 +84,14 @@ def tour(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("tour")
-@pytest.mark.parametrize(("name", "figures"), [("00_tour", 8), ("01_why_two_models", 9), ("03_iterations", 9)])
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("00_tour", 8),
+        pytest.param("01_why_two_models", 9, marks=pytest.mark.long),
+        pytest.param("03_iterations", 9, marks=pytest.mark.long),
+    ],
+)
 def test_the_walkthroughs_of_a_run(name, figures, tour, tmp_path, monkeypatch):
     outputs, run = tour
     monkeypatch.setenv("DMTKIT_OUTPUTS", str(outputs))
@@ -143,7 +150,7 @@ def test_the_report_of_an_empty_folder_says_so(tmp_path, capsys):
     assert "holds no finished run" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_ablation_runs_every_method_and_judges_the_findings(outputs, tiny, tmp_path, monkeypatch):
     """Three of its four runs are finished before; the notebook runs the one that is missing."""
     params = tiny(methods=["supervised", "dmt"])

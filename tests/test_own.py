@@ -202,7 +202,7 @@ def test_a_run_of_before_methods_were_recorded_opens(tmp_path):
     assert run_methods(run.config, output_dir=run.path).finished
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_file_of_ones_own_runs_from_the_command_line_in_a_notebook(tmp_path):
     found = command("run", params_file(tmp_path, CELL + NETWORK, model="plain"), "--output", tmp_path / "run")
     assert found.exit_code == 0, found.stderr

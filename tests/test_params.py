@@ -173,6 +173,7 @@ def stand_ins(tmp_path_factory):
     """Small folders in the layouts of the real data, and what a config needs to be right for each."""
     root = tmp_path_factory.mktemp("data")
     camvid = make_voc_style(root / "camvid", train=8, test=2, classes=11)
+    write_list(camvid, "labeled", (camvid / "ImageSets" / "Segmentation" / "train.txt").read_text().split()[:4])
     write_list(camvid, "test", (camvid / "ImageSets" / "Segmentation" / "val.txt").read_text().split())
     small = {"crop": (17, 17)}
     return {

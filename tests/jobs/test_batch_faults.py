@@ -58,7 +58,7 @@ def starts(folder):
     return (folder / "papermill.log").read_text().count("started by process")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_workers_kernels_and_batches_lose_nothing(outputs, tiny, tmp_path):
     """A kernel, a Dask worker and the batch itself are killed in turn; every run ends in the undisturbed bits, once."""
     params = tiny(epochs=10, checkpoint_seconds=0.1, log_points=6)

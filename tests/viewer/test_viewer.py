@@ -191,6 +191,7 @@ def test_a_gallery_of_images_and_one_without_truth(tmp_path):
     assert not dmtkit.explore(gallery(tmp_path / "b", truth=False)).index["truth"]
 
 
+@pytest.mark.long
 def test_the_static_figure_stands_beside_the_widget(run, tmp_path):
     for explorer in (dmtkit.explore(run), dmtkit.explore(run, method="cbst"), dmtkit.explore(gallery(tmp_path))):
         data, _ = explorer._repr_mimebundle_()

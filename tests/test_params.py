@@ -179,7 +179,7 @@ def stand_ins(tmp_path_factory):
     return {
         "voc": {"data_dir": str(make_voc2012(root / "voc", augmented=True)), "eval_size": (24, 32), **small},
         "cityscapes": {"data_dir": str(make_cityscapes(root / "city")), "resize": (24, 48), "crop": (16, 24)},
-        "segmentation": {"data_dir": str(camvid), "resize": (20, 24), **small},
+        "segmentation": {"data_dir": str(camvid), "classes": tuple("abcdefghijk"), "resize": (20, 24), **small},
         "scenes": {"scenes": 6, "scene_size": 16, "crop": (16, 16)},
         "cifar10": {"data_dir": str(make_cifar10(root / "cifar")), "labels": 1, "val": 1},
         "classification": {

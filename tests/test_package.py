@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -30,6 +31,7 @@ def test_a_new_project_has_everything_and_is_one(tmp_path, monkeypatch):
     assert {"notebooks/00_tour.ipynb", "params/digits.yaml", "params/my_images.yaml", "data/README.txt"} <= there
     assert (tmp_path / "mine" / "outputs").is_dir()
     for path in (tmp_path / "mine" / "notebooks").glob("*.ipynb"):
+        nbformat.validate(nbformat.read(path, 4))
         for link in re.findall(r"\]\((\.\./[^)#]*)", path.read_text()):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
     assert list(tmp_path.iterdir()) == [tmp_path / "mine"], "nothing else is left behind"

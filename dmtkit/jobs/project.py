@@ -58,7 +58,7 @@ def without_links_out(notebook: str) -> str:
     >>> without_links_out("see [the loss](../dmtkit/losses/dynamic.py) and [the settings](../params/tour.yaml)")
     'see the loss and [the settings](../params/tour.yaml)'
     """
-    return re.sub(r"(?<!!)\[([^\]]+)\]\(\.\./(?!notebooks|params|data|outputs)[^)]*\)", r"\1", notebook)
+    return re.sub(r"(?<!!)\[([^\[\]]+)\]\(\.\./(?!notebooks|params|data|outputs)[^)]*\)", r"\1", notebook)
 
 
 def lab_command(arguments: list[str], root: Path) -> list[str]:

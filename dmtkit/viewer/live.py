@@ -15,7 +15,7 @@ from dmtkit.runs.run import Run
 
 SWITCH = "DMTKIT_LIVE"  # an environment variable: 1 for curves wherever there is a kernel, 0 for none
 LINE, FIGURE = 0.5, 2.0  # seconds at least from one to the next
-RARELY = 20  # times as long as a figure takes to draw, training is left alone
+RARELY = 10  # times as long as a figure takes to draw, training is left alone
 
 
 class Live:
@@ -54,6 +54,8 @@ class Live:
                 self._put("line", {"text/plain": self.line()}, raw=True)
                 self.line_due = time.monotonic() + LINE
             log = self.folder / "metrics.jsonl"
+            if self.curves and not self.handles.get("figure"):
+                import dmtkit.results.plots.training  # noqa: F401  whose seconds are none of drawing
             size = log.stat().st_size if self.curves and log.is_file() else 0
             if size and size != self.drawn and (start := time.monotonic()) >= self.figure_due:
                 self._put("figure", self.figure())

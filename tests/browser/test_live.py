@@ -12,7 +12,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_training_is_shown_while_it_runs_and_stays_as_a_picture(opened, lab, shoot):
-    values = {**TINY, "baseline_epochs": 60, "epochs": 8, "label_ratios": [0.3, 0.6], "methods": ["supervised", "dmt"]}
+    values = {
+        **TINY,
+        "baseline_epochs": 180,
+        "epochs": 24,
+        "label_ratios": [0.3, 0.6],
+        "methods": ["supervised", "dmt"],
+    }
     code = [f"import dmtkit\nconfig = dmtkit.make_config({values!r})", "run = dmtkit.train(config)", "print('after')"]
     sheet = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(text) for text in code],

@@ -49,4 +49,4 @@ def test_every_link_of_every_notebook_leads_somewhere(project, browser, tmp_path
                 page.locator(f".lm-TabBar-tab[title*='{name}']").first.click(timeout=1000 * PATIENCE)
         page.context.close()
     assert dead == []
-    assert clicked > 5
+    assert clicked > 2

@@ -18,10 +18,10 @@ setup: .venv/ready  ## make .venv with the tested versions
 	@touch $@
 
 demo: setup  ## train on real handwriting (2 to 4 minutes on 2 cores) and render the notebook
-	$(BIN)/dmtkit run params/digits.yaml -p threads 2
+	$(BIN)/dmtkit run params/digits.yaml
 
 demo-segmentation: setup  ## train two models on digit scenes (under 5 minutes on 2 cores): weight maps and all
-	$(BIN)/dmtkit run params/scenes.yaml -p threads 2
+	$(BIN)/dmtkit run params/scenes.yaml
 
 test: setup  ## run the tests of every day
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -85,13 +85,13 @@ def test_the_figure_is_drawn_when_the_log_has_grown_and_rarely(run, screen, cloc
     view(progress(2))
     line, figures = screen.outputs
     assert figures == ["figure 1"]
-    clock.now += 5
+    clock.now += 4
     view(progress(3))
     assert figures == ["figure 1"], "nothing new was logged"
     run.log({"method": "dmt", "phase": 1, "step": 3, "loss": 0.5})
     view(progress(4))
-    assert figures == ["figure 1"], "twenty times what the last one cost"
-    clock.now += 5
+    assert figures == ["figure 1"], "ten times what the last one cost"
+    clock.now += 4
     view(progress(50))
     assert figures == ["figure 1", "figure 2"]
     run.log({"method": "dmt", "phase": 1, "step": 5, "loss": 0.4})

@@ -24,10 +24,10 @@ demo-segmentation: setup  ## train two models on digit scenes (under 5 minutes o
 	$(BIN)/dmtkit run params/scenes.yaml
 
 test: setup  ## run the tests of every day
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: setup  ## run these and the long ones
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not browser'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not browser'
 
 test-browser: setup  ## try the notebooks and the explorer in JupyterLab, driven by the system's Chromium
 	$(BIN)/python -m pytest -m browser tests/browser -s

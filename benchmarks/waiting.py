@@ -28,7 +28,7 @@ def startup(*, repeats: int = 7, without_tests: bool = False) -> dict[str, Any]:
     }
     if not without_tests:
         quotes = "tests/test_benchmarks.py::test_pages_quote_the_results_as_they_came"  # this result among them
-        command = ("-m", "pytest", "-n", "2", "--dist", "loadgroup", "--deselect", quotes)
+        command = ("-m", "pytest", "-n", "2", "--dist", "loadfile", "--deselect", quotes)
         results["test_seconds"] = round(seconds(*command), 1)
     return results
 

@@ -30,7 +30,7 @@ def start(namespace: dict[str, Any], names: str | None = None) -> Config | None:
 
     `names` says which parameters (words) the notebook has: any other variable set so far is refused, since papermill itself
     only warns of a name mistyped on its command line. Without `names` they are the settings of a run, and its config is
-    returned; so it is where there are `params`, a params file, and `overrides`.
+    returned; so it is where they are `params`, a params file, and `overrides`.
     """
     from dmtkit.results.style import apply_style
 
@@ -39,7 +39,7 @@ def start(namespace: dict[str, Any], names: str | None = None) -> Config | None:
     if names is None:
         return notebook_config(namespace)
     check_parameters(namespace, names)
-    if "overrides" in names and "seeds" not in names:
+    if set(names.split()) == {"params", "overrides"}:
         return make_config(load_params(project_root() / namespace["params"]) | namespace["overrides"])
     return None
 

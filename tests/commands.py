@@ -61,6 +61,7 @@ def wait_for(condition, process=None):
     end = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert process is None or process.poll() is None, "it ended too soon"
-        assert time.monotonic() < end, "it did not happen"
+        if time.monotonic() > end:
+            raise TimeoutError("it did not happen")
         time.sleep(0.02)
     return found

@@ -12,17 +12,8 @@ from jaxtyping import install_import_hook
 import tests.typecheck  # noqa: F401  found by name below
 from tests.helpers import TINY
 
-install_import_hook(
-    [
-        "dmtkit.losses.dynamic",
-        "dmtkit.labels.keep",
-        "dmtkit.labels.by_class",
-        "dmtkit.metrics.scores",
-        "dmtkit.data",
-        "dmtkit.models",
-    ],
-    "tests.typecheck.check",
-)
+ROOMS = ["losses", "labels.keep", "labels.predict", "metrics", "data", "models"]  # whose shapes are checked
+install_import_hook([f"dmtkit.{room}" for room in ROOMS], "tests.typecheck.check")
 
 import pytest
 import torch

@@ -83,7 +83,6 @@ def tour(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("tour")
 @pytest.mark.parametrize(
     ("name", "figures"),
     [
@@ -120,7 +119,6 @@ def test_the_notebook_on_the_loss_keeps_its_pictures(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("tour")
 def test_the_explorer_keeps_widget_figure_and_page(tour, tmp_path, monkeypatch):
     values = {"run_dir": str(tour[1]), "embed": 0, "page": str(tmp_path / "explorer.html")}
     executed, _, _ = execute("explore_weights", tmp_path / "out.ipynb", monkeypatch, **values)

@@ -43,13 +43,8 @@ class Explorer:
         self.pointer().hover(position=place)
 
     def readout(self, which=0):
-        return {
-            name: float(value)
-            for name, value in self.root.locator(".dmt-readout")
-            .nth(which)
-            .evaluate("table => ({...table.dataset})")
-            .items()
-        }
+        told = self.root.locator(".dmt-readout").nth(which).evaluate("table => ({...table.dataset})")
+        return {name: float(value) for name, value in told.items()}
 
     def key(self, label, name, times=1):
         """Press a key on a control that is found by its label."""

@@ -1,7 +1,6 @@
 """Segmentation data: layouts, splits by the paper's rule, and every kind of bad input by name."""
 
 import os
-import random
 import shutil
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from dmtkit.config import make_config
 from dmtkit.data.digit_scenes import DigitScenes
 from dmtkit.data.pictures import Arrays, Files
 from dmtkit.data.segmentation import load, split_scenes
-from dmtkit.data.splits import difference_maximised, paper_sampling, paper_splits
 from dmtkit.errors import ConfigError, DataError
 from dmtkit.params import load_params
 from tests.trees import make_cityscapes, make_voc2012, make_voc_style, save_mask, write_list
@@ -45,37 +43,6 @@ def _surveys_elsewhere(tmp_path, monkeypatch):
 @pytest.fixture
 def tree(tmp_path):
     return make_voc_style(tmp_path / "data")
-
-
-def test_paper_splits_by_the_rule_itself():
-    names = [f"{i:05d}" for i in range(10582)]
-    found = paper_splits(names, [2, 4, 8, 20, 50, 105.82])
-    assert [len(found[0][d].labeled) for d in (2, 4, 8, 20, 50, 105.82)] == [5291, 2645, 1322, 530, 211, 100]
-    state = random.Random(7777)
-    shuffled = list(names)
-    for split in found:
-        state.shuffle(shuffled)  # cumulative
-        for part in split.values():
-            assert part.labeled + part.unlabeled == shuffled
-    assert set(found[1][105.82].labeled) < set(found[1][50].labeled) < set(found[1][2].labeled)
-    assert [len(paper_splits(names[:2975], [d])[0][d].labeled) for d in (8, 29.75)] == [371, 100]
-    assert paper_splits(names[::-1], [8]) == paper_splits(names, [8]), "whatever order the names come in"
-
-
-def test_difference_maximised_lists():
-    found = difference_maximised([str(i) for i in range(101)], random.Random(1))
-    assert len(found.left) == len(found.right) == 80
-    assert len(set(found.left) & set(found.right)) == 59
-    assert set(found.left) | set(found.right) == {str(i) for i in range(101)}
-    splits = paper_splits([f"{i:05d}" for i in range(10582)], [8, 20, 50, 105.82])
-    sampled = paper_sampling(splits)
-    state = random.Random(7777)
-    for split, lists in zip(splits, sampled, strict=True):
-        for d in (8, 20, 50, 105.82):
-            order = list(split[d].labeled)
-            state.shuffle(order)
-            assert lists[d].left == order[: len(lists[d].left)]
-            assert lists[d].right == order[-len(lists[d].right) :]
 
 
 def test_scenes_follow_from_their_number_alone():

@@ -1,10 +1,12 @@
 """Splits never overlap, lose nothing, are nested and follow from the seed; own lists are checked."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmtkit.data.splits import class_split, list_split
+from dmtkit.data.splits import class_split, difference_maximised, list_split, paper_sampling, paper_splits
 from dmtkit.errors import DataError
 
 LABELS = [c for c in range(4) for _ in range(11)]
@@ -60,3 +62,34 @@ def test_own_lists():
 def test_bad_lists_are_refused(lists, complaint):
     with pytest.raises(DataError, match=complaint):
         list_split(["a", "b", "c"], lists)
+
+
+def test_paper_splits_by_the_rule_itself():
+    names = [f"{i:05d}" for i in range(10582)]
+    found = paper_splits(names, [2, 4, 8, 20, 50, 105.82])
+    assert [len(found[0][d].labeled) for d in (2, 4, 8, 20, 50, 105.82)] == [5291, 2645, 1322, 530, 211, 100]
+    state = random.Random(7777)
+    shuffled = list(names)
+    for split in found:
+        state.shuffle(shuffled)  # cumulative
+        for part in split.values():
+            assert part.labeled + part.unlabeled == shuffled
+    assert set(found[1][105.82].labeled) < set(found[1][50].labeled) < set(found[1][2].labeled)
+    assert [len(paper_splits(names[:2975], [d])[0][d].labeled) for d in (8, 29.75)] == [371, 100]
+    assert paper_splits(names[::-1], [8]) == paper_splits(names, [8]), "whatever order the names come in"
+
+
+def test_difference_maximised_lists():
+    found = difference_maximised([str(i) for i in range(101)], random.Random(1))
+    assert len(found.left) == len(found.right) == 80
+    assert len(set(found.left) & set(found.right)) == 59
+    assert set(found.left) | set(found.right) == {str(i) for i in range(101)}
+    splits = paper_splits([f"{i:05d}" for i in range(10582)], [8, 20, 50, 105.82])
+    sampled = paper_sampling(splits)
+    state = random.Random(7777)
+    for split, lists in zip(splits, sampled, strict=True):
+        for d in (8, 20, 50, 105.82):
+            order = list(split[d].labeled)
+            state.shuffle(order)
+            assert lists[d].left == order[: len(lists[d].left)]
+            assert lists[d].right == order[-len(lists[d].right) :]

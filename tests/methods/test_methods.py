@@ -15,8 +15,6 @@ from dmtkit.training.experiment import load_data, run_methods
 from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
 from tests.tasks.test_segmentation import taught
 
-pytestmark = pytest.mark.xdist_group("methods")  # which share two runs
-
 TASKS = {"classification": TINY, "segmentation": TINY_SEGMENTATION}
 
 

@@ -17,7 +17,7 @@ from tests.helpers import TINY, fingerprint
 from tests.labels.test_labelling import Mixed
 from tests.ranks import Lost, Team
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ranks")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

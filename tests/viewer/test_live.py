@@ -16,7 +16,7 @@ from dmtkit.viewer import live
 from dmtkit.viewer.live import Live, wanted
 from tests.helpers import TINY, TINY_SEGMENTATION
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def progress(step):

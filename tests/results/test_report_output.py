@@ -20,7 +20,7 @@ from dmtkit.results import plots, style, tables
 from tests.commands import dmtkit
 from tests.made_runs import VOC, put
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 

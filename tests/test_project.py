@@ -111,6 +111,16 @@ def test_environment_yml_takes_its_packages_from_pyproject():
     assert f"python{project['requires-python']}" in conda["dependencies"]
 
 
+def test_what_was_renamed_leads_to_modules_that_are_there():
+    rows = [row.split("|")[2] for row in (ROOT / "docs/renames.md").read_text().splitlines() if row.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(?:dmtkit\.)?([a-z]+\.[a-z_]+)`", row)}
+    missing = [name for name in named if name.split(".")[0] in ARROWS and name.replace(".", "/") not in FILES]
+    assert [name for name in missing if not (ROOT / "dmtkit" / name.replace(".", "/")).is_dir()] == [
+        "teach.plot_framework"
+    ]
+    assert len(named) > 30
+
+
 def test_constraints_pin_every_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["dev"]

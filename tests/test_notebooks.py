@@ -82,15 +82,8 @@ def tour(tmp_path_factory):
     return outputs, run.path
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "figures"),
-    [
-        ("00_tour", 8),
-        pytest.param("01_why_two_models", 9, marks=pytest.mark.long),
-        pytest.param("03_iterations", 9, marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "figures"), [("00_tour", 8), ("01_why_two_models", 9), ("03_iterations", 9)])
 def test_the_walkthroughs_of_a_run(name, figures, tour, tmp_path, monkeypatch):
     outputs, run = tour
     monkeypatch.setenv("DMTKIT_OUTPUTS", str(outputs))
@@ -118,7 +111,7 @@ def test_the_notebook_on_the_loss_keeps_its_pictures(tmp_path, monkeypatch):
     assert all("data:image/png;base64," in picture for picture in pictures)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_explorer_keeps_widget_figure_and_page(tour, tmp_path, monkeypatch):
     values = {"run_dir": str(tour[1]), "embed": 0, "page": str(tmp_path / "explorer.html")}
     executed, _, _ = execute("explore_weights", tmp_path / "out.ipynb", monkeypatch, **values)
@@ -131,7 +124,7 @@ def test_the_explorer_keeps_widget_figure_and_page(tour, tmp_path, monkeypatch):
     assert (tmp_path / "explorer.html").stat().st_size > 100_000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_report_shows_runs(spoiled, tmp_path, monkeypatch):
     executed, figures, _ = execute("report", tmp_path / "out.ipynb", monkeypatch, outputs=str(spoiled))
     assert figures == 3

@@ -22,7 +22,7 @@ def every(task):
     return tuple(name for name, method in METHODS.items() if task in method.tasks)
 
 
-@pytest.fixture(scope="module", params=list(TASKS))
+@pytest.fixture(scope="module", params=["classification", pytest.param("segmentation", marks=pytest.mark.long)])
 def whole(request, tmp_path_factory):
     """One run of every method of a task."""
     task = request.param

@@ -42,7 +42,7 @@ class Crash(BaseException):
     """The end, whoever would like to go on."""
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
+@pytest.fixture(scope="module", params=["classification", pytest.param("segmentation", marks=pytest.mark.long)])
 def undisturbed(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     config = make_config(SETTINGS[request.param])

@@ -100,7 +100,7 @@ def member(rank, folder, names):
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2, timeout=patience)
     with registered():
         for name in names:
-            globals()[name](Path(folder))
+            do(name, Path(folder))
     dist.destroy_process_group()
     os._exit(0)  # an orderly end may abort: threads of torch's that are still there when the interpreter goes
 
@@ -161,15 +161,12 @@ def labels(folder):
 KNOWN = {"classification": CLASSIFICATION, "plain": PLAIN, "segmentation": SEGMENTATION, **OWN, "few": FEW}
 
 
-def runs(folder, names=tuple(KNOWN)):
-    """Whole runs of both tasks."""
-    for name in names:
+def do(name, folder):
+    """One of these functions, or a whole run of those settings."""
+    if name in KNOWN:
         assert run_methods(KNOWN[name], None, folder / name).finished
-
-
-def plain(folder):
-    """One of them."""
-    runs(folder, ["plain"])
+    else:
+        globals()[name](folder)
 
 
 def resumed(folder):
@@ -233,6 +230,3 @@ def own_statistics(folder):
 def save(path, tensors):
     if distributed.rank_zero():
         torch.save(tensors, path)
-
-
-WORK = ("words", "norm", "labels", "runs", "resumed", "half_done", "not_a_number", "own_statistics")

@@ -57,7 +57,7 @@ def test_start_is_told_the_parameters(name):
     assert set(names.split()) == set(parameters_of(NOTEBOOKS[name]))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_mistyped_parameter_fails_in_one_line(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError):
         papermill.execute_notebook(
@@ -99,7 +99,7 @@ def test_the_walkthroughs_of_a_run(name, figures, tour, tmp_path, monkeypatch):
     assert any(widget in output["data"] for output in outputs_of(executed)) == (name != "00_tour")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_notebook_on_the_loss_keeps_its_pictures(tmp_path, monkeypatch):
     executed, figures, said = execute("02_dynamic_loss", tmp_path / "out.ipynb", monkeypatch, gamma1=2)
     assert figures == 8

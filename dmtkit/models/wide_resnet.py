@@ -52,7 +52,9 @@ class WideResNet(nn.Module):
         self.channels = inputs
         self.head = nn.Linear(inputs, classes)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if (
+                isinstance(module, nn.Conv2d) and not module.weight.is_meta
+            ):  # where normal_ loads torch._dynamo: seconds
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.head.bias)
 

@@ -72,6 +72,12 @@ globalThis.ImageData = class {
   }
 };
 globalThis.getComputedStyle = () => ({ backgroundColor: "rgb(255, 255, 255)", color: "black" });
+const now = globalThis.setTimeout;
+globalThis.setTimeout = (call, ms, ...words) => {
+  const timer = now(call, ms, ...words);
+  if (ms >= 1000) timer.unref(); // an answer that never came: the tests need not wait for the end of the patience
+  return timer;
+};
 globalThis.requestAnimationFrame = (call) => setTimeout(call, 0);
 globalThis.ResizeObserver = class {
   constructor(call) {

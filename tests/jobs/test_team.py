@@ -46,6 +46,7 @@ def ranks(process):
     return [child for child in psutil.Process(process.pid).children() if "dmtkit.jobs.train" in child.cmdline()]
 
 
+@pytest.mark.long
 def test_a_killed_process_ends_all_and_says_so_once(tiny, tmp_path):
     folder = tmp_path / "run"
     process = start("-m", "dmtkit.jobs.train", tiny(base=LONG), "--output", folder)

@@ -26,7 +26,7 @@ def every(task):
 def whole(request, tmp_path_factory):
     """One run of every method of a task."""
     task = request.param
-    config = make_config({**TASKS[task], "methods": every(task), "epochs": 2})
+    config = make_config({**TASKS[task], "methods": every(task)})
     data = load_data(config)
     return config, data, run_methods(config, data, tmp_path_factory.mktemp(task) / "run")
 

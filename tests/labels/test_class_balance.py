@@ -39,6 +39,8 @@ def test_every_class_keeps_its_surest(n, seed, spread, ratio):
             continue
         wanted = max(1, int(np.round(len(own) * ratio)))
         assert found.level[c] == own[wanted - 1], "as sorting has it"
+        above, at = (own > found.level[c]).sum(), (own == found.level[c]).sum()
+        assert found.ties[c] == pytest.approx((wanted - above) / at)
         assert (level[(label == c) & kept] >= found.level[c]).all()
         assert kept[(label == c) & (level > found.level[c])].all()
         if ratio == 1.0:

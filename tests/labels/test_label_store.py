@@ -15,13 +15,13 @@ SIZES = [(4, 6), (7, 3), (1, 1), (5, 5)]
 NAMES = tuple("abcd")
 
 
-@pytest.fixture
-def written(tmp_path):
+@pytest.fixture(params=[1, -1], ids=["in order", "last image first"])
+def written(tmp_path, request):
     rng = np.random.default_rng(0)
     maps = [(rng.integers(0, 3, s).astype(np.uint8), rng.integers(0, 65536, s).astype(np.uint16)) for s in SIZES]
     histogram = np.zeros((3, 65536), np.int64)
     with write_labels(tmp_path / "labels", "model-1.pt", NAMES, SIZES) as writer:
-        for position, (label, level) in enumerate(maps):
+        for position, (label, level) in list(enumerate(maps))[:: request.param]:
             writer.add(position, label, level)
             np.add.at(histogram, (label, level), 1)
         writer.histogram = histogram

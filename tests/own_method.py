@@ -50,7 +50,7 @@ class Own(Method):
                 "second": now.supervised(nets, batch, "second") + scale * now.mean((other**2).mean(1), batch.valid),
                 "critic": now.mean(told, whole),
             },
-            {"sure": (target.amax(1) > 0.5).sum()},
+            {"sure": (target.amax(1) > 0.5).sum(), "met": now.memory["seen"][batch.index].sum()},
             {"seen": seen, "classes": now.memory["classes"] + predicted},
         )
 

@@ -1,0 +1,28 @@
+"""The training loop alone: what it keeps."""
+
+import copy
+
+import torch
+from torch import nn
+
+from dmtkit.methods import METHODS
+from dmtkit.training.loop import train
+from dmtkit.training.state import Recipe, begin
+from tests.helpers import batch_of
+
+
+def test_the_best_snapshot_is_the_first_of_the_highest_score():
+    model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    images, label, seen = torch.randn(6, 1, 8, 8), torch.arange(6) % 3, []
+    batch = batch_of(images, label, torch.ones(6), 6, truth=label, names=tuple("abcdef"))
+
+    def evaluate(network):
+        seen.append(copy.deepcopy(network.state_dict()))
+        return {"val": [10.0, 30.0, 30.0, 20.0][len(seen) - 1]}
+
+    recipe = Recipe(steps=4, seed=1, sync_batchnorm=False, log_points=4, keeps="best", score="val")
+    loop = begin(METHODS["supervised"], {"model": model}, recipe)
+    train(loop, lambda step: batch, log=lambda record: None, save=lambda state: None, evaluate=evaluate)
+    for name, value in loop.networks()["kept"].items():
+        assert torch.equal(value, seen[1][name])
+        assert not torch.equal(value, seen[2][name])

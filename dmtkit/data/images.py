@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from dmtkit.data.digit_scenes import load_digits
 from dmtkit.data.splits import UNKNOWN, Split, class_split, list_split, own_lists
 from dmtkit.errors import DataError
 from dmtkit.params import project_root
-from dmtkit.registry import DATASETS, dataset
+from dmtkit.registry import dataset
 
 CIFAR_STATISTICS = ((0.49137, 0.48235, 0.44667), (0.24706, 0.24353, 0.26157))  # method.md §6
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
@@ -60,7 +60,7 @@ class Data:
         """The four by name."""
         return {name: getattr(self, name) for name in ("labeled", "unlabeled", "val", "test")}
 
-    @property
+    @cached_property
     def truth_known(self) -> bool:
         """Whether every unlabeled image has a truth to measure against (it is never trained on)."""
         return bool((self.unlabeled.labels != UNKNOWN).all())
@@ -94,16 +94,6 @@ class Data:
 def _on_device(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and deviation as tensors "1 c 1 1", copied to the device once and not in every step."""
     return torch.tensor(mean, device=device).view(1, -1, 1, 1), torch.tensor(std, device=device).view(1, -1, 1, 1)
-
-
-def load(config: ClassificationConfig) -> Data:
-    """Load the data set that `config` names, split; DataError names every offender at once.
-
-    >>> data = load(ClassificationConfig())
-    >>> len(data.labeled), tuple(data.test.pixels.shape[1:])
-    (20, (1, 8, 8))
-    """
-    return DATASETS["classification"][config.dataset](config)
 
 
 @dataset("digits", task="classification")

@@ -96,15 +96,6 @@ def _nearest(start: int, end: int, size: int, scaled: int) -> Int64[np.ndarray, 
     return (2 * np.arange(start, end) + 1) * size // (2 * scaled)
 
 
-def pad_to(
-    image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int], fill: tuple[int, int, int]
-) -> UInt8[np.ndarray, "i j 3"]:
-    """The image in the top left corner of a canvas of `size`, or of its own size where that is larger."""
-    canvas = np.full((max(size[0], image.shape[0]), max(size[1], image.shape[1]), 3), fill, np.uint8)
-    canvas[: image.shape[0], : image.shape[1]] = image
-    return canvas
-
-
 @dataclass(frozen=True)
 class Colour:
     """One draw: `jitter` in the order in which it is applied, whether the image turns grey, and σ of the blur (0: none)."""

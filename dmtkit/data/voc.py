@@ -91,18 +91,11 @@ def _find(*places: Path, holding: str) -> Path | None:
 
 
 def _sbd_masks(data_dir: Path, voc: Path) -> dict[str, Path]:
-    """SBD's mask files by name, as torchvision finds them."""
-    from dmtkit.compat import torchvision_datasets
-
+    """The mask files of SBD's two lists, by name."""
     root = _find(data_dir / "SBD", data_dir / "sbd", data_dir / "benchmark_RELEASE" / "dataset", holding="cls")
     if root is None:
         raise DataError(
             f"data_dir: {data_dir} holds neither {voc.name}/SegmentationClassAug nor SBD (SBD/cls, SBD/img, "
             "SBD/train.txt, SBD/val.txt); one of them gives the masks of trainaug"
         )
-    try:
-        read = torchvision_datasets().SBDataset
-        parts = [read(str(root), image_set=part, mode="segmentation") for part in ("train", "val")]
-    except (RuntimeError, OSError) as error:
-        raise DataError(f"data_dir: {root} is not complete ({error})") from None
-    return {Path(path).stem: Path(path) for part in parts for path in part.masks}
+    return {name: root / "cls" / f"{name}.mat" for part in ("train", "val") for name in read_names(root, part)}

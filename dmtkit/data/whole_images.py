@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from dmtkit import distributed
-from dmtkit.data.joint import pad_to
 from dmtkit.data.pictures import Part
 from dmtkit.errors import DataError
 
@@ -45,10 +45,7 @@ class WholeImages:
 
     def stack(self, maps: list[np.ndarray], outside: int) -> Tensor:
         """A map of every image, padded alike, on the device."""
-        canvas = np.full((len(maps), *self.padded), outside, maps[0].dtype)
-        for row, values in enumerate(maps):
-            canvas[row, : values.shape[0], : values.shape[1]] = values
-        return torch.from_numpy(canvas).to(self.pixels.device)
+        return torch.from_numpy(pad(maps, self.padded, outside)).to(self.pixels.device)
 
     def crop(self, values: Tensor) -> Iterator[np.ndarray]:
         """Each image's own part of a batch "n h w", on the host."""
@@ -88,16 +85,25 @@ class Reader:
 
     def _read(self, part: Part, positions: Sequence[int], size: tuple[int, int]) -> WholeImages:
         """Some images, on the host; DataError names one that can no longer be read."""
-        pixels, sizes = np.empty((len(positions), *size, 3), np.uint8), []
-        for row, position in enumerate(positions):
+        images = []
+        for position in positions:
             try:
-                image = part.image(position)
+                images.append(part.image(position))
             except OSError as error:
-                name = part.name(position)
+                name = part.names[position]
                 raise DataError(f"{name}: cannot be read any more ({error}); was the data moved?") from error
-            pixels[row] = pad_to(image, size, self.fill)
-            sizes.append((image.shape[0], image.shape[1]))
-        return WholeImages(positions, torch.from_numpy(pixels).permute(0, 3, 1, 2), sizes)
+        pixels = torch.from_numpy(pad(images, size, self.fill)).permute(0, 3, 1, 2)
+        return WholeImages(positions, pixels, [(image.shape[0], image.shape[1]) for image in images])
+
+
+def pad(
+    images: Sequence[np.ndarray], size: tuple[int, int], outside: int | tuple[int, int, int]
+) -> Shaped[np.ndarray, "n h w *c"]:
+    """Images, or maps, each in the top left corner of a canvas of `size`."""
+    canvas = np.full((len(images), *size, *images[0].shape[2:]), outside, images[0].dtype)
+    for row, image in enumerate(images):
+        canvas[row, : image.shape[0], : image.shape[1]] = image
+    return canvas
 
 
 def image_groups(sizes: np.ndarray, batch: int, least: tuple[int, int]) -> Iterator[tuple[list[int], tuple[int, int]]]:

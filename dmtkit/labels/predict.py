@@ -114,8 +114,7 @@ def label_images(
     """
     model.eval()
     counts = torch.zeros(classes * LEVELS, dtype=torch.int64, device=reader.device)
-    names = [part.name(position) for position in range(len(part))]
-    with write_labels(folder, owner, names, sizes) as writer, TemporaryFile(dir=folder) as aside:
+    with write_labels(folder, owner, part.names, sizes) as writer, TemporaryFile(dir=folder) as aside:
         read: list[WholeImages] = []
         for images in reader(part, sizes):
             with reader.autocast():

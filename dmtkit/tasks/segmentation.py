@@ -7,7 +7,7 @@ that A is surest of, class by class, fine-tune B, and those of B fine-tune A.
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import nn
 
 from dmtkit.config import SegmentationConfig
 from dmtkit.data.batches import Batch
-from dmtkit.data.crops import Ahead, Blank, Crops
+from dmtkit.data.crops import Ahead, Crops, blank
 from dmtkit.data.pictures import Part
 from dmtkit.data.segmentation import Scenes
 from dmtkit.data.whole_images import Reader, look
@@ -90,7 +90,8 @@ class Segmentation(Task):
         if training.learns in ("X", "truth"):
             size += config.batch_pseudo
         else:
-            kept = self.kept(training) or Blank(data.sizes(data.unlabeled))
+            stored = self.kept(training)
+            kept = stored.kept if stored else partial(blank, data.sizes(data.unlabeled))
         crops = Crops(
             labeled,
             data.unlabeled,

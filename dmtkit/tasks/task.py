@@ -14,9 +14,8 @@ import torch
 from torch import nn
 
 from dmtkit.config import Config
+from dmtkit.data import DataSet
 from dmtkit.data.batches import Batch
-from dmtkit.data.images import Data
-from dmtkit.data.segmentation import Scenes
 from dmtkit.errors import ConfigError
 from dmtkit.losses.dynamic import DynamicWeights
 from dmtkit.methods import METHODS, Method
@@ -31,7 +30,6 @@ from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.run import Phase, reported
 from dmtkit.seeds import derive
 
-DataSet = Data | Scenes
 Visit = Callable[[nn.Module], None]
 
 

@@ -84,7 +84,7 @@ def measure(case: tuple, images: int, workers: int, repeats: int, device: torch.
         def weigh(
             images: WholeImages, logits: Tensor
         ) -> None:  # what a phase also does while it labels for the next one
-            explained = explain_batch(images, logits, part, kept, how, truth=True)
+            explained = explain_batch(images, logits, part, kept, how)
             sums.add(**case_sums(explained.weighed, explained.given, explained.truth, classes))
 
         sides: dict[str, Callable[[], object]] = {

@@ -132,9 +132,9 @@ class Ahead:
         if not self.workers or step < self._next:  # asked for again, to name its images
             return self._move(self.batches(step))
         if step != self._next:
-            how = {"num_workers": self.workers, "pin_memory": self.device.type == "cuda"}
-            coming = DataLoader(self.batches, sampler=range(step, self.steps), batch_size=None, **how)
-            self._coming, self._next = iter(coming), step
+            rest, pin = range(step, self.steps), self.device.type == "cuda"
+            loader = DataLoader(self.batches, None, sampler=rest, num_workers=self.workers, pin_memory=pin)
+            self._coming, self._next = iter(loader), step
         self._next += 1
         return self._move(next(self._coming))
 

@@ -60,7 +60,7 @@ class Scenes:
 
     @cached_property
     def _truths(self) -> np.ndarray:
-        return self.survey.counts[list(self.unlabeled.indices), :-1].any(1)
+        return self.survey.counts[list(self.unlabeled.indices), :-1].sum(1) > 0
 
     def sizes(self, part: Part) -> Int64[np.ndarray, "n 2"]:
         """Height and width of every image of a part."""

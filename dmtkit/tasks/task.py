@@ -23,6 +23,7 @@ from dmtkit.methods.given import halves_lacking
 from dmtkit.methods.lab import Plan, Score, Terms, Training
 from dmtkit.methods.parameters import for_task
 from dmtkit.models import PAPER_RATES, build
+from dmtkit.models.weights import load_weights
 from dmtkit.params import project_root
 from dmtkit.registry import TASK_FACTS, Registry
 from dmtkit.runs.environment import pick_device, pick_precision
@@ -106,11 +107,6 @@ class Task(ABC):
 
     # ---- one training
 
-    @property
-    def channels(self) -> int:
-        """How many channels its images have."""
-        return 3
-
     @abstractmethod
     def settings(self, training: Training) -> dict[str, Any]:
         """Of a training's recipe what is no setting of its name: schedule, what comes out, and what differs by training."""
@@ -119,9 +115,6 @@ class Task(ABC):
     @abstractmethod
     def image(self) -> tuple[int, ...]:
         """Channels, height and width of an image that it is trained on."""
-
-    def pretrained(self, training: Training, network: nn.Module) -> None:  # noqa: B027
-        """Put in weights from elsewhere."""
 
     @abstractmethod
     def batches(self, training: Training) -> Callable[[int], Batch]:
@@ -166,9 +159,11 @@ class Task(ABC):
         """The seed of some randomness of a training."""
         return derive(self.config.seed, what, training.phase, *filter(None, [training.model]))
 
-    def build(self) -> nn.Module:
-        """A network of the config, initialised at random."""
-        return network_of(self.config, self.channels, len(self.data.classes))
+    def build(self, *seed: int | str) -> nn.Module:
+        """A network of the config, initialised at random, by the run's seed and these."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(self.config.seed, "init", *seed))
+            return network_of(self.config, self.image[0], len(self.data.classes))
 
     def weigh(self, training: Training) -> Callable[..., DynamicWeights]:
         """How its method weighs stored labels, with γ at its maximum."""
@@ -177,14 +172,11 @@ class Task(ABC):
     def network(self, training: Training, name: str) -> nn.Module:
         """What a training starts from, on the device; `name` is that of one of the method's networks."""
         first, after = name == self.method_of(training).nets[0], training.after
-        number = (
-            training.model if self.fine_tunes else training.initialisation
-        )  # A and B have random weights of their own
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.config.seed, "init", number, *(() if first else (name,))))
-            network = self.build()
+        number = training.model if self.fine_tunes else training.initialisation  # A and B: random weights of their own
+        network = self.build(number) if first else self.build(number, name)
         if after is None:
-            self.pretrained(training, network)
+            if weights := initial_weights(self.config, training.model):
+                self.phase(training).remark(f"model {training.model}: {load_weights(network, weights)}")
         else:
             state, known = self.phase(after).weights(), self.method_of(after)
             if name in known.nets and name != known.reports:
@@ -196,8 +188,7 @@ class Task(ABC):
     def trained(self, training: Training) -> nn.Module:
         """What came out of a training, on the device; RunError if it is missing or damaged."""
         state = reported(self.phase(training).weights())
-        with torch.random.fork_rng(devices=[]):
-            network = self.build()
+        network = self.build()
         network.load_state_dict(state)
         return self.ready(network)
 

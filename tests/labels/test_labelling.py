@@ -141,7 +141,7 @@ def test_explanations_are_the_dynamic_weights_of_every_kept_pixel(tmp_path, part
     how = partial(METHODS["dmt"].weigh, gamma1=2, gamma2=3)
 
     def observe(images, logits):
-        seen.append(explain_batch(images, logits, part, kept, how, truth=True))
+        seen.append(explain_batch(images, logits, part, kept, how))
 
     look(student, part, SIZES, Reader(CPU, FILL, 2, (20, 20)), observe)
     for explained in seen:

@@ -112,8 +112,7 @@ class Crops(Dataset):
         coloured = images.clone()
         for place, row in enumerate(rows):
             colour = draw_colour(np.random.default_rng(derive(self.seed, view, step, row)))
-            seen = paint(images[place].permute(1, 2, 0).numpy(), colour)
-            coloured[place] = torch.from_numpy(seen).permute(2, 0, 1)
+            coloured[place] = paint(images[place], colour)
         return coloured
 
 

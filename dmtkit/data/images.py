@@ -127,8 +127,7 @@ def cifar(config: ClassificationConfig) -> Data:
         names = tuple(f"{kind}/{i:05d}" for i in range(len(pixels)))
         parts.append(Images(pixels, torch.tensor(source.targets, dtype=torch.int64), names))
     statistics = CIFAR_STATISTICS if config.dataset == "cifar10" else None
-    train, test = parts
-    return split_images(config, train, test, tuple(sets["train"].classes), statistics)
+    return split_images(config, parts[0], parts[1], tuple(sets["train"].classes), statistics)
 
 
 def split_images(
@@ -140,9 +139,7 @@ def split_images(
 ) -> Data:
     """Training images split as the config says; mean and deviation of the channels are measured where they are not given."""
     labeled, unlabeled, val = (train.select(part) for part in _split(config, train, classes))
-    test = (
-        test if len(test) else val
-    )  # own data without a test folder: the held-out slice is all there is to measure on
+    test = test if len(test) else val  # without a test folder the held-out slice is all there is to measure on
     if not len(test):
         raise DataError("nothing to measure on: there is no test/ folder and `val` is 0; set `val` to 5 or more")
     if not len(unlabeled):
@@ -157,12 +154,10 @@ def _split(config: ClassificationConfig, train: Images, classes: tuple[str, ...]
         return class_split(train.labels.tolist(), config.labels, config.val, config.seed)
     place = {name: position for position, name in enumerate(train.names)}
     split = Split(*([place[name] for name in part] for part in list_split(train.names, own_lists(config))))
-    unknown = [train.names[i] for i in (*split.labeled, *split.val) if train.labels[i] == UNKNOWN]
-    if unknown:
+    if unknown := [train.names[i] for i in (*split.labeled, *split.val) if train.labels[i] == UNKNOWN]:
         raise DataError(f"lists: labeled or val holds an image outside the class folders: {unknown[0]}")
     seen = set(train.labels[split.labeled].tolist())
-    missing = [name for number, name in enumerate(classes) if number not in seen]
-    if missing:
+    if missing := [name for number, name in enumerate(classes) if number not in seen]:
         raise DataError(f"lists: labeled holds no image of these classes: {', '.join(missing)}; add one of each")
     return split
 

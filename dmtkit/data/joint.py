@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Int64, Shaped, UInt8
 from PIL import Image
+from torch import Tensor
 
 import dmtkit.compat  # noqa: F401  before torchvision
 
@@ -66,14 +66,9 @@ def show(
     h, w = image.shape[:2]
     rows, y0, y1 = _inside(view.top, view.crop[0], view.height)
     columns, x0, x1 = _inside(view.left, view.crop[1], view.width)
-    seen = np.full((*view.crop, 3), fill, np.uint8)
-    if (view.height, view.width) == (h, w):
-        seen[rows, columns] = image[y0:y1, x0:x1]
-    else:
-        fy, fx = h / view.height, w / view.width
-        box = (x0 * fx, y0 * fy, min(x1 * fx, w), min(y1 * fy, h))
-        part = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
-        seen[rows, columns] = np.asarray(part)
+    seen, fy, fx = np.full((*view.crop, 3), fill, np.uint8), h / view.height, w / view.width
+    box = (x0 * fx, y0 * fy, min(x1 * fx, w), min(y1 * fy, h))
+    seen[rows, columns] = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
     y, x = _nearest(y0, y1, h, view.height), _nearest(x0, x1, w, view.width)
     maps = []
     for values, outside in nearest:
@@ -118,21 +113,20 @@ def draw_colour(rng: np.random.Generator) -> Colour:
     return Colour(jitter, bool(greys), float(sigma) if blurs else 0.0)
 
 
-def paint(image: UInt8[np.ndarray, "h w 3"], colour: Colour) -> UInt8[np.ndarray, "h w 3"]:
+def paint(image: UInt8[Tensor, "3 h w"], colour: Colour) -> UInt8[Tensor, "3 h w"]:
     """The image in other colours, by torchvision's operations.
 
-    >>> grey = paint(np.full((4, 4, 3), (90, 0, 0), np.uint8), Colour((), True, 0.0))
-    >>> grey[0, 0].tolist()
+    >>> red = Tensor([90, 0, 0]).byte().view(3, 1, 1)
+    >>> paint(red, Colour((), True, 0.0)).flatten().tolist()
     [26, 26, 26]
     """
     from torchvision.transforms.v2 import functional as F
 
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     for name, factor in colour.jitter:
-        pixels = getattr(F, f"adjust_{name}")(pixels, factor)
+        image = getattr(F, f"adjust_{name}")(image, factor)
     if colour.grey:
-        pixels = F.rgb_to_grayscale(pixels, num_output_channels=3)
+        image = F.rgb_to_grayscale(image, num_output_channels=3)
     if colour.sigma:
         width = 2 * round(2 * colour.sigma) + 3
-        pixels = F.gaussian_blur(pixels, [width, width], [colour.sigma, colour.sigma])
-    return pixels.permute(1, 2, 0).numpy()
+        image = F.gaussian_blur(image, [width, width], [colour.sigma, colour.sigma])
+    return image

@@ -1,6 +1,7 @@
 """Segmentation data: what any data set of images with masks becomes, X, U, val and test; and the digit scenes."""
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -125,10 +126,9 @@ def split_scenes(
 
 def _twice(pictures: Pictures) -> str:
     """Which names stand there more than once, and where."""
-    places: dict[str, list[str]] = {}
+    places = defaultdict[str, list[str]](list)
     for position, name in enumerate(pictures.names):
-        where = str(pictures.images[position]) if isinstance(pictures, Files) else f"image {position}"
-        places.setdefault(name, []).append(where)
+        places[name].append(str(pictures.images[position]) if isinstance(pictures, Files) else f"image {position}")
     same = [f"{name}: {' and '.join(where)}" for name, where in places.items() if len(where) > 1]
     return f"two images have the same name; rename one of them:\n{listing(same)}"
 

@@ -1,8 +1,9 @@
 """Whole images in batches, padded to one size, read ahead: for testing, labeling and looking, without augmentation."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Any
 
@@ -39,10 +40,6 @@ class WholeImages:
         heights, widths = torch.tensor(self.sizes, device=device).T
         return (rows < heights[:, None])[:, :, None] & (columns < widths[:, None])[:, None, :]
 
-    def without_pixels(self) -> "WholeImages":
-        """The same places and sizes, without the memory."""
-        return replace(self, pixels=self.pixels[:, :0].clone())
-
     def stack(self, maps: list[np.ndarray], outside: int) -> Tensor:
         """A map of every image, padded alike, on the device."""
         return torch.from_numpy(pad(maps, self.padded, outside)).to(self.pixels.device)
@@ -62,7 +59,7 @@ class Reader:
     batch: int = 8
     eval_size: tuple[int, int] | None = None
     threads: int = 2
-    autocast: Callable[[], Any] = field(default=lambda: torch.autocast("cpu", enabled=False))
+    autocast: Callable[[], Any] = nullcontext
 
     def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[WholeImages]:
         """All images of a part in order; the next ones are read while the last are used.
@@ -73,14 +70,10 @@ class Reader:
         mine = distributed.share_of(len(groups))
         waiting = iter(groups[mine.start : mine.stop])
         with ThreadPoolExecutor(self.threads) as pool:
-
-            def submit(count: int) -> list[Future[WholeImages]]:
-                return [pool.submit(self._read, part, *group) for group in islice(waiting, count)]
-
-            coming = submit(self.threads)
+            coming = [pool.submit(self._read, part, *group) for group in islice(waiting, self.threads)]
             while coming:
                 images = coming.pop(0).result()
-                coming += submit(1)
+                coming += [pool.submit(self._read, part, *group) for group in islice(waiting, 1)]
                 yield replace(images, pixels=images.pixels.to(self.device).float())
 
     def _read(self, part: Part, positions: Sequence[int], size: tuple[int, int]) -> WholeImages:

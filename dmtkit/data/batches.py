@@ -160,7 +160,6 @@ class Batches:
 
     def _shown(self, pixels: Shaped[Tensor, "n c h w"], view: str, step: int) -> Float[Tensor, "n c h w"]:
         """Augmented as X is or as a `view` asks, by draws of its own, and as a network reads them."""
-        augment = self.augment.seen(view) if view else self.augment
-        draws = generator(self.seed, "augment", *([view] if view else []), step)
-        seen = pixels if view == "plain" else augment(pixels, draws)
+        draws = generator(self.seed, "augment", *filter(None, [view]), step)
+        seen = pixels if view == "plain" else self.augment.seen(view)(pixels, draws)
         return self.data.normalise(seen).contiguous(memory_format=torch.channels_last)

@@ -52,8 +52,14 @@ class WholeImages:
 
 @dataclass(frozen=True)
 class Reader:
-    """How whole images are read: on which device, how many at once, padded to what, in which precision."""
+    """All images of a part, of these `sizes`, in order: on which device, how many at once, padded to what, in which precision.
 
+    The next ones are read while the last are used. Of several processes each reads some of the groups, which are the same as
+    one process alone would form.
+    """
+
+    part: Part
+    sizes: np.ndarray
     device: torch.device
     fill: tuple[int, int, int]
     batch: int = 8
@@ -61,29 +67,25 @@ class Reader:
     threads: int = 2
     autocast: Callable[[], Any] = nullcontext
 
-    def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[WholeImages]:
-        """All images of a part in order; the next ones are read while the last are used.
-
-        Of several processes each reads some of the groups, which are the same as one process alone would form.
-        """
-        groups = list(image_groups(sizes, self.batch, self.eval_size or (0, 0)))
+    def __iter__(self) -> Iterator[WholeImages]:
+        groups = list(image_groups(self.sizes, self.batch, self.eval_size or (0, 0)))
         mine = distributed.share_of(len(groups))
         waiting = iter(groups[mine.start : mine.stop])
         with ThreadPoolExecutor(self.threads) as pool:
-            coming = [pool.submit(self._read, part, *group) for group in islice(waiting, self.threads)]
+            coming = [pool.submit(self._read, *group) for group in islice(waiting, self.threads)]
             while coming:
                 images = coming.pop(0).result()
-                coming += [pool.submit(self._read, part, *group) for group in islice(waiting, 1)]
+                coming += [pool.submit(self._read, *group) for group in islice(waiting, 1)]
                 yield replace(images, pixels=images.pixels.to(self.device).float())
 
-    def _read(self, part: Part, positions: Sequence[int], size: tuple[int, int]) -> WholeImages:
+    def _read(self, positions: Sequence[int], size: tuple[int, int]) -> WholeImages:
         """Some images, on the host; DataError names one that can no longer be read."""
         images = []
         for position in positions:
             try:
-                images.append(part.image(position))
+                images.append(self.part.image(position))
             except OSError as error:
-                name = part.names[position]
+                name = self.part.names[position]
                 raise DataError(f"{name}: cannot be read any more ({error}); was the data moved?") from error
         pixels = torch.from_numpy(pad(images, size, self.fill)).permute(0, 3, 1, 2)
         return WholeImages(positions, pixels, [(image.shape[0], image.shape[1]) for image in images])
@@ -116,10 +118,10 @@ Observe = Callable[[WholeImages, Tensor], None]
 
 
 @torch.inference_mode()
-def look(model: nn.Module, part: Part, sizes: np.ndarray, reader: Reader, observe: Observe) -> None:
-    """Show `observe` the logits of every image of a part, of several processes each its share."""
+def look(model: nn.Module, reader: Reader, observe: Observe) -> None:
+    """Show `observe` the logits of every image, of several processes each its share."""
     model.eval()
-    for images in reader(part, sizes):
+    for images in reader:
         with reader.autocast():
             logits = model(images.pixels)
         observe(images, logits.float())

@@ -12,7 +12,6 @@ from jaxtyping import Float, Int64, Integer, UInt8, UInt16
 from torch import Tensor, nn
 
 from dmtkit import distributed
-from dmtkit.data.pictures import Part
 from dmtkit.data.whole_images import Observe, Reader, WholeImages
 from dmtkit.labels.keep import class_thresholds, normalized
 from dmtkit.labels.store import Writer, write_labels
@@ -97,8 +96,6 @@ def read_logits(
 @torch.inference_mode()
 def label_images(
     model: nn.Module,
-    part: Part,
-    sizes: np.ndarray,
     reader: Reader,
     folder: Path,
     owner: str,
@@ -106,7 +103,7 @@ def label_images(
     normalized_ratio: float | None = None,
     observe: Observe | None = None,
 ) -> None:
-    """Label every image of a part at its own size, by one forward pass, into a store (method.md §5.2).
+    """Label every image at its own size, by one forward pass, into a store (method.md §5.2).
 
     With `normalized_ratio` the labels follow CBST's own rule for that share: it needs the thresholds of all images first, so
     the network's coarse logits are put aside meanwhile (about a byte a pixel) and only enlarged again. `observe` sees the
@@ -114,9 +111,9 @@ def label_images(
     """
     model.eval()
     counts = torch.zeros(classes * LEVELS, dtype=torch.int64, device=reader.device)
-    with write_labels(folder, owner, part.names, sizes) as writer, TemporaryFile(dir=folder) as aside:
+    with write_labels(folder, owner, reader.part.names, reader.sizes) as writer, TemporaryFile(dir=folder) as aside:
         read: list[WholeImages] = []
-        for images in reader(part, sizes):
+        for images in reader:
             with reader.autocast():
                 coarse = getattr(model, "coarse", model)(images.pixels)
             logits = enlarge(coarse.float(), images.padded)

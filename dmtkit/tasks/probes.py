@@ -133,7 +133,7 @@ class Probe:
             search.add(levels=error_levels(weighed, explained.confidence, wrong, known))
             self._keep_samples(arrays, explained)
 
-        look(model, *self.task.whole(self.part.select(self.chosen)), observe)
+        look(model, self.task.whole(self.part.select(self.chosen)), observe)
         levels = search.read()["levels"].numpy()
         arrays = {name: values for own in gather(arrays) for name, values in own.items()}
         arrays |= {f"roc/{name}": roc(levels[row], POINTS).astype(np.float32) for row, name in enumerate(SCORES)}

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -120,15 +119,15 @@ class Segmentation(Task):
     def _stored(self, place: Phase) -> LabelStore:
         return open_labels(place.folder / "labels", place.model_name, self.data.unlabeled.names)
 
-    def whole(self, part: Part) -> tuple[Part, np.ndarray, Reader]:
-        """A part, the sizes of its images, and how this run reads them whole."""
+    def whole(self, part: Part) -> Reader:
+        """The images of a part, read whole."""
         size, threads = self.config.eval_size, max(2, self.config.workers)
-        reader = Reader(self.device, self.data.fill, self.batch, size, threads, self.autocast)
-        return part, self.data.sizes(part), reader
+        sizes, fill = self.data.sizes(part), self.data.fill
+        return Reader(part, sizes, self.device, fill, self.batch, size, threads, self.autocast)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """mIoU."""
-        confusion = confusion_matrices({"A": model}, *self.whole(self.data.val), len(self.data.classes))
+        confusion = confusion_matrices({"A": model}, self.whole(self.data.val), len(self.data.classes))
         return {"val_miou": mean_iou(confusion["A"])}
 
     def visits(self, training: Training) -> Mapping[int, Visit]:
@@ -144,9 +143,9 @@ class Segmentation(Task):
         if labelled_for:
             ratio = labelled_for[0] if self.config.label_rule == "normalized" else None
             place = phase.folder / "labels", phase.model_name, len(self.data.classes)
-            label_images(model, *u, *place, normalized_ratio=ratio, observe=observe)
+            label_images(model, u, *place, normalized_ratio=ratio, observe=observe)
         elif observe is not None:
-            look(model, *u, observe)
+            look(model, u, observe)
         return probe.finish(model) if probe else {}
 
     def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
@@ -161,7 +160,7 @@ class Segmentation(Task):
         phase, started = self.run.phase(score.method, score.phase), time.monotonic()
         if ask(lambda: not phase.done):
             models = {name: self.trained(training) for name, training in score.models}
-            confusions = confusion_matrices(models, *self.whole(self.data.test), len(self.data.classes))
+            confusions = confusion_matrices(models, self.whole(self.data.test), len(self.data.classes))
             phase.write_arrays("confusion", **confusions)
             iou = {name: [none_for_nan(value) for value in class_iou(c).tolist()] for name, c in confusions.items()}
             miou = {name: mean_iou(confusion) for name, confusion in confusions.items()}

@@ -211,7 +211,7 @@ def test_batches_hold_x_then_u_and_never_leak_the_truth():
         torch.full((len(label),), 0.5),
         batch_labeled=4,
         batch_pseudo=6,
-        augment=lambda pixels, generator: pixels,
+        augment=Augment(0, False, ("none",)),
         seed=1,
     )
     batch = batches(2)

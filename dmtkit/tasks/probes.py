@@ -114,8 +114,8 @@ class Probe:
 
     def visits(self, steps: int) -> Mapping[int, Callable[[nn.Module], None]]:
         """What training is to do at its start and its middle, which are one and the same where a phase has one step."""
-        start, middle = (partial(self.visit, times=(time,)) for time in TIMES[:2])
-        return {0: start, steps // 2: middle} if steps > 1 else {0: partial(self.visit, times=TIMES[:2])}
+        times = {0: TIMES[:1], steps // 2: TIMES[1:2]} if steps > 1 else {0: TIMES[:2]}
+        return {step: partial(self.visit, times=asked) for step, asked in times.items()}
 
     def visit(self, model: nn.Module, times: Sequence[str]) -> None:
         """Ask the student about the probe images and store what it says as probe_<time>."""

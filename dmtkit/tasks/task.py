@@ -53,8 +53,10 @@ class Task(ABC):
 
     @cached_property
     def methods(self) -> dict[str, Method]:
-        """The methods of the run, and the supervised one that trains what they start from."""
-        return {"supervised": for_task(type(METHODS["supervised"]), self.config.task), **methods_of(self.config)}
+        """The methods of the run with its parameters, and the supervised one that trains what they start from."""
+        task, given = self.config.task, self.config.parameters
+        names = dict.fromkeys(["supervised", *self.config.methods])
+        return {name: for_task(type(METHODS[name]), task, given.get(name)) for name in names}
 
     def method_of(self, training: Training) -> Method:
         """The method whose losses a training has."""
@@ -215,11 +217,6 @@ def initial_weights(config: Config, model: str) -> str | Path | None:
     """The weights that a model starts from: `imagenet`, a file relative to the project, or none."""
     source = getattr(config, f"init_{model.lower()}", None)
     return project_root() / source if source and source != "imagenet" else source
-
-
-def methods_of(config: Config) -> dict[str, Method]:
-    """The methods of a run, with its parameters."""
-    return {name: for_task(type(METHODS[name]), config.task, config.parameters.get(name)) for name in config.methods}
 
 
 def check_methods(config: Config) -> None:

@@ -16,7 +16,7 @@ from dmtkit.runs.environment import describe_environment, operations, pick_devic
 from dmtkit.runs.folder import RunFolder, default_folder, open_run, refuse_other_run
 from dmtkit.runs.published import check_table
 from dmtkit.runs.run import Run, load_run, read_config
-from dmtkit.tasks.task import TASKS, DataSet, check_methods, methods_of
+from dmtkit.tasks.task import TASKS, DataSet, check_methods
 from dmtkit.training.baselines import key_of
 from dmtkit.training.loop import check_shares, processes
 from dmtkit.training.resume import Progress, Session, complete, train_baseline
@@ -127,7 +127,8 @@ def start_session(
 ) -> Session:
     """A run and its plan."""
     task = TASKS[config.task](config, data)
-    return Session(task, plan_of(methods_of(config), task.terms), progress)
+    methods = {name: task.methods[name] for name in config.methods}
+    return Session(task, plan_of(methods, task.terms), progress)
 
 
 def plan(config: Config, data: DataSet) -> Plan:

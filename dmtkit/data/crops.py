@@ -132,7 +132,7 @@ class Ahead:
             return self._move(self.batches(step))
         if step != self._next:
             rest, pin = range(step, self.steps), self.device.type == "cuda"
-            loader = DataLoader(self.batches, None, sampler=rest, num_workers=self.workers, pin_memory=pin)
+            loader = DataLoader(self.batches, batch_size=None, sampler=rest, num_workers=self.workers, pin_memory=pin)
             self._coming, self._next = iter(loader), step
         self._next += 1
         return self._move(next(self._coming))

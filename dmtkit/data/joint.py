@@ -68,7 +68,8 @@ def show(
     columns, x0, x1 = _inside(view.left, view.crop[1], view.width)
     seen, fy, fx = np.full((*view.crop, 3), fill, np.uint8), h / view.height, w / view.width
     box = (x0 * fx, y0 * fy, min(x1 * fx, w), min(y1 * fy, h))
-    seen[rows, columns] = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
+    part = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
+    seen[rows, columns] = np.asarray(part)
     y, x = _nearest(y0, y1, h, view.height), _nearest(x0, x1, w, view.width)
     maps = []
     for values, outside in nearest:

@@ -40,7 +40,7 @@ class WholeImages:
         heights, widths = torch.tensor(self.sizes, device=device).T
         return (rows < heights[:, None])[:, :, None] & (columns < widths[:, None])[:, None, :]
 
-    def stack(self, maps: list[np.ndarray], outside: int) -> Tensor:
+    def stack(self, maps: Sequence[np.ndarray], outside: int) -> Tensor:
         """A map of every image, padded alike, on the device."""
         return torch.from_numpy(pad(maps, self.padded, outside)).to(self.pixels.device)
 

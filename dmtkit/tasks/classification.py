@@ -39,7 +39,8 @@ class Classification(Task):
     def start(self, run: RunFolder) -> None:
         """All images go to the device."""
         super().start(run)
-        self.data = replace(self.data, **{name: part.to(self.device) for name, part in self.data.parts.items()})
+        parts: dict[str, Any] = {name: part.to(self.device) for name, part in self.data.parts.items()}
+        self.data = replace(self.data, **parts)
 
     @classmethod
     def check(cls, config: Config) -> None:

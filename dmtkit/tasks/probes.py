@@ -85,7 +85,7 @@ class Explanation:
 def explain_batch(images: WholeImages, logits: Tensor, part: Part, kept: Kept, weigh: Weigh) -> Explanation:
     """Weigh the kept labels of a batch of whole images by what the student says of them."""
     labels, levels = zip(*(kept.kept(position) for position in images.positions), strict=True)
-    given, level = images.stack(list(labels), VOID), images.stack([each.astype(np.int32) for each in levels], 0)
+    given, level = images.stack(labels, VOID), images.stack([each.astype(np.int32) for each in levels], 0)
     truth = images.stack([part.mask(position) for position in images.positions], VOID)
     prediction, own, p = read_logits(logits, given)
     assert p is not None
@@ -121,14 +121,14 @@ class Probe:
         """Ask the student about the probe images and store what it says as probe_<time>."""
         nothing = torch.zeros(len(SCORES), 2, LEVELS, dtype=torch.int64, device=self.task.device)
         search, arrays = Sums(levels=nothing), dict[str, np.ndarray]()
-        gammas = {"gamma1": self.task.config.gamma1, "gamma2": self.task.config.gamma2}
+        dynamic = partial(weigh, gamma1=self.task.config.gamma1, gamma2=self.task.config.gamma2)
 
         def observe(images: WholeImages, logits: Tensor) -> None:
             images = replace(images, positions=[self.chosen[position] for position in images.positions])  # in U
             explained = explain_batch(images, logits, self.part, self.kept, self.weigh)
             seen, known = explained.weighed, explained.truth < len(self.classes)
             opinions = explained.given, explained.confidence, seen.prediction, seen.student_confidence, seen.p
-            weighed = weigh(*opinions, **gammas)  # whatever method trains: how well such weights find errors
+            weighed = dynamic(*opinions)  # whatever method trains: compared is how well such weights find errors
             wrong = explained.given != explained.truth
             search.add(levels=error_levels(weighed, explained.confidence, wrong, known))
             self._keep_samples(arrays, explained)

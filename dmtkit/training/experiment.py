@@ -108,10 +108,7 @@ def with_threads(config: Config, data: DataSet, folder: Path | None = None) -> I
         if begun or pick_device(config.device).type != "cpu":  # begun: by a version that always took all
             return most
         task = TASKS[config.task](config, data)
-        small = (
-            operations(task.build(), task.image) * (config.batch_labeled + config.batch_pseudo)
-            < SMALL_STEP * processes()
-        )
+        small = operations(task.build(), task.image) * task.batch < SMALL_STEP * processes()
         return 1 if small else most
 
     threads = min(ask(number), most)

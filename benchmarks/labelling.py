@@ -70,8 +70,8 @@ def measure(case: tuple, images: int, workers: int, repeats: int, device: torch.
 
         def label(name: str, observe: Observe | None = None, precision: str = "fp32") -> None:
             autocast = partial(torch.autocast, device.type, torch.bfloat16, precision == "bf16")
-            reader = Reader(device, (0, 0, 0), batch, autocast=autocast)
-            label_images(model, part, sizes, reader, Path(place, name), "m", classes, observe=observe)
+            reader = Reader(part, sizes, device, (0, 0, 0), batch, autocast=autocast)
+            label_images(model, reader, Path(place, name), "m", classes, observe=observe)
 
         def thresholds(name: str) -> Kept:
             store = open_labels(Path(place, name), "m", part.names)
@@ -84,7 +84,7 @@ def measure(case: tuple, images: int, workers: int, repeats: int, device: torch.
         def weigh(
             images: WholeImages, logits: Tensor
         ) -> None:  # what a phase also does while it labels for the next one
-            explained = explain_batch(images, logits, part, kept, how, truth=True)
+            explained = explain_batch(images, logits, part, kept, how)
             sums.add(**case_sums(explained.weighed, explained.given, explained.truth, classes))
 
         sides: dict[str, Callable[[], object]] = {
@@ -124,5 +124,6 @@ def peak_of_labelling(count: int) -> float:
     model = build("deeplab-tiny", 3, 11, (1, 2))
     part, sizes = Part(DigitScenes(count), tuple(range(count))), np.full((count, 2), 64)
     with TemporaryDirectory() as place:
-        label_images(model, part, sizes, Reader(torch.device("cpu"), (0, 0, 0), 16), Path(place, "labels"), "m", 11)
+        reader = Reader(part, sizes, torch.device("cpu"), (0, 0, 0), 16)
+        label_images(model, reader, Path(place, "labels"), "m", 11)
     return peak_mib()

@@ -42,7 +42,8 @@ def label_pixels(count: int, folder: Path) -> None:
     """Label `count` images of 48×48 pixels into a store, and find the thresholds."""
     model = build("deeplab-tiny", 3, CLASSES, (1, 2)).to(memory_format=torch.channels_last)
     part, sizes = Part(Repeated(count), tuple(range(count))), np.full((count, 2), SIDE)  # type: ignore[arg-type]
-    label_images(model, part, sizes, Reader(torch.device("cpu"), (0, 0, 0), 16), folder / "labels", "m", CLASSES)
+    reader = Reader(part, sizes, torch.device("cpu"), (0, 0, 0), 16)
+    label_images(model, reader, folder / "labels", "m", CLASSES)
     store = open_labels(folder / "labels", "m", part.names)
     Kept(store, class_thresholds(torch.from_numpy(store.histogram), 0.5)).kept(count - 1)
 

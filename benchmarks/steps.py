@@ -138,7 +138,7 @@ def segmentation(case: Case, scenes: Scenes, of_batch: dict[str, int], trusted: 
     label[level < 20_000] = 255
     part = Part(Arrays(images, label, tuple(map(str, range(scenes.count)))), tuple(range(scenes.count)))
     how = {"crop": (case.side, case.side), "scale": (0.5, 1.5), "flip": True, "fill": (124, 116, 104)}
-    crops = Crops(part, part, Stored(label, level), False, **of_batch, **how)
+    crops = Crops(part, part, Stored(label, level).kept, False, **of_batch, **how)
     model = build(case.network, 3, scenes.classes, scenes.rates).to(trusted.device)
     bare = copy.deepcopy(model)
     bare.input = nn.Identity()  # the data set normalises, and the memory format stays as it is

@@ -113,7 +113,7 @@ class Bench:
         crops = Crops(
             self.data.labeled,
             self.data.unlabeled,
-            Made() if with_u else None,
+            Made().kept if with_u else None,
             True,
             **sizes,
             crop=(24, 24),

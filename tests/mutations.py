@@ -77,12 +77,7 @@ MUTATIONS: list[tuple[str, str, str, str]] = [
     ("data", "k % 8 == 1", "k % 8 == 9", ""),
     ("data", "math.ceil(0.2 * len(shuffled))", "math.ceil(0.25 * len(shuffled))", ""),
     ("data", "UNKNOWN = -1", "UNKNOWN = -2", ""),
-    (
-        "data",
-        "position // self.n - first, position % self.n",
-        "position // self.n - first, (position + 1) % self.n",
-        "",
-    ),
+    ("data", "position // n - first, position % n", "position // n - first, (position + 1) % n", ""),
     # sums over batches and ranks, metrics
     ("metrics", "self.values[name] + value if", "value if", "training"),
     ("metrics", "flat = total(torch.cat(", "flat = (torch.cat(", "training"),

@@ -151,10 +151,10 @@ def labels(folder):
     part = Part(Mixed(), tuple(range(7)))
     torch.manual_seed(3)
     model = build("deeplab-tiny", 3, 4, (1, 2)).eval()
-    reader = Reader(CPU, FILL, 2, None)
-    label_images(model, part, SIZES, reader, folder / "argmax", "m.pt", 4)
-    label_images(model, part, SIZES, reader, folder / "normalized", "m.pt", 4, normalized_ratio=0.4)
-    found = confusion_matrices({"A": model, "B": model}, part, SIZES, reader, 4)
+    reader = Reader(part, SIZES, CPU, FILL, 2)
+    label_images(model, reader, folder / "argmax", "m.pt", 4)
+    label_images(model, reader, folder / "normalized", "m.pt", 4, normalized_ratio=0.4)
+    found = confusion_matrices({"A": model, "B": model}, reader, 4)
     save(folder / "confusion.pt", {name: torch.from_numpy(values) for name, values in found.items()})
 
 

@@ -160,8 +160,8 @@ def test_thresholds_and_labels_are_the_librarys(tmp_path: Path):
     for conv in model.head.convs:
         nn.init.normal_(conv.weight, std=0.3)
     part, sizes = Part(scenes, tuple(range(12))), np.full((12, 2), 33)
-    reader = Reader(torch.device("cpu"), (0, 0, 0), 4)
-    label_images(model.to(memory_format=torch.channels_last), part, sizes, reader, tmp_path / "ours", "m", classes)
+    reader = Reader(part, sizes, torch.device("cpu"), (0, 0, 0), 4)
+    label_images(model.to(memory_format=torch.channels_last), reader, tmp_path / "ours", "m", classes)
     store = open_labels(tmp_path / "ours", "m", part.names)
     found = class_thresholds(torch.from_numpy(store.histogram), ratio)
     kept = Kept(store, found)

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
-from dmtkit.data.ops import OPERATIONS, crop_flip
+from dmtkit.data.ops import OPERATIONS, Pixels, crop_flip
 from dmtkit.errors import ConfigError, unknown_name
 
-Pixels = UInt8[Tensor, "n c h w"]
 STRENGTHS = 10
 
 

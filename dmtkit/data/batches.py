@@ -5,7 +5,7 @@ Where several processes share a batch, this is where each takes its rows.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,8 +66,7 @@ class Batch:
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """The same batch with a function applied to every tensor."""
-        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        changed: dict[str, Any] = {name: change(value) for name, value in tensors.items()}
+        changed: dict[str, Any] = {name: change(t) for name, t in vars(self).items() if isinstance(t, Tensor)}
         return replace(self, u={view: change(images) for view, images in self.u.items()}, **changed)
 
     def pin_memory(self) -> "Batch":
@@ -75,37 +74,22 @@ class Batch:
         return self.each(Tensor.pin_memory)
 
 
-@dataclass(frozen=True)
-class Stream:
-    """Endless shuffled passes over `n` items, cut into batches.
+def drawn(n: int, batch: int, seed: int, step: int) -> Int64[Tensor, " b"]:
+    """Which of `n` items batch `step` has, cut from endless shuffled passes over them.
 
-    >>> stream = Stream(5, batch=2, seed=0)
-    >>> sorted(torch.cat([stream(step) for step in range(5)]).tolist())
+    >>> sorted(torch.cat([drawn(5, batch=2, seed=0, step=step) for step in range(5)]).tolist())
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     """
-
-    n: int
-    batch: int
-    seed: int
-
-    def __call__(self, step: int) -> Int64[Tensor, " b"]:
-        """The indices of batch `step`."""
-        position = torch.arange(step * self.batch, (step + 1) * self.batch)
-        first, last = int(position[0]) // self.n, int(position[-1]) // self.n
-        orders = torch.stack([_order(self.n, self.seed, number) for number in range(first, last + 1)])
-        return orders[position // self.n - first, position % self.n]
+    position = torch.arange(step * batch, (step + 1) * batch)
+    first, last = int(position[0]) // n, int(position[-1]) // n
+    orders = torch.stack([_order(n, seed, number) for number in range(first, last + 1)])
+    return orders[position // n - first, position % n]
 
 
 @lru_cache(maxsize=8)
 def _order(n: int, seed: int, number: int) -> Int64[Tensor, " n"]:
     """The items of one pass, kept while it lasts."""
     return torch.randperm(n, generator=generator(seed, number))
-
-
-def streams(labeled: int, unlabeled: int, batch_labeled: int, batch_unlabeled: int, seed: int) -> dict[str, Stream]:
-    """Which images a step draws: of X, of X once more (`x2`) and, if there are any, of U."""
-    x, u = (labeled, batch_labeled), (unlabeled, batch_unlabeled)
-    return {name: Stream(*which, derive(seed, name)) for name, which in (("labeled", x), ("x2", x), ("pseudo", u))}
 
 
 @dataclass
@@ -132,18 +116,9 @@ class Batches:
     views: Sequence[str] = ()
     rows: slice = field(default_factory=distributed.rows)
 
-    @cached_property
-    def _streams(self) -> dict[str, Stream]:
-        u = 0 if self.unlabeled is None else len(self.unlabeled)
-        return streams(len(self.labeled), u, self.batch_labeled, self.batch_pseudo, self.seed)
-
-    @cached_property
-    def _truth_known(self) -> bool:
-        return self.data.truth_known
-
     def __call__(self, step: int) -> Batch:
         """The batch of this step."""
-        rows, x = self.rows, self._streams["labeled"](step)
+        rows, x = self.rows, drawn(len(self.labeled), self.batch_labeled, derive(self.seed, "labeled"), step)
         names = [self.labeled.names[i] for i in x.tolist()]
         device, labeled = self.labeled.pixels.device, len(x)
         x = x.to(device, non_blocking=True)
@@ -151,7 +126,7 @@ class Batches:
         truth, confidence = label, torch.ones(labeled, device=device)
         beside: dict[str, Any] = {}
         if self.unlabeled is not None:
-            u = self._streams["pseudo"](step)
+            u = drawn(len(self.unlabeled), self.batch_pseudo, derive(self.seed, "pseudo"), step)
             names += [self.unlabeled.names[i] for i in u.tolist()]
             u = u.to(device, non_blocking=True)
             if self.views:
@@ -166,7 +141,7 @@ class Batches:
         if self.mixup:
             mix = draw_mix(len(images), self.mixup, generator(self.mixup_seed, "mixup", step), device)
             beside |= {"mixed": mix(images, rows), "partner": mix.partner, "lam": mix.lam}
-        own = images[rows], label[rows], confidence[rows], trusted[rows], truth[rows] if self._truth_known else None
+        own = images[rows], label[rows], confidence[rows], trusted[rows], truth[rows] if self.data.truth_known else None
         return Batch(*own, tuple(names), len(range(labeled)[rows]), rows, **beside)
 
     def _beside(self, unlabeled: Images, u: Int64[Tensor, " p"], step: int) -> dict[str, Any]:
@@ -175,7 +150,8 @@ class Batches:
         seen = {view: self._shown(pixels, view, step)[self.rows] for view in self.views if view != "x2"}
         more: dict[str, Any] = {}
         if "x2" in self.views:
-            x = self._streams["x2"](step).to(u.device, non_blocking=True)
+            x = drawn(len(self.labeled), self.batch_labeled, derive(self.seed, "x2"), step)
+            x = x.to(u.device, non_blocking=True)
             again = self._shown(self.labeled.pixels[x], "x2", step)
             more = {"x2": again[self.rows], "y2": self.labeled.labels[x][self.rows]}
         valid = torch.ones(len(own), dtype=torch.bool, device=own.device)
@@ -183,7 +159,6 @@ class Batches:
 
     def _shown(self, pixels: Shaped[Tensor, "n c h w"], view: str, step: int) -> Float[Tensor, "n c h w"]:
         """Augmented as X is or as a `view` asks, by draws of its own, and as a network reads them."""
-        augment = self.augment.seen(view) if view else self.augment
-        draws = generator(self.seed, "augment", *([view] if view else []), step)
-        seen = pixels if view == "plain" else augment(pixels, draws)
+        draws = generator(self.seed, "augment", *filter(None, [view]), step)
+        seen = pixels if view == "plain" else self.augment.seen(view)(pixels, draws)
         return self.data.normalise(seen).contiguous(memory_format=torch.channels_last)

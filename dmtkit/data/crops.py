@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,38 +11,25 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dmtkit import distributed
-from dmtkit.data.batches import Batch, Stream, streams
+from dmtkit.data.batches import Batch, drawn
 from dmtkit.data.joint import draw_colour, draw_view, paint, show
 from dmtkit.data.pictures import VOID, Part
 from dmtkit.losses.levels import TOP, confidence_of
 from dmtkit.seeds import derive
 
-
-@runtime_checkable
-class KeptLabels(Protocol):
-    """Pseudo labels of a part, image by image."""
-
-    def kept(self, position: int) -> tuple[UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
-        """y_A, 255 where it is not kept, and the level of c_A."""
+# The pseudo labels of the image at a position: y_A, 255 where it is not kept, and the level of c_A.
+Labels = Callable[[int], tuple[UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]]
+Chosen = tuple[Part, int, Labels | None]
 
 
-@dataclass(frozen=True)
-class Blank:
-    """Pixels without a label yet, of images of these `sizes` (height, width); what lies outside an image stays ignored."""
-
-    sizes: np.ndarray
-
-    def kept(self, position: int) -> tuple[UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
-        """Zeros: the student says itself what they are."""
-        size = tuple(self.sizes[position].tolist())
-        return np.zeros(size, np.uint8), np.zeros(size, np.uint16)
-
-
-Chosen = tuple[Part, int, KeptLabels | None]
+def blank(sizes: np.ndarray, position: int) -> tuple[UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
+    """Pixels that the student labels itself, of images of these `sizes`; what lies outside an image stays ignored."""
+    size = tuple(sizes[position].tolist())
+    return np.zeros(size, np.uint8), np.zeros(size, np.uint16)
 
 
 @dataclass(frozen=True)
-class Crops:
+class Crops(Dataset):
     """Augmented crops of X and of U, drawn anew for every step: a pure function of the step, row by row.
 
     `pseudo` is None for supervised training; then a batch holds `batch_labeled` images of X alone. With `views` U stands beside X, in each of them.
@@ -53,7 +39,7 @@ class Crops:
 
     labeled: Part
     unlabeled: Part
-    pseudo: KeptLabels | None
+    pseudo: Labels | None
     truth: bool
     batch_labeled: int
     batch_pseudo: int
@@ -65,19 +51,19 @@ class Crops:
     rows: slice = field(default_factory=distributed.rows)
     views: tuple[str, ...] = ()
 
-    @cached_property
-    def _streams(self) -> dict[str, Stream]:
-        return streams(len(self.labeled), len(self.unlabeled), self.batch_labeled, self.batch_pseudo, self.seed)
+    def __getitem__(self, step: int) -> Batch:  # of a data set of steps, for worker processes
+        return self(step)
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step, on the host: images are bytes, labels uint8."""
 
-        def draw(name: str, part: Part, pseudo: KeptLabels | None) -> list[Chosen]:
-            return [(part, position, pseudo) for position in self._streams[name](step).tolist()]
+        def choose(part: Part, count: int, name: str, pseudo: Labels | None = None) -> list[Chosen]:
+            positions = drawn(len(part), count, derive(self.seed, name), step).tolist()
+            return [(part, position, pseudo) for position in positions]
 
-        x = draw("labeled", self.labeled, None)
-        both = x + (draw("pseudo", self.unlabeled, self.pseudo) if self.pseudo is not None else [])
-        names = tuple(part.name(position) for part, position, _ in both)
+        x = choose(self.labeled, self.batch_labeled, "labeled")
+        both = x + (choose(self.unlabeled, self.batch_pseudo, "pseudo", self.pseudo) if self.pseudo else [])
+        names = tuple(part.names[position] for part, position, _ in both)
         rows = range(len(x) if self.views else len(both))[self.rows]
         images, label, confidence, truth = self._make(step, both, rows)
         trusted = torch.tensor([row < len(x) for row in rows], dtype=torch.bool)
@@ -94,7 +80,7 @@ class Crops:
             "unlabeled": len(both) - len(x),
         }
         if "x2" in self.views:
-            every = both + draw("x2", self.labeled, None)
+            every = both + choose(self.labeled, self.batch_labeled, "x2")
             beside["x2"], beside["y2"], *_ = self._make(step, every, range(len(both), len(every))[self.rows])
         return replace(batch, **beside)
 
@@ -108,7 +94,7 @@ class Crops:
             rng = np.random.default_rng(derive(self.seed, "views", step, row))
             pixels = part.image(position)
             view = draw_view(pixels.shape[:2], self.crop, self.scale, self.flip, rng)
-            given = [] if pseudo is None else list(zip(pseudo.kept(position), (VOID, 0), strict=True))
+            given = [] if pseudo is None else list(zip(pseudo(position), (VOID, 0), strict=True))
             masks = [(part.mask(position), VOID)] if pseudo is None or self.truth else []
             images[place], seen = show(pixels, view, self.fill, [*given, *masks])
             label[place] = seen[0]
@@ -126,28 +112,17 @@ class Crops:
         coloured = images.clone()
         for place, row in enumerate(rows):
             colour = draw_colour(np.random.default_rng(derive(self.seed, view, step, row)))
-            seen = paint(images[place].permute(1, 2, 0).numpy(), colour)
-            coloured[place] = torch.from_numpy(seen).permute(2, 0, 1)
+            coloured[place] = paint(images[place], colour)
         return coloured
 
 
-class _Steps(Dataset):
-    """A batch function as a data set of steps, for worker processes."""
-
-    def __init__(self, batches: Callable[[int], Batch]) -> None:
-        self.batches = batches
-
-    def __getitem__(self, step: int) -> Batch:
-        return self.batches(step)
-
-
 class Ahead:
-    """Calls a batch function ahead of time in worker processes, and hands the batches to the device.
+    """Makes batches ahead of time in worker processes, and hands them to the device.
 
     Since a batch follows from its step alone, any number of workers gives the same bits, resumed or not.
     """
 
-    def __init__(self, batches: Callable[[int], Batch], steps: int, workers: int, device: torch.device) -> None:
+    def __init__(self, batches: Crops, steps: int, workers: int, device: torch.device) -> None:
         self.batches, self.steps, self.workers, self.device = batches, steps, workers, device
         self._next, self._coming = -1, iter(())
 
@@ -156,18 +131,11 @@ class Ahead:
         if not self.workers or step < self._next:  # asked for again, to name its images
             return self._move(self.batches(step))
         if step != self._next:
-            self._coming, self._next = iter(self._from(step)), step
+            rest, pin = range(step, self.steps), self.device.type == "cuda"
+            loader = DataLoader(self.batches, batch_size=None, sampler=rest, num_workers=self.workers, pin_memory=pin)
+            self._coming, self._next = iter(loader), step
         self._next += 1
         return self._move(next(self._coming))
-
-    def _from(self, first: int) -> "DataLoader[Batch]":
-        return DataLoader(
-            _Steps(self.batches),
-            sampler=range(first, self.steps),
-            batch_size=None,
-            num_workers=self.workers,
-            pin_memory=self.device.type == "cuda",
-        )
 
     def _move(self, batch: Batch) -> Batch:
         there = batch.each(lambda values: values.to(self.device, non_blocking=True))

@@ -37,15 +37,13 @@ def folder(config: ClassificationConfig) -> Data:
             empty = [name for name in classes if not files[name]]
             problems += [f"{part}/{name}: no images (jpg, png, bmp, webp) in this class folder" for name in empty]
         entries[part] = [(file, label) for label, name in enumerate(classes) for file in files[name]]
-    unlabeled = [(file, UNKNOWN) for file in _files(root / "unlabeled")]
     if not 2 <= len(classes) <= 255:
         problems.append(f"train: found {len(classes)} class folders, expected 2 to 255")
     if problems:
         raise DataError(f"data_dir: {root} is not a complete folder of class folders:\n{listing(problems)}")
-    every = _read_all(root, entries["train"] + entries["test"] + unlabeled)
-    start, end = len(entries["train"]), len(entries["train"] + entries["test"])
-    train, test = every.select([*range(start), *range(end, len(every))]), every.select(range(start, end))
-    return split_images(config, train, test, classes)
+    train = entries["train"] + [(file, UNKNOWN) for file in _files(root / "unlabeled")]
+    every, end = _read_all(root, train + entries["test"]), len(train)
+    return split_images(config, every.select(range(end)), every.select(range(end, len(every))), classes)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:

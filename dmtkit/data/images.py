@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from dmtkit.data.digit_scenes import load_digits
 from dmtkit.data.splits import UNKNOWN, Split, class_split, list_split, own_lists
 from dmtkit.errors import DataError
 from dmtkit.params import project_root
-from dmtkit.registry import DATASETS, dataset
+from dmtkit.registry import dataset
 
 CIFAR_STATISTICS = ((0.49137, 0.48235, 0.44667), (0.24706, 0.24353, 0.26157))  # method.md §6
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
@@ -60,7 +60,7 @@ class Data:
         """The four by name."""
         return {name: getattr(self, name) for name in ("labeled", "unlabeled", "val", "test")}
 
-    @property
+    @cached_property
     def truth_known(self) -> bool:
         """Whether every unlabeled image has a truth to measure against (it is never trained on)."""
         return bool((self.unlabeled.labels != UNKNOWN).all())
@@ -96,16 +96,6 @@ def _on_device(mean: tuple[float, ...], std: tuple[float, ...], device: torch.de
     return torch.tensor(mean, device=device).view(1, -1, 1, 1), torch.tensor(std, device=device).view(1, -1, 1, 1)
 
 
-def load(config: ClassificationConfig) -> Data:
-    """Load the data set that `config` names, split; DataError names every offender at once.
-
-    >>> data = load(ClassificationConfig())
-    >>> len(data.labeled), tuple(data.test.pixels.shape[1:])
-    (20, (1, 8, 8))
-    """
-    return DATASETS["classification"][config.dataset](config)
-
-
 @dataset("digits", task="classification")
 def digits(config: ClassificationConfig) -> Data:
     """scikit-learn's 1 797 handwritten digits, 8×8; 50 of every class are always the test set."""
@@ -137,8 +127,7 @@ def cifar(config: ClassificationConfig) -> Data:
         names = tuple(f"{kind}/{i:05d}" for i in range(len(pixels)))
         parts.append(Images(pixels, torch.tensor(source.targets, dtype=torch.int64), names))
     statistics = CIFAR_STATISTICS if config.dataset == "cifar10" else None
-    train, test = parts
-    return split_images(config, train, test, tuple(sets["train"].classes), statistics)
+    return split_images(config, parts[0], parts[1], tuple(sets["train"].classes), statistics)
 
 
 def split_images(
@@ -150,9 +139,7 @@ def split_images(
 ) -> Data:
     """Training images split as the config says; mean and deviation of the channels are measured where they are not given."""
     labeled, unlabeled, val = (train.select(part) for part in _split(config, train, classes))
-    test = (
-        test if len(test) else val
-    )  # own data without a test folder: the held-out slice is all there is to measure on
+    test = test if len(test) else val  # without a test folder the held-out slice is all there is to measure on
     if not len(test):
         raise DataError("nothing to measure on: there is no test/ folder and `val` is 0; set `val` to 5 or more")
     if not len(unlabeled):
@@ -167,12 +154,10 @@ def _split(config: ClassificationConfig, train: Images, classes: tuple[str, ...]
         return class_split(train.labels.tolist(), config.labels, config.val, config.seed)
     place = {name: position for position, name in enumerate(train.names)}
     split = Split(*([place[name] for name in part] for part in list_split(train.names, own_lists(config))))
-    unknown = [train.names[i] for i in (*split.labeled, *split.val) if train.labels[i] == UNKNOWN]
-    if unknown:
+    if unknown := [train.names[i] for i in (*split.labeled, *split.val) if train.labels[i] == UNKNOWN]:
         raise DataError(f"lists: labeled or val holds an image outside the class folders: {unknown[0]}")
     seen = set(train.labels[split.labeled].tolist())
-    missing = [name for number, name in enumerate(classes) if number not in seen]
-    if missing:
+    if missing := [name for number, name in enumerate(classes) if number not in seen]:
         raise DataError(f"lists: labeled holds no image of these classes: {', '.join(missing)}; add one of each")
     return split
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Int64, Shaped, UInt8
 from PIL import Image
+from torch import Tensor
 
 import dmtkit.compat  # noqa: F401  before torchvision
 
@@ -66,14 +66,10 @@ def show(
     h, w = image.shape[:2]
     rows, y0, y1 = _inside(view.top, view.crop[0], view.height)
     columns, x0, x1 = _inside(view.left, view.crop[1], view.width)
-    seen = np.full((*view.crop, 3), fill, np.uint8)
-    if (view.height, view.width) == (h, w):
-        seen[rows, columns] = image[y0:y1, x0:x1]
-    else:
-        fy, fx = h / view.height, w / view.width
-        box = (x0 * fx, y0 * fy, min(x1 * fx, w), min(y1 * fy, h))
-        part = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
-        seen[rows, columns] = np.asarray(part)
+    seen, fy, fx = np.full((*view.crop, 3), fill, np.uint8), h / view.height, w / view.width
+    box = (x0 * fx, y0 * fy, min(x1 * fx, w), min(y1 * fy, h))
+    part = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
+    seen[rows, columns] = np.asarray(part)
     y, x = _nearest(y0, y1, h, view.height), _nearest(x0, x1, w, view.width)
     maps = []
     for values, outside in nearest:
@@ -94,15 +90,6 @@ def _inside(start: int, length: int, size: int) -> tuple[slice, int, int]:
 def _nearest(start: int, end: int, size: int, scaled: int) -> Int64[np.ndarray, " m"]:
     """The source row (or column) below the middle of each row of the scaled image: in whole numbers, so exact."""
     return (2 * np.arange(start, end) + 1) * size // (2 * scaled)
-
-
-def pad_to(
-    image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int], fill: tuple[int, int, int]
-) -> UInt8[np.ndarray, "i j 3"]:
-    """The image in the top left corner of a canvas of `size`, or of its own size where that is larger."""
-    canvas = np.full((max(size[0], image.shape[0]), max(size[1], image.shape[1]), 3), fill, np.uint8)
-    canvas[: image.shape[0], : image.shape[1]] = image
-    return canvas
 
 
 @dataclass(frozen=True)
@@ -127,21 +114,20 @@ def draw_colour(rng: np.random.Generator) -> Colour:
     return Colour(jitter, bool(greys), float(sigma) if blurs else 0.0)
 
 
-def paint(image: UInt8[np.ndarray, "h w 3"], colour: Colour) -> UInt8[np.ndarray, "h w 3"]:
+def paint(image: UInt8[Tensor, "3 h w"], colour: Colour) -> UInt8[Tensor, "3 h w"]:
     """The image in other colours, by torchvision's operations.
 
-    >>> grey = paint(np.full((4, 4, 3), (90, 0, 0), np.uint8), Colour((), True, 0.0))
-    >>> grey[0, 0].tolist()
+    >>> red = Tensor([90, 0, 0]).byte().view(3, 1, 1)
+    >>> paint(red, Colour((), True, 0.0)).flatten().tolist()
     [26, 26, 26]
     """
     from torchvision.transforms.v2 import functional as F
 
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     for name, factor in colour.jitter:
-        pixels = getattr(F, f"adjust_{name}")(pixels, factor)
+        image = getattr(F, f"adjust_{name}")(image, factor)
     if colour.grey:
-        pixels = F.rgb_to_grayscale(pixels, num_output_channels=3)
+        image = F.rgb_to_grayscale(image, num_output_channels=3)
     if colour.sigma:
         width = 2 * round(2 * colour.sigma) + 3
-        pixels = F.gaussian_blur(pixels, [width, width], [colour.sigma, colour.sigma])
-    return pixels.permute(1, 2, 0).numpy()
+        image = F.gaussian_blur(image, [width, width], [colour.sigma, colour.sigma])
+    return image

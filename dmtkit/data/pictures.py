@@ -49,15 +49,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.indices)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of these images."""
         names = self.pictures.names
         return tuple(names[i] for i in self.indices)
-
-    def name(self, position: int) -> str:
-        """The name of the image at this position of the part."""
-        return self.pictures.names[self.indices[position]]
 
     def image(self, position: int) -> Colour:
         """The image at this position of the part."""

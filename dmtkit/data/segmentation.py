@@ -1,6 +1,7 @@
 """Segmentation data: what any data set of images with masks becomes, X, U, val and test; and the digit scenes."""
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +26,7 @@ from dmtkit.data.splits import (
 )
 from dmtkit.data.survey import Survey, survey
 from dmtkit.errors import DataError, listing
-from dmtkit.params import outputs_root
-from dmtkit.registry import DATASETS, dataset
+from dmtkit.registry import dataset
 from dmtkit.seeds import derive
 
 TEST_SCENES = 160
@@ -61,16 +61,15 @@ class Scenes:
 
     @cached_property
     def _truths(self) -> np.ndarray:
-        return self.class_counts(self.unlabeled, each=True)[:, :-1].sum(1) > 0
+        return self.survey.counts[list(self.unlabeled.indices), :-1].sum(1) > 0
 
     def sizes(self, part: Part) -> Int64[np.ndarray, "n 2"]:
         """Height and width of every image of a part."""
         return self.survey.sizes[list(part.indices)]
 
-    def class_counts(self, part: Part, each: bool = False) -> np.ndarray:
-        """Pixels of every class in a part, the last entry being void; of each image with `each`."""
-        counts = self.survey.counts[list(part.indices)]
-        return counts if each else counts.sum(0)
+    def class_counts(self, part: Part) -> Int64[np.ndarray, " k"]:
+        """Pixels of every class in a part, the last entry being void."""
+        return self.survey.counts[list(part.indices)].sum(0)
 
     def overview(self) -> list[str]:
         """The data in a few lines: classes, sizes, and what each part holds."""
@@ -90,16 +89,6 @@ class Scenes:
         """Class names, who is in which part, and a checksum of the data (of its files' dates too)."""
         names = {name: getattr(self, name).names for name in ("labeled", "unlabeled", "val", "test", "left", "right")}
         return {"classes": self.classes, **names, "checksum": self.labeled.pictures.checksum(dates)}
-
-
-def load(config: SegmentationConfig) -> Scenes:
-    """Load and survey the data set that `config` names, split; DataError names every offender at once.
-
-    >>> data = load(SegmentationConfig(scenes=40, scene_size=32))
-    >>> len(data.labeled), len(data.unlabeled), data.classes[0]
-    (6, 34, 'background')
-    """
-    return DATASETS["segmentation"][config.dataset](config)
 
 
 @dataset("scenes", task="segmentation")
@@ -131,17 +120,15 @@ def split_scenes(
     split = _split(config, names[:trained], lists)
     sampling = _sampling(config, names[:trained], split)
     labeled, unlabeled, val, test, left, right = map(part, (*split, names[trained:], *sampling))
-    cache = outputs_root() / ".surveys" if isinstance(pictures, Files) else None
-    measured = survey(pictures, len(classes), (*labeled.indices, *test.indices, *val.indices), cache)
+    measured = survey(pictures, len(classes), (*labeled.indices, *test.indices, *val.indices))
     return Scenes(labeled, unlabeled, val, test, left, right, classes, measured)
 
 
 def _twice(pictures: Pictures) -> str:
     """Which names stand there more than once, and where."""
-    places: dict[str, list[str]] = {}
+    places = defaultdict[str, list[str]](list)
     for position, name in enumerate(pictures.names):
-        where = str(pictures.images[position]) if isinstance(pictures, Files) else f"image {position}"
-        places.setdefault(name, []).append(where)
+        places[name].append(str(pictures.images[position]) if isinstance(pictures, Files) else f"image {position}")
     same = [f"{name}: {' and '.join(where)}" for name, where in places.items() if len(where) > 1]
     return f"two images have the same name; rename one of them:\n{listing(same)}"
 

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,9 +47,9 @@ def class_split(labels: Sequence[int], per_class: int | None, val_per_class: int
     (2, 2, 2)
     """
     rng = random.Random(seed)
-    members: dict[int, list[int]] = {}
+    members = defaultdict[int, list[int]](list)
     for index, label in enumerate(labels):
-        members.setdefault(label, []).append(index)
+        members[label].append(index)
     unknown = members.pop(UNKNOWN, [])
     wanted = val_per_class + (1 if per_class is None else per_class)
     small = [f"class {c}: {len(m)} images" for c, m in sorted(members.items()) if len(m) < wanted]
@@ -58,15 +58,15 @@ def class_split(labels: Sequence[int], per_class: int | None, val_per_class: int
             f"labels: {per_class} labeled and val: {val_per_class} validation images of every class need "
             f"{wanted}, but some classes have fewer; lower `labels` or `val`:\n{listing(small)}"
         )
-    split: tuple[list[int], ...] = ([], [], [])
+    labeled, unlabeled, val = list[int](), list[int](), list[int]()
     for _, indices in sorted(members.items()):
         rng.shuffle(indices)
         end = len(indices) if per_class is None else val_per_class + per_class
-        for part, own in zip(split, (indices[val_per_class:end], indices[end:], indices[:val_per_class]), strict=True):
-            part += own
-    for part in split:  # no class order left for a batch or a tie to follow
+        val += indices[:val_per_class]
+        labeled += indices[val_per_class:end]
+        unlabeled += indices[end:]
+    for part in (labeled, unlabeled, val):  # no class order left for a batch or a tie to follow
         rng.shuffle(part)
-    labeled, unlabeled, val = split
     return Split(labeled, unlabeled + unknown, val)
 
 
@@ -161,9 +161,7 @@ def difference_maximised(labeled: Sequence[str], rng: random.Random) -> Sampling
     return Sampling(shuffled[: len(shuffled) - n], shuffled[n:])
 
 
-def paper_sampling(
-    splits: Sequence[Mapping[float, Split]], denominators: Sequence[float] = PAPER_SAMPLED
-) -> list[dict[float, Sampling]]:
+def paper_sampling(splits: Sequence[Mapping[float, Split]]) -> list[dict[float, Sampling]]:
     """The paper's difference-maximised lists of its own splits, bit for bit (method.md §5.3)."""
     rng = random.Random(PAPER_SEED)
-    return [{d: difference_maximised(split[d].labeled, rng) for d in denominators} for split in splits]
+    return [{d: difference_maximised(split[d].labeled, rng) for d in PAPER_SAMPLED} for split in splits]

@@ -1,6 +1,6 @@
 """Looks at every image and mask once, before training: names all that cannot be used, counts the classes.
 
-What was found is kept below outputs/, so that the next start does not read everything again.
+What it says of files is kept below outputs/, so that the next start does not read everything again.
 """
 
 import contextlib
@@ -8,14 +8,14 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
 from dmtkit.data.pictures import VOID, Files, Pictures
 from dmtkit.errors import DataError, RunError, listing
-from dmtkit.files import write_arrays
+from dmtkit.files import read_arrays, write_arrays
+from dmtkit.params import outputs_root
 
 
 @dataclass(frozen=True)
@@ -26,24 +26,18 @@ class Survey:
     counts: Int64[np.ndarray, "n k"]
 
 
-def survey(pictures: Pictures, classes: int, needed: Sequence[int], cache: Path | None = None) -> Survey:
+def survey(pictures: Pictures, classes: int, needed: Sequence[int]) -> Survey:
     """Read every image and mask; DataError lists all that cannot be used.
 
     Those are: unreadable images or masks, masks of another size than their image, labels that are no class,
-    and among the `needed` (to train or to measure on) masks that are missing or void everywhere. `cache` is a
-    folder where the answer is kept, by the data's checksum.
+    and among the `needed` (to train or to measure on) masks that are missing or void everywhere.
     """
-    place = None
-    if cache is not None:
-        key = hashlib.sha256(repr((pictures.checksum(dates=True), classes, sorted(needed))).encode()).hexdigest()[:32]
-        place = cache / f"{key}.npz"
-        try:
-            with np.load(place, allow_pickle=False) as kept:
-                return Survey(kept["sizes"], kept["counts"])
-        except FileNotFoundError:
-            pass
-        except Exception:  # damaged: look again
-            place.unlink(missing_ok=True)
+    cache = None
+    if isinstance(pictures, Files):
+        key = repr((pictures.checksum(dates=True), classes, sorted(needed))).encode()
+        cache = outputs_root() / ".surveys" / f"{hashlib.sha256(key).hexdigest()[:32]}.npz"
+        with contextlib.suppress(RunError):  # not there, or damaged: they are looked at
+            return Survey(**read_arrays(cache))
     wanted = set(needed)
     with ThreadPoolExecutor(4) as pool:  # decoding leaves the interpreter alone
         rows = list(pool.map(lambda i: _look(pictures, i, classes, i in wanted), range(len(pictures.names))))
@@ -54,9 +48,9 @@ def survey(pictures: Pictures, classes: int, needed: Sequence[int], cache: Path 
         )
     table = np.array(rows, np.int64)
     measured = Survey(table[:, :2], table[:, 2:])
-    if place is not None:
-        with contextlib.suppress(RunError):  # a full or read-only disk: it is looked at again next time
-            write_arrays(place, vars(measured))
+    if cache is not None:
+        with contextlib.suppress(RunError):  # a full or read-only disk: they are looked at again next time
+            write_arrays(cache, vars(measured))
     return measured
 
 

@@ -25,13 +25,12 @@ def voc_folder(config: SegmentationConfig) -> Scenes:
     A mask may be missing where an image is not labeled. DataError lists every name without an image and every
     name in both lists.
     """
-    assert config.classes is not None
     folder, lists = data_dir(config), (config.train_list, config.test_list)
     train, test = (read_names(folder / LISTS, name) for name in lists)
     if both := sorted(set(train) & set(test)):
         raise DataError(f"{len(both)} images stand in both lists, {' and '.join(lists)}:\n{listing(both)}")
     own = {name: path for name in (*train, *test) if (path := _own_mask(folder, name)).is_file()}
-    return _scenes(config, folder, sorted(train), test, own, config.classes)
+    return _scenes(config, folder, sorted(train), test, own)
 
 
 @dataset("voc", task="segmentation")
@@ -59,16 +58,11 @@ def voc2012(config: SegmentationConfig) -> Scenes:
     masks |= {name: _own_mask(folder, name) for name in val}
     if missing := sorted(name for name, mask in masks.items() if not mask.is_file()):
         raise DataError(f"{len(missing)} images have no mask below {place}:\n{listing(missing)}")
-    return _scenes(config, folder, sorted(set(masks) - set(val)), val, masks, tuple(CLASSES.split()))
+    return _scenes(config, folder, sorted(set(masks) - set(val)), val, masks)
 
 
 def _scenes(
-    config: SegmentationConfig,
-    folder: Path,
-    train: Sequence[str],
-    test: Sequence[str],
-    masks: Mapping[str, Path],
-    classes: tuple[str, ...],
+    config: SegmentationConfig, folder: Path, train: Sequence[str], test: Sequence[str], masks: Mapping[str, Path]
 ) -> Scenes:
     """The images JPEGImages/<name>.jpg (or .jpeg, .png), training images first; DataError lists the missing."""
     names = (*train, *test)
@@ -79,7 +73,7 @@ def _scenes(
             f"{len(missing)} names in the lists have no image in {folder / 'JPEGImages'}:\n{listing(missing)}"
         )
     files = Files(names, tuple(map(images.__getitem__, names)), tuple(map(masks.get, names)), config.resize)
-    return split_scenes(config, files, len(train), classes, folder / LISTS)
+    return split_scenes(config, files, len(train), config.classes or tuple(CLASSES.split()), folder / LISTS)
 
 
 def _own_mask(folder: Path, name: str) -> Path:
@@ -91,18 +85,11 @@ def _find(*places: Path, holding: str) -> Path | None:
 
 
 def _sbd_masks(data_dir: Path, voc: Path) -> dict[str, Path]:
-    """SBD's mask files by name, as torchvision finds them."""
-    from dmtkit.compat import torchvision_datasets
-
+    """The mask files of SBD's two lists, by name."""
     root = _find(data_dir / "SBD", data_dir / "sbd", data_dir / "benchmark_RELEASE" / "dataset", holding="cls")
     if root is None:
         raise DataError(
             f"data_dir: {data_dir} holds neither {voc.name}/SegmentationClassAug nor SBD (SBD/cls, SBD/img, "
             "SBD/train.txt, SBD/val.txt); one of them gives the masks of trainaug"
         )
-    try:
-        read = torchvision_datasets().SBDataset
-        parts = [read(str(root), image_set=part, mode="segmentation") for part in ("train", "val")]
-    except (RuntimeError, OSError) as error:
-        raise DataError(f"data_dir: {root} is not complete ({error})") from None
-    return {Path(path).stem: Path(path) for part in parts for path in part.masks}
+    return {name: root / "cls" / f"{name}.mat" for part in ("train", "val") for name in read_names(root, part)}

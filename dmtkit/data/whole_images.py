@@ -1,17 +1,18 @@
 """Whole images in batches, padded to one size, read ahead: for testing, labeling and looking, without augmentation."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from dmtkit import distributed
-from dmtkit.data.joint import pad_to
 from dmtkit.data.pictures import Part
 from dmtkit.errors import DataError
 
@@ -39,16 +40,9 @@ class WholeImages:
         heights, widths = torch.tensor(self.sizes, device=device).T
         return (rows < heights[:, None])[:, :, None] & (columns < widths[:, None])[:, None, :]
 
-    def without_pixels(self) -> "WholeImages":
-        """The same places and sizes, without the memory."""
-        return replace(self, pixels=self.pixels[:, :0].clone())
-
-    def stack(self, maps: list[np.ndarray], outside: int) -> Tensor:
+    def stack(self, maps: Sequence[np.ndarray], outside: int) -> Tensor:
         """A map of every image, padded alike, on the device."""
-        canvas = np.full((len(maps), *self.padded), outside, maps[0].dtype)
-        for row, values in enumerate(maps):
-            canvas[row, : values.shape[0], : values.shape[1]] = values
-        return torch.from_numpy(canvas).to(self.pixels.device)
+        return torch.from_numpy(pad(maps, self.padded, outside)).to(self.pixels.device)
 
     def crop(self, values: Tensor) -> Iterator[np.ndarray]:
         """Each image's own part of a batch "n h w", on the host."""
@@ -58,46 +52,53 @@ class WholeImages:
 
 @dataclass(frozen=True)
 class Reader:
-    """How whole images are read: on which device, how many at once, padded to what, in which precision."""
+    """All images of a part, of these `sizes`, in order: on which device, how many at once, padded to what, in which precision.
 
+    The next ones are read while the last are used. Of several processes each reads some of the groups, which are the same as
+    one process alone would form.
+    """
+
+    part: Part
+    sizes: np.ndarray
     device: torch.device
     fill: tuple[int, int, int]
     batch: int = 8
     eval_size: tuple[int, int] | None = None
     threads: int = 2
-    autocast: Callable[[], Any] = field(default=lambda: torch.autocast("cpu", enabled=False))
+    autocast: Callable[[], Any] = nullcontext
 
-    def __call__(self, part: Part, sizes: np.ndarray) -> Iterator[WholeImages]:
-        """All images of a part in order; the next ones are read while the last are used.
-
-        Of several processes each reads some of the groups, which are the same as one process alone would form.
-        """
-        groups = list(image_groups(sizes, self.batch, self.eval_size or (0, 0)))
+    def __iter__(self) -> Iterator[WholeImages]:
+        groups = list(image_groups(self.sizes, self.batch, self.eval_size or (0, 0)))
         mine = distributed.share_of(len(groups))
         waiting = iter(groups[mine.start : mine.stop])
         with ThreadPoolExecutor(self.threads) as pool:
-
-            def submit(count: int) -> list[Future[WholeImages]]:
-                return [pool.submit(self._read, part, *group) for group in islice(waiting, count)]
-
-            coming = submit(self.threads)
+            coming = [pool.submit(self._read, *group) for group in islice(waiting, self.threads)]
             while coming:
                 images = coming.pop(0).result()
-                coming += submit(1)
+                coming += [pool.submit(self._read, *group) for group in islice(waiting, 1)]
                 yield replace(images, pixels=images.pixels.to(self.device).float())
 
-    def _read(self, part: Part, positions: Sequence[int], size: tuple[int, int]) -> WholeImages:
+    def _read(self, positions: Sequence[int], size: tuple[int, int]) -> WholeImages:
         """Some images, on the host; DataError names one that can no longer be read."""
-        pixels, sizes = np.empty((len(positions), *size, 3), np.uint8), []
-        for row, position in enumerate(positions):
+        images = []
+        for position in positions:
             try:
-                image = part.image(position)
+                images.append(self.part.image(position))
             except OSError as error:
-                name = part.name(position)
+                name = self.part.names[position]
                 raise DataError(f"{name}: cannot be read any more ({error}); was the data moved?") from error
-            pixels[row] = pad_to(image, size, self.fill)
-            sizes.append((image.shape[0], image.shape[1]))
-        return WholeImages(positions, torch.from_numpy(pixels).permute(0, 3, 1, 2), sizes)
+        pixels = torch.from_numpy(pad(images, size, self.fill)).permute(0, 3, 1, 2)
+        return WholeImages(positions, pixels, [(image.shape[0], image.shape[1]) for image in images])
+
+
+def pad(
+    images: Sequence[np.ndarray], size: tuple[int, int], outside: int | tuple[int, int, int]
+) -> Shaped[np.ndarray, "n h w *c"]:
+    """Images, or maps, each in the top left corner of a canvas of `size`."""
+    canvas = np.full((len(images), *size, *images[0].shape[2:]), outside, images[0].dtype)
+    for row, image in enumerate(images):
+        canvas[row, : image.shape[0], : image.shape[1]] = image
+    return canvas
 
 
 def image_groups(sizes: np.ndarray, batch: int, least: tuple[int, int]) -> Iterator[tuple[list[int], tuple[int, int]]]:
@@ -117,10 +118,10 @@ Observe = Callable[[WholeImages, Tensor], None]
 
 
 @torch.inference_mode()
-def look(model: nn.Module, part: Part, sizes: np.ndarray, reader: Reader, observe: Observe) -> None:
-    """Show `observe` the logits of every image of a part, of several processes each its share."""
+def look(model: nn.Module, reader: Reader, observe: Observe) -> None:
+    """Show `observe` the logits of every image, of several processes each its share."""
     model.eval()
-    for images in reader(part, sizes):
+    for images in reader:
         with reader.autocast():
             logits = model(images.pixels)
         observe(images, logits.float())

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -12,7 +12,6 @@ from jaxtyping import Float, Int64, Integer, UInt8, UInt16
 from torch import Tensor, nn
 
 from dmtkit import distributed
-from dmtkit.data.pictures import Part
 from dmtkit.data.whole_images import Observe, Reader, WholeImages
 from dmtkit.labels.keep import class_thresholds, normalized
 from dmtkit.labels.store import Writer, write_labels
@@ -97,8 +96,6 @@ def read_logits(
 @torch.inference_mode()
 def label_images(
     model: nn.Module,
-    part: Part,
-    sizes: np.ndarray,
     reader: Reader,
     folder: Path,
     owner: str,
@@ -106,7 +103,7 @@ def label_images(
     normalized_ratio: float | None = None,
     observe: Observe | None = None,
 ) -> None:
-    """Label every image of a part at its own size, by one forward pass, into a store (method.md §5.2).
+    """Label every image at its own size, by one forward pass, into a store (method.md §5.2).
 
     With `normalized_ratio` the labels follow CBST's own rule for that share: it needs the thresholds of all images first, so
     the network's coarse logits are put aside meanwhile (about a byte a pixel) and only enlarged again. `observe` sees the
@@ -114,10 +111,9 @@ def label_images(
     """
     model.eval()
     counts = torch.zeros(classes * LEVELS, dtype=torch.int64, device=reader.device)
-    names = [part.name(position) for position in range(len(part))]
-    with write_labels(folder, owner, names, sizes) as writer, TemporaryFile(dir=folder) as aside:
+    with write_labels(folder, owner, reader.part.names, reader.sizes) as writer, TemporaryFile(dir=folder) as aside:
         read: list[WholeImages] = []
-        for images in reader(part, sizes):
+        for images in reader:
             with reader.autocast():
                 coarse = getattr(model, "coarse", model)(images.pixels)
             logits = enlarge(coarse.float(), images.padded)
@@ -127,7 +123,7 @@ def label_images(
                 _write(writer, images, label, level)
             else:
                 np.save(aside, coarse.float().cpu().numpy())
-                read.append(images.without_pixels())
+                read.append(replace(images, pixels=images.pixels[:, :0].clone()))  # without the memory
             if observe is not None:
                 observe(images, logits)
         writer.histogram = distributed.total(counts).view(classes, LEVELS).cpu().numpy().copy()  # `counts` starts anew

@@ -39,7 +39,7 @@ class Classification(Task):
     def start(self, run: RunFolder) -> None:
         """All images go to the device."""
         super().start(run)
-        parts = {name: getattr(self.data, name).to(self.device) for name in ("labeled", "unlabeled", "val", "test")}
+        parts: dict[str, Any] = {name: part.to(self.device) for name, part in self.data.parts.items()}
         self.data = replace(self.data, **parts)
 
     @classmethod
@@ -47,11 +47,6 @@ class Classification(Task):
         """Also operations that do not exist."""
         super().check(config)
         augmentation(config)
-
-    @property
-    def channels(self) -> int:
-        """One where the images are grey."""
-        return self.data.test.pixels.shape[1]
 
     def settings(self, training: Training) -> dict[str, Any]:
         """The EMA labels and is reported; γ rises, since a student that starts from nothing has opinions worth little."""
@@ -77,7 +72,7 @@ class Classification(Task):
             label = torch.from_numpy(pseudo.label[chosen].astype(np.int64)).to(self.device)
             confidence = torch.from_numpy(pseudo.confidence[chosen]).to(self.device)
         views = self.method_of(training).views if training.learns == "views" else ()
-        if self.channels == 1 and any(view.startswith("strong") for view in views):
+        if self.image[0] == 1 and any(view.startswith("strong") for view in views):
             self.phase(training).remark(
                 "strong views of images of one channel: what changes colours leaves them as they are"
             )

@@ -6,7 +6,7 @@ student may come to memorise its labels, so the time matters. A student of image
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -82,20 +82,15 @@ class Explanation:
     truth: Tensor
 
 
-def explain_batch(
-    images: WholeImages, logits: Tensor, part: Part, kept: Kept, weigh: Weigh, truth: bool
-) -> Explanation:
+def explain_batch(images: WholeImages, logits: Tensor, part: Part, kept: Kept, weigh: Weigh) -> Explanation:
     """Weigh the kept labels of a batch of whole images by what the student says of them."""
     labels, levels = zip(*(kept.kept(position) for position in images.positions), strict=True)
-    given, level = images.stack(list(labels), VOID), images.stack([each.astype(np.int32) for each in levels], 0)
-    masks = [
-        part.mask(position) if truth else np.full(size, VOID, np.uint8)
-        for position, size in zip(images.positions, images.sizes, strict=True)
-    ]
+    given, level = images.stack(labels, VOID), images.stack([each.astype(np.int32) for each in levels], 0)
+    truth = images.stack([part.mask(position) for position in images.positions], VOID)
     prediction, own, p = read_logits(logits, given)
     assert p is not None
     c_a, c_b, p_b = (values.float() / TOP for values in (level, own, p))
-    return Explanation(images, weigh(given, c_a, prediction, c_b, p_b), given, c_a, images.stack(masks, VOID))
+    return Explanation(images, weigh(given, c_a, prediction, c_b, p_b), given, c_a, truth)
 
 
 def probed(seed: int, count: int) -> list[int]:
@@ -107,13 +102,11 @@ class Probe:
     """Watches one student of one phase; what it sees goes into the phase's folder."""
 
     def __init__(self, task: "Segmentation", training: Training, kept: Kept) -> None:
-        self.data, self.reader, self.kept, self.phase = task.data, task.reader, kept, task.phase(training)
-        self.weigh = task.weigh(training)
-        self.dynamic = partial(weigh, gamma1=task.config.gamma1, gamma2=task.config.gamma2)
-        self.part = task.data.unlabeled
+        self.task, self.kept, self.phase, self.weigh = task, kept, task.phase(training), task.weigh(training)
+        self.part, self.classes = task.data.unlabeled, task.data.classes
         self.chosen = probed(task.config.seed, len(self.part))
         self.samples = set(self.chosen[:SAMPLES])
-        k, device = len(task.data.classes), task.device
+        k, device = len(self.classes), task.device
         self.cases = Sums(
             cases=torch.zeros(3, k, k + 1, dtype=torch.int64, device=device),
             weights=torch.zeros(3, k, dtype=torch.float64, device=device),
@@ -121,27 +114,26 @@ class Probe:
 
     def visits(self, steps: int) -> Mapping[int, Callable[[nn.Module], None]]:
         """What training is to do at its start and its middle, which are one and the same where a phase has one step."""
-        start, middle = (partial(self.visit, times=(time,)) for time in TIMES[:2])
-        return {0: start, steps // 2: middle} if steps > 1 else {0: partial(self.visit, times=TIMES[:2])}
+        times = {0: TIMES[:1], steps // 2: TIMES[1:2]} if steps > 1 else {0: TIMES[:2]}
+        return {step: partial(self.visit, times=asked) for step, asked in times.items()}
 
     def visit(self, model: nn.Module, times: Sequence[str]) -> None:
         """Ask the student about the probe images and store what it says as probe_<time>."""
-        nothing = torch.zeros(len(SCORES), 2, LEVELS, dtype=torch.int64, device=self.reader.device)
+        nothing = torch.zeros(len(SCORES), 2, LEVELS, dtype=torch.int64, device=self.task.device)
         search, arrays = Sums(levels=nothing), dict[str, np.ndarray]()
-        part = self.part.select(self.chosen)
+        dynamic = partial(weigh, gamma1=self.task.config.gamma1, gamma2=self.task.config.gamma2)
 
         def observe(images: WholeImages, logits: Tensor) -> None:
-            explained = self._explain(
-                WholeImages([self.chosen[p] for p in images.positions], images.pixels, images.sizes), logits
-            )
-            seen, known = explained.weighed, explained.truth < len(self.data.classes)
+            images = replace(images, positions=[self.chosen[position] for position in images.positions])  # in U
+            explained = explain_batch(images, logits, self.part, self.kept, self.weigh)
+            seen, known = explained.weighed, explained.truth < len(self.classes)
             opinions = explained.given, explained.confidence, seen.prediction, seen.student_confidence, seen.p
-            weighed = self.dynamic(*opinions)  # whatever method trains: compared is how well such weights find errors
+            weighed = dynamic(*opinions)  # whatever method trains: compared is how well such weights find errors
             wrong = explained.given != explained.truth
             search.add(levels=error_levels(weighed, explained.confidence, wrong, known))
             self._keep_samples(arrays, explained)
 
-        look(model, part, self.data.sizes(part), self.reader, observe)
+        look(model, self.task.whole(self.part.select(self.chosen)), observe)
         levels = search.read()["levels"].numpy()
         arrays = {name: values for own in gather(arrays) for name, values in own.items()}
         arrays |= {f"roc/{name}": roc(levels[row], POINTS).astype(np.float32) for row, name in enumerate(SCORES)}
@@ -151,11 +143,8 @@ class Probe:
 
     def observe(self, images: WholeImages, logits: Tensor) -> None:
         """Take in a batch of U, seen by the finished student."""
-        explained = self._explain(images, logits)
-        self.cases.add(**case_sums(explained.weighed, explained.given, explained.truth, len(self.data.classes)))
-
-    def _explain(self, images: WholeImages, logits: Tensor) -> Explanation:
-        return explain_batch(images, logits, self.part, self.kept, self.weigh, self.data.truth_known)
+        explained = explain_batch(images, logits, self.part, self.kept, self.weigh)
+        self.cases.add(**case_sums(explained.weighed, explained.given, explained.truth, len(self.classes)))
 
     def _keep_samples(self, arrays: dict[str, np.ndarray], explained: Explanation) -> None:
         """The student's class, confidence, probability of the label, and the weight, of the sample images."""
@@ -197,7 +186,7 @@ class Probe:
             "mean_weight": float(weights.sum() / max(total, 1)),
             **{f"share_{case}": float(count[row].sum() / max(total, 1)) for row, case in enumerate(CASES)},
             "label_miou": none_for_nan(mean_iou(count[:, :, :-1].sum(0).T)),  # rows true, columns labeled
-            "cases": case_table(count, weights, self.data.classes),
+            "cases": case_table(count, weights, self.classes),
             "auroc": {t: dict(zip(SCORES, map(none_for_nan, values), strict=True)) for t, values in searched.items()},
         }
 

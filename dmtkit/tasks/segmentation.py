@@ -7,17 +7,16 @@ that A is surest of, class by class, fine-tune B, and those of B fine-tune A.
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from dmtkit.config import SegmentationConfig
 from dmtkit.data.batches import Batch
-from dmtkit.data.crops import Ahead, Blank, Crops
+from dmtkit.data.crops import Ahead, Crops, blank
 from dmtkit.data.pictures import Part
 from dmtkit.data.segmentation import Scenes
 from dmtkit.data.whole_images import Reader, look
@@ -76,11 +75,6 @@ class Segmentation(Task):
         """A crop."""
         return 3, *self.config.crop
 
-    def pretrained(self, training: Training, network: nn.Module) -> None:
-        """From a file, where the settings name one."""
-        if weights := initial_weights(self.config, training.model):
-            self.phase(training).remark(f"model {training.model}: {load_weights(network, weights)}")
-
     def batches(self, training: Training) -> Callable[[int], Batch]:
         """Augmented crops of X and the kept labels; in phase 0 of what this model sees of X, or, for the oracle, of all."""
         config, data = self.config, self.data
@@ -90,7 +84,8 @@ class Segmentation(Task):
         if training.learns in ("X", "truth"):
             size += config.batch_pseudo
         else:
-            kept = self.kept(training) or Blank(data.sizes(data.unlabeled))
+            stored = self.kept(training)
+            kept = stored.kept if stored else partial(blank, data.sizes(data.unlabeled))
         crops = Crops(
             labeled,
             data.unlabeled,
@@ -124,41 +119,33 @@ class Segmentation(Task):
     def _stored(self, place: Phase) -> LabelStore:
         return open_labels(place.folder / "labels", place.model_name, self.data.unlabeled.names)
 
-    def _whole(self, part: Part) -> tuple[Part, np.ndarray, Reader]:
-        """A part, the sizes of its images, and how this run reads them whole."""
-        return part, self.data.sizes(part), self.reader
+    def whole(self, part: Part) -> Reader:
+        """The images of a part, read whole."""
+        size, threads = self.config.eval_size, max(2, self.config.workers)
+        sizes, fill = self.data.sizes(part), self.data.fill
+        return Reader(part, sizes, self.device, fill, self.batch, size, threads, self.autocast)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """mIoU."""
-        confusion = confusion_matrices({"A": model}, *self._whole(self.data.val), len(self.data.classes))
+        confusion = confusion_matrices({"A": model}, self.whole(self.data.val), len(self.data.classes))
         return {"val_miou": mean_iou(confusion["A"])}
 
-    @cached_property
-    def reader(self) -> Reader:
-        """How this run reads whole images."""
-        size, threads = self.config.eval_size, max(2, self.config.workers)
-        return Reader(self.device, self.data.fill, self.batch, size, threads, self.autocast)
-
-    def probe(self, training: Training) -> Probe | None:
-        """Who watches a student that learns stored labels."""
-        kept = self.kept(training)
-        return None if kept is None else Probe(self, training, kept)
-
     def visits(self, training: Training) -> Mapping[int, Visit]:
-        """The start and the middle of a phase."""
-        probe = self.probe(training)
-        return probe.visits(training.steps) if probe else {}
+        """The start and the middle of a phase, of a student that learns stored labels."""
+        kept = self.kept(training)
+        return Probe(self, training, kept).visits(training.steps) if kept else {}
 
     def measure(self, training: Training, model: nn.Module, labelled_for: tuple[float, ...]) -> dict[str, Any]:
         """Let the model label U for later phases, if any learn it, and weigh in the same pass the labels it learned."""
-        phase, probe, u = self.phase(training), self.probe(training), self._whole(self.data.unlabeled)
+        phase, kept, u = self.phase(training), self.kept(training), self.whole(self.data.unlabeled)
+        probe = Probe(self, training, kept) if kept else None
         observe = probe.observe if probe else None
         if labelled_for:
             ratio = labelled_for[0] if self.config.label_rule == "normalized" else None
             place = phase.folder / "labels", phase.model_name, len(self.data.classes)
-            label_images(model, *u, *place, normalized_ratio=ratio, observe=observe)
+            label_images(model, u, *place, normalized_ratio=ratio, observe=observe)
         elif observe is not None:
-            look(model, *u, observe)
+            look(model, u, observe)
         return probe.finish(model) if probe else {}
 
     def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
@@ -173,7 +160,7 @@ class Segmentation(Task):
         phase, started = self.run.phase(score.method, score.phase), time.monotonic()
         if ask(lambda: not phase.done):
             models = {name: self.trained(training) for name, training in score.models}
-            confusions = confusion_matrices(models, *self._whole(self.data.test), len(self.data.classes))
+            confusions = confusion_matrices(models, self.whole(self.data.test), len(self.data.classes))
             phase.write_arrays("confusion", **confusions)
             iou = {name: [none_for_nan(value) for value in class_iou(c).tolist()] for name, c in confusions.items()}
             miou = {name: mean_iou(confusion) for name, confusion in confusions.items()}

@@ -14,9 +14,8 @@ import torch
 from torch import nn
 
 from dmtkit.config import Config
+from dmtkit.data import DataSet
 from dmtkit.data.batches import Batch
-from dmtkit.data.images import Data
-from dmtkit.data.segmentation import Scenes
 from dmtkit.errors import ConfigError
 from dmtkit.losses.dynamic import DynamicWeights
 from dmtkit.methods import METHODS, Method
@@ -24,6 +23,7 @@ from dmtkit.methods.given import halves_lacking
 from dmtkit.methods.lab import Plan, Score, Terms, Training
 from dmtkit.methods.parameters import for_task
 from dmtkit.models import PAPER_RATES, build
+from dmtkit.models.weights import load_weights
 from dmtkit.params import project_root
 from dmtkit.registry import TASK_FACTS, Registry
 from dmtkit.runs.environment import pick_device, pick_precision
@@ -31,7 +31,6 @@ from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.run import Phase, reported
 from dmtkit.seeds import derive
 
-DataSet = Data | Scenes
 Visit = Callable[[nn.Module], None]
 
 
@@ -54,8 +53,10 @@ class Task(ABC):
 
     @cached_property
     def methods(self) -> dict[str, Method]:
-        """The methods of the run, and the supervised one that trains what they start from."""
-        return {"supervised": for_task(type(METHODS["supervised"]), self.config.task), **methods_of(self.config)}
+        """The methods of the run with its parameters, and the supervised one that trains what they start from."""
+        task, given = self.config.task, self.config.parameters
+        names = dict.fromkeys(["supervised", *self.config.methods])
+        return {name: for_task(type(METHODS[name]), task, given.get(name)) for name in names}
 
     def method_of(self, training: Training) -> Method:
         """The method whose losses a training has."""
@@ -108,11 +109,6 @@ class Task(ABC):
 
     # ---- one training
 
-    @property
-    def channels(self) -> int:
-        """How many channels its images have."""
-        return 3
-
     @abstractmethod
     def settings(self, training: Training) -> dict[str, Any]:
         """Of a training's recipe what is no setting of its name: schedule, what comes out, and what differs by training."""
@@ -121,9 +117,6 @@ class Task(ABC):
     @abstractmethod
     def image(self) -> tuple[int, ...]:
         """Channels, height and width of an image that it is trained on."""
-
-    def pretrained(self, training: Training, network: nn.Module) -> None:  # noqa: B027
-        """Put in weights from elsewhere."""
 
     @abstractmethod
     def batches(self, training: Training) -> Callable[[int], Batch]:
@@ -168,9 +161,11 @@ class Task(ABC):
         """The seed of some randomness of a training."""
         return derive(self.config.seed, what, training.phase, *filter(None, [training.model]))
 
-    def build(self) -> nn.Module:
-        """A network of the config, initialised at random."""
-        return network_of(self.config, self.channels, len(self.data.classes))
+    def build(self, *seed: int | str) -> nn.Module:
+        """A network of the config, initialised at random, by the run's seed and these."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(self.config.seed, "init", *seed))
+            return network_of(self.config, self.image[0], len(self.data.classes))
 
     def weigh(self, training: Training) -> Callable[..., DynamicWeights]:
         """How its method weighs stored labels, with γ at its maximum."""
@@ -179,14 +174,11 @@ class Task(ABC):
     def network(self, training: Training, name: str) -> nn.Module:
         """What a training starts from, on the device; `name` is that of one of the method's networks."""
         first, after = name == self.method_of(training).nets[0], training.after
-        number = (
-            training.model if self.fine_tunes else training.initialisation
-        )  # A and B have random weights of their own
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.config.seed, "init", number, *(() if first else (name,))))
-            network = self.build()
+        number = training.model if self.fine_tunes else training.initialisation  # A and B: random weights of their own
+        network = self.build(number) if first else self.build(number, name)
         if after is None:
-            self.pretrained(training, network)
+            if weights := initial_weights(self.config, training.model):
+                self.phase(training).remark(f"model {training.model}: {load_weights(network, weights)}")
         else:
             state, known = self.phase(after).weights(), self.method_of(after)
             if name in known.nets and name != known.reports:
@@ -198,8 +190,7 @@ class Task(ABC):
     def trained(self, training: Training) -> nn.Module:
         """What came out of a training, on the device; RunError if it is missing or damaged."""
         state = reported(self.phase(training).weights())
-        with torch.random.fork_rng(devices=[]):
-            network = self.build()
+        network = self.build()
         network.load_state_dict(state)
         return self.ready(network)
 
@@ -226,11 +217,6 @@ def initial_weights(config: Config, model: str) -> str | Path | None:
     """The weights that a model starts from: `imagenet`, a file relative to the project, or none."""
     source = getattr(config, f"init_{model.lower()}", None)
     return project_root() / source if source and source != "imagenet" else source
-
-
-def methods_of(config: Config) -> dict[str, Method]:
-    """The methods of a run, with its parameters."""
-    return {name: for_task(type(METHODS[name]), config.task, config.parameters.get(name)) for name in config.methods}
 
 
 def check_methods(config: Config) -> None:

@@ -16,7 +16,7 @@ from dmtkit.runs.environment import describe_environment, operations, pick_devic
 from dmtkit.runs.folder import RunFolder, default_folder, open_run, refuse_other_run
 from dmtkit.runs.published import check_table
 from dmtkit.runs.run import Run, load_run, read_config
-from dmtkit.tasks.task import TASKS, DataSet, check_methods, methods_of
+from dmtkit.tasks.task import TASKS, DataSet, check_methods
 from dmtkit.training.baselines import key_of
 from dmtkit.training.loop import check_shares, processes
 from dmtkit.training.resume import Progress, Session, complete, train_baseline
@@ -108,9 +108,7 @@ def with_threads(config: Config, data: DataSet, folder: Path | None = None) -> I
         if begun or pick_device(config.device).type != "cpu":  # begun: by a version that always took all
             return most
         task = TASKS[config.task](config, data)
-        with torch.random.fork_rng(devices=[]):
-            each = operations(task.build(), task.image)
-        small = each * (config.batch_labeled + config.batch_pseudo) < SMALL_STEP * processes()
+        small = operations(task.build(), task.image) * task.batch < SMALL_STEP * processes()
         return 1 if small else most
 
     threads = min(ask(number), most)
@@ -126,7 +124,8 @@ def start_session(
 ) -> Session:
     """A run and its plan."""
     task = TASKS[config.task](config, data)
-    return Session(task, plan_of(methods_of(config), task.terms), progress)
+    methods = {name: task.methods[name] for name in config.methods}
+    return Session(task, plan_of(methods, task.terms), progress)
 
 
 def plan(config: Config, data: DataSet) -> Plan:

@@ -74,7 +74,7 @@ def plain(model, image, pad=(0, 0)):
 
 @pytest.mark.parametrize("pad", [None, (20, 20)])
 def test_labels_are_those_of_plain_inference(tmp_path, part, model, pad):
-    label_images(model, part, SIZES, Reader(CPU, FILL, 2, pad), tmp_path / "labels", "m.pt", 4)
+    label_images(model, Reader(part, SIZES, CPU, FILL, 2, pad), tmp_path / "labels", "m.pt", 4)
     store = open_labels(tmp_path / "labels", "m.pt", part.names)
     counts = torch.zeros(4, LEVELS, dtype=torch.int64)
     for i in range(7):
@@ -96,13 +96,13 @@ def test_normalized_labels_by_one_pass_are_those_of_two(tmp_path, part, model):
     encode = model.encode
     model.encode = lambda pixels: passes.append(len(pixels)) or encode(pixels)
     try:
-        label_images(model, part, SIZES, Reader(CPU, FILL, 2), tmp_path / "labels", "m.pt", 4, normalized_ratio=0.3)
+        label_images(model, Reader(part, SIZES, CPU, FILL, 2), tmp_path / "labels", "m.pt", 4, normalized_ratio=0.3)
     finally:
         del model.encode
     assert sum(passes) == 7, "the network saw every image once"
     store = open_labels(tmp_path / "labels", "m.pt", part.names)
     assert not list((tmp_path / "labels").glob("*.partial"))
-    label_images(model, part, SIZES, Reader(CPU, FILL, 2), tmp_path / "argmax", "m.pt", 4)
+    label_images(model, Reader(part, SIZES, CPU, FILL, 2), tmp_path / "argmax", "m.pt", 4)
     first = open_labels(tmp_path / "argmax", "m.pt", part.names)
     np.testing.assert_array_equal(store.histogram, first.histogram)  # what is kept follows from the same thresholds
     threshold = class_thresholds(torch.from_numpy(first.histogram), 0.3).confidence
@@ -120,7 +120,7 @@ def test_normalized_labels_by_one_pass_are_those_of_two(tmp_path, part, model):
 def test_confusion_of_models_and_of_their_mean(part, model):
     torch.manual_seed(4)
     other = build("deeplab-tiny", 3, 4, (1, 2)).eval()
-    found = confusion_matrices({"A": model, "B": other}, part, SIZES, Reader(CPU, FILL, 3), 4)
+    found = confusion_matrices({"A": model, "B": other}, Reader(part, SIZES, CPU, FILL, 3), 4)
     for name in ("A", "B", "A+B"):
         total = torch.zeros(4, 4, dtype=torch.int64)
         for i in range(7):
@@ -128,11 +128,11 @@ def test_confusion_of_models_and_of_their_mean(part, model):
             p = {"A": a, "B": b, "A+B": a + b}[name][0]
             total += confusion_matrix(p.argmax(0), torch.from_numpy(part.mask(i)), 4)
         assert np.abs(found[name] - total.numpy()).sum() <= 4, "but for ties between classes"
-    assert list(confusion_matrices({"A": model}, part, SIZES, Reader(CPU, FILL, 3), 4)) == ["A"]
+    assert list(confusion_matrices({"A": model}, Reader(part, SIZES, CPU, FILL, 3), 4)) == ["A"]
 
 
 def test_explanations_are_the_dynamic_weights_of_every_kept_pixel(tmp_path, part, model):
-    label_images(model, part, SIZES, Reader(CPU, FILL, 2), tmp_path / "labels", "m.pt", 4)
+    label_images(model, Reader(part, SIZES, CPU, FILL, 2), tmp_path / "labels", "m.pt", 4)
     store = open_labels(tmp_path / "labels", "m.pt", part.names)
     kept = Kept(store, ClassThresholds(np.array([30000, 30000, 20000, 20000]), np.ones(4)))
     torch.manual_seed(5)
@@ -141,9 +141,9 @@ def test_explanations_are_the_dynamic_weights_of_every_kept_pixel(tmp_path, part
     how = partial(METHODS["dmt"].weigh, gamma1=2, gamma2=3)
 
     def observe(images, logits):
-        seen.append(explain_batch(images, logits, part, kept, how, truth=True))
+        seen.append(explain_batch(images, logits, part, kept, how))
 
-    look(student, part, SIZES, Reader(CPU, FILL, 2, (20, 20)), observe)
+    look(student, Reader(part, SIZES, CPU, FILL, 2, (20, 20)), observe)
     for explained in seen:
         for row, position in enumerate(explained.images.positions):
             h, w = Mixed.shapes[position]
@@ -169,7 +169,7 @@ def test_a_model_that_is_sure_of_one_class(tmp_path, part):
             logits[:, 2] = 50
             return logits
 
-    label_images(Sure(), part, SIZES, Reader(CPU, FILL, 2), tmp_path / "labels", "m.pt", 4)
+    label_images(Sure(), Reader(part, SIZES, CPU, FILL, 2), tmp_path / "labels", "m.pt", 4)
     store = open_labels(tmp_path / "labels", "m.pt", part.names)
     assert store.histogram[2, 65535] == store.histogram.sum() == sum(h * w for h, w in Mixed.shapes)
     kept = Kept(store, class_thresholds(torch.from_numpy(store.histogram), 0.25))

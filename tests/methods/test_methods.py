@@ -9,7 +9,6 @@ from dmtkit.methods import METHODS
 from dmtkit.methods.lab import plan_of
 from dmtkit.runs.run import reported
 from dmtkit.tasks.classification import Classification
-from dmtkit.tasks.task import methods_of
 from dmtkit.training import resume
 from dmtkit.training.experiment import load_data, run_methods
 from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
@@ -95,7 +94,7 @@ def test_flip_never_alters_stored_labels(whole):
 def test_students_of_dst_start_as_their_teacher_did():
     config = make_config({**TINY, "methods": ("dst", "cl")})
     task = Classification(config, load_data(config))
-    trainings = {call.key: call for call in plan_of(methods_of(config), task.terms).trainings}
+    trainings = {call.key: call for call in plan_of(task.methods, task.terms).trainings}
 
     def start(name, number):
         training = trainings["supervised" if not number else name, number, ""]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dmtkit.config import make_config
-from dmtkit.data.segmentation import load
+from dmtkit.data import load
 from dmtkit.errors import RunError
 from dmtkit.tasks import segmentation
 from dmtkit.training.experiment import run_methods, total_steps

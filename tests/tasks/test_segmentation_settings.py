@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dmtkit.config import make_config
-from dmtkit.data.segmentation import load
+from dmtkit.data import load
 from dmtkit.errors import ConfigError, TrainingError
 from dmtkit.methods.lab import Training
 from dmtkit.tasks import segmentation

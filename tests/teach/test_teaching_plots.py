@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from dmtkit import teach
 from dmtkit.config import make_config
-from dmtkit.data.segmentation import load
+from dmtkit.data import load
 from dmtkit.errors import RunError
 from dmtkit.tasks.probes import probed
 from dmtkit.teach.pixel_labels import keep, store_of

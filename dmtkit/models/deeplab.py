@@ -95,10 +95,11 @@ class Head(nn.Module):
     def __init__(self, channels: int, classes: int, rates: Sequence[int]) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(channels, classes, 3, padding=r, dilation=r) for r in rates)
-        for convolution in self.convs:
-            nn.init.zeros_(convolution.bias)
-            if not convolution.weight.is_meta:  # where normal_ loads torch._dynamo, which takes seconds
-                nn.init.normal_(convolution.weight, std=0.01)
+        for parameter in self.parameters():
+            if parameter.dim() == 1:
+                nn.init.zeros_(parameter)
+            elif not parameter.is_meta:  # where normal_ loads torch._dynamo, which takes seconds
+                nn.init.normal_(parameter, std=0.01)
 
     def forward(self, x: Float[Tensor, "n d i j"]) -> Float[Tensor, "n k i j"]:
         """Features to coarse logits."""

@@ -62,45 +62,39 @@ class Phase:
         """Store arrays, atomically."""
         files.write_arrays(self.folder / f"{name}.npz", arrays)
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep a checkpoint of the training under way."""
-        files.save_state(self.folder, "checkpoint", state["step"], state)
+    @property
+    def checkpoints(self) -> files.Checkpoints:
+        """Those of the training under way."""
+        return files.Checkpoints(self.folder, "checkpoint", keep=2)
+
+    @property
+    def models(self) -> files.Checkpoints:
+        """The trained model, and damaged ones."""
+        return files.Checkpoints(self.folder, "model", keep=1)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the trained model's file, which tells its content; empty if there is none."""
+        return self.models.name
 
     def checkpoint(self) -> dict[str, Any] | None:
         """The newest good checkpoint of the training under way."""
-        state = files.load_newest_state(self.folder, "checkpoint", self.note)
+        state = self.checkpoints.load(self.note)
         if state and "networks" not in state:
             self.note(f"{self.folder}: its checkpoint is of an earlier version of dmtkit; this phase is trained anew")
-            self.drop_checkpoints()  # else they would count as newer than all that follow
+            self.checkpoints.drop()  # else they would count as newer than all that follow
             return None
         return state
 
-    def save_model(self, state: dict[str, Any], step: int) -> None:
-        """Keep the trained model."""
-        files.save_state(self.folder, "model", step, state, keep=1)
-
     def model(self) -> dict[str, Any] | None:
         """The trained model and what is reported of it: keys `model` and, if that is another, `kept`; None if there is none, or none undamaged."""
-        return files.load_newest_state(self.folder, "model", self.note)
+        return self.models.load(self.note)
 
     def weights(self) -> dict[str, Any]:
         """The trained model of a finished phase; RunError if it is missing or damaged."""
         if (state := self.model()) is None:
             raise RunError(f"{self.folder}: its model is missing or damaged")
         return state
-
-    def drop_models(self) -> None:
-        """Remove trained models, damaged ones."""
-        files.drop_states(self.folder, "model")
-
-    def adopt(self, other: "Phase") -> None:
-        """Take over another place's trained model: one file in two folders where the file system can, else a copy."""
-        files.take_state(other.folder / other.model_name, self.folder)
-
-    @property
-    def model_name(self) -> str:
-        """The name of the trained model's file, which tells its content; empty if there is none."""
-        return files.newest_name(self.folder, "model")
 
     def remark(self, message: str) -> None:
         """Add a line to the run's notes.log, once."""
@@ -112,13 +106,9 @@ class Phase:
         """Warn, and keep the warning in the run's notes.log, which the command line shows."""
         files.note(self.run, message)
 
-    def drop_checkpoints(self) -> None:
-        """Remove the checkpoints of a training that is over."""
-        files.drop_states(self.folder, "checkpoint")
-
     def finish(self, summary: dict[str, Any]) -> None:
         """Drop the checkpoints, then write the summary that marks the phase complete."""
-        self.drop_checkpoints()
+        self.checkpoints.drop()
         files.write_json(self.folder / "phase.json", summary)
 
 
@@ -136,18 +126,8 @@ def read_config(path: Path) -> Config:
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a metrics.jsonl; a line torn by a crash is passed over."""
-    if path.is_file():
-        yield from records_of(path.read_text(encoding="utf-8", errors="replace"))
-
-
-def records_of(text: str) -> Iterator[dict[str, Any]]:
-    """The records in the lines of a log; what is none is passed over.
-
-    >>> list(records_of('{"method": "dmt", "phase": 1, "step": 5}\\n{"method": "dm'))
-    [{'method': 'dmt', 'phase': 1, 'step': 5}]
-    """
-    for line in text.splitlines():
+    """The records of a metrics.jsonl; what is none, such as a line torn by a crash, is passed over."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         try:
             record = json.loads(line)
         except ValueError:

@@ -28,9 +28,9 @@ def declare_torchvision_operators() -> list[str]:
     """
     spec = find_spec("torchvision")
     for folder in (spec and spec.submodule_search_locations) or []:
-        for library in Path(folder).glob("_C.*"):
+        for compiled in Path(folder).glob("_C.*"):
             with suppress(OSError):  # built for another torch: their schemas are declared instead
-                torch.ops.load_library(str(library))
+                torch.ops.load_library(str(compiled))
     missing = [name for name in _SCHEMAS if not hasattr(torch.ops.torchvision, name)]
     if missing:
         library = torch.library.Library("torchvision", "FRAGMENT")

@@ -81,17 +81,11 @@ def versions() -> dict[str, str]:
 def commit() -> str | None:
     """The commit of the checkout that dmtkit is imported from, with + if it has changes."""
     git = ["git", "-C", str(Path(__file__).resolve().parent)]
-    asked = "rev-parse --short=12 HEAD", "status --porcelain --untracked-files=no"
+    asked = ["describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
     try:
-        name, changes = (
-            subprocess.run(
-                [*git, *words.split()], capture_output=True, text=True, timeout=10, check=True
-            ).stdout.strip()
-            for words in asked
-        )
+        return subprocess.run([*git, *asked], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return name + "+" * bool(changes)
 
 
 def machine(processes: int = 1) -> str:

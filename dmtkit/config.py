@@ -277,11 +277,10 @@ def _explain(item: Any, kind: type[Config], methods: Sequence[str]) -> str:
         if owner := owner_of(name, list(METHODS)):
             return f"{name}: of a method that is not among `methods` ({owner})"
         return unknown_name(name, [*kind.model_fields, *flat_names(methods)])
-    if item["loc"] == ("parameters",) and item["type"] == "value_error":
-        return item["msg"].removeprefix("Value error, ")
     if item["type"] == "missing" and len(item["loc"]) > 1:
         return f"{item['loc'][0]}: found {item['input']!r}, expected more values"
     if item["loc"][:1] == ("threads",):  # of a union pydantic tells every part
         return f"threads: found {item['input']!r}, expected auto or a number from 1 on"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
-    return f"{name}: found {item['input']!r}, expected {message}" if name else message
+    says_where = not name or (name == "parameters" and item["type"] == "value_error")
+    return message if says_where else f"{name}: found {item['input']!r}, expected {message}"

@@ -143,17 +143,14 @@ def run_all(
         raise RunError("\n".join([f"{len(failed)} of {len(outcomes)} runs failed", *failed]))
     if any(outcome.state == "stopped" for outcome in outcomes):
         raise KeyboardInterrupt("stopped; run the cell again to go on")
-    rows = [
-        (
-            job.config.experiment,
-            ", ".join(job.config.methods),
-            outcome.name,
-            outcome.state,
-            round(outcome.seconds / 60, 1),
-        )
-        for job, outcome in zip(batch.jobs, outcomes, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["experiment", "method", "run", "state", "minutes here"])
+    columns = {
+        "experiment": [job.config.experiment for job in batch.jobs],
+        "method": [", ".join(job.config.methods) for job in batch.jobs],
+        "run": [outcome.name for outcome in outcomes],
+        "state": [outcome.state for outcome in outcomes],
+        "minutes here": [round(outcome.seconds / 60, 1) for outcome in outcomes],
+    }
+    return pd.DataFrame(columns)
 
 
 def methods_table(params: str) -> "pd.DataFrame":

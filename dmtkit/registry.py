@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Registry(Mapping[str, T], Generic[T]):
     """A mapping from names to things of one kind; a thing of the kit is imported when it is first asked for.
 
-    `kit` says which module registers a name, `field` where a config gives one. An unknown name is answered with the nearest
-    known one.
+    `kit` says which names (words) a module of it registers, `field` where a config gives one. An unknown name is answered with
+    the nearest known one.
 
     >>> shapes = Registry[type]("shape", {})
     >>> @shapes.register("round")
@@ -28,7 +28,8 @@ class Registry(Mapping[str, T], Generic[T]):
     """
 
     def __init__(self, kind: str, kit: Mapping[str, str], field: str = "") -> None:
-        self.kind, self.field, self._kit = kind, field or kind, kit
+        self.kind, self.field = kind, field or kind
+        self._kit = {name: f"dmtkit.{module}" for module, names in kit.items() for name in names.split()}
         self._known: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -77,53 +78,41 @@ class Registry(Mapping[str, T], Generic[T]):
         return name in self._kit or name in self._known
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._kit, *self._known]))
+        return iter(self._kit | self._known)
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return len(self._kit | self._known)
+
+
+Build = Callable[..., Any]
+
+
+def _of_tasks(kind: str, field: str, **kit: Mapping[str, str]) -> dict[str, Registry[Build]]:
+    return {task: Registry(kind, modules, field) for task, modules in kit.items()}
 
 
 METHODS: "Registry[Method]" = Registry(
     "method",
     {
-        "supervised": "dmtkit.methods.supervised",
-        "oracle": "dmtkit.methods.supervised",
-        "online_st": "dmtkit.methods.online",
-        **dict.fromkeys(("cl", "cbst", "dst", "dmt_naive", "dmt_flip", "dmt"), "dmtkit.methods.dmt"),
-        "mean_teacher": "dmtkit.methods.mean_teacher",
-        **dict.fromkeys(("fixmatch", "flexmatch"), "dmtkit.methods.fixmatch"),
-        "unimatch": "dmtkit.methods.unimatch",
-        "cps": "dmtkit.methods.cps",
-        "adversarial": "dmtkit.methods.adversarial",
+        "methods.supervised": "supervised oracle",
+        "methods.online": "online_st",
+        "methods.dmt": "cl cbst dst dmt_naive dmt_flip dmt",
+        "methods.mean_teacher": "mean_teacher",
+        "methods.fixmatch": "fixmatch flexmatch",
+        "methods.unimatch": "unimatch",
+        "methods.cps": "cps",
+        "methods.adversarial": "adversarial",
     },
     field="methods",
 )
-Build = Callable[..., Any]
-
-
-def _registries(kind: str, field: str, kit: Mapping[str, Mapping[str, str]]) -> dict[str, Registry[Build]]:
-    return {task: Registry(kind, names, field) for task, names in kit.items()}
-
-
-DATASETS = _registries(
+DATASETS = _of_tasks(
     "data set",
     "dataset",
-    {
-        "classification": {
-            **dict.fromkeys(("digits", "cifar10", "cifar100"), "dmtkit.data.images"),
-            "folder": "dmtkit.data.folder",
-        },
-        "segmentation": {
-            "scenes": "dmtkit.data.segmentation",
-            "cityscapes": "dmtkit.data.cityscapes",
-            **dict.fromkeys(("voc", "folder"), "dmtkit.data.voc"),
-        },
-    },
+    classification={"data.images": "digits cifar10 cifar100", "data.folder": "folder"},
+    segmentation={"data.segmentation": "scenes", "data.cityscapes": "cityscapes", "data.voc": "voc folder"},
 )
-MODELS = _registries(
-    "model",
-    "model",
-    {"classification": {"wrn": "dmtkit.models.wide_resnet"}, "segmentation": {"deeplab": "dmtkit.models.deeplab"}},
+MODELS = _of_tasks(
+    "model", "model", classification={"models.wide_resnet": "wrn"}, segmentation={"models.deeplab": "deeplab"}
 )
 
 
@@ -176,9 +165,8 @@ TASK_FACTS = {
 }
 
 
-Parameters = dict[
-    str, dict[str, Any]
-]  # the config's: {"fixmatch": {"threshold": 0.9}}; its flat names are such as fixmatch_threshold
+# The config's: {"fixmatch": {"threshold": 0.9}}; its flat names are such as fixmatch_threshold.
+Parameters = dict[str, dict[str, Any]]
 
 
 def methods_in(values: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:

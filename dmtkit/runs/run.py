@@ -21,7 +21,7 @@ from dmtkit.errors import ConfigError, RunError, listing
 from dmtkit.files import read_json
 from dmtkit.params import outputs_root, project_root
 from dmtkit.registry import METHODS, TASK_FACTS, TaskFacts
-from dmtkit.runs.search import find
+from dmtkit.runs.search import find, read_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,8 +120,8 @@ def reported(state: dict[str, Any]) -> dict[str, Any]:
 def read_config(path: Path) -> Config:
     """The config that a run folder was started with."""
     try:
-        return make_config(yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")), context=STORED)
-    except (OSError, yaml.YAMLError, ConfigError, TypeError) as error:
+        return make_config(read_settings(path / "config.yaml"), context=STORED)
+    except (OSError, ValueError, yaml.YAMLError, ConfigError) as error:
         raise RunError(f"{path}: config.yaml cannot be read ({error})") from None
 
 

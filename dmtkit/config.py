@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from dmtkit.errors import ConfigError, unknown_name
-from dmtkit.registry import METHODS, Parameters, changed, flat_names, gather, methods_in, owner_of
+from dmtkit.registry import METHODS, Parameters, flat_names, gather, methods_in, of_task, owner_of
 
 STORED = "stored"  # the context in which a run's own config is read
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,-]*")
@@ -44,9 +44,20 @@ def _scales(value: tuple[float, float]) -> tuple[float, float]:
 
 
 def _known(value: Parameters, info: ValidationInfo) -> Parameters:
-    """What differs from the defaults. Parameters of a run that was started were checked then, maybe where more methods were known."""
-    stored = info.context == STORED or "methods" not in info.data  # else these are what is wrong
-    return value if stored else changed(value, info.data["methods"], info.data["task"])
+    """What of it differs from the defaults; of methods that are not known here (`code_from`) all, as it is.
+
+    Those of a run that was started were checked then, maybe where more methods were known.
+    """
+    if info.context == STORED or "methods" not in info.data:  # the methods are what is wrong
+        return value
+    methods, task = info.data["methods"], info.data["task"]
+    if foreign := [f"{name}_{each}" for name, given in value.items() if name not in methods for each in given or [""]]:
+        raise ValueError(f"{', '.join(foreign)}: of a method that is not among `methods`")
+    try:
+        own = {name: METHODS[name].changed(task, given) if name in METHODS else given for name, given in value.items()}
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return {name: given for name, given in own.items() if given}
 
 
 Positive = Annotated[int, Field(gt=0)]
@@ -109,7 +120,7 @@ class Config(BaseModel):
     @classmethod
     def _as_people_give_it(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """`fixmatch_threshold: 0.9` is kept as `parameters: {fixmatch: {threshold: 0.9}}`; a list may be `a,b`; `no` is no 0."""
-        values = gather(values, methods_in(values, cls.model_fields), cls.model_fields)
+        values = gather(values, cls.model_fields)
         for name, value in values.items():
             annotation = cls.model_fields[name].annotation if name in cls.model_fields else bool
             if isinstance(value, bool) and annotation is not bool:
@@ -259,10 +270,7 @@ def make_config(values: Mapping[str, Any], context: str = "") -> Config:
 
 def config_type(values: Mapping[str, Any]) -> type[Config]:
     """The config class of the `task` in `values`, classification by default; ConfigError for an unknown one."""
-    task = values.get("task", "classification")
-    if task not in TASKS:
-        raise ConfigError(f"task: found {task!r}, expected one of {', '.join(TASKS)}")
-    return TASKS[task]
+    return of_task(TASKS, values.get("task", "classification"))
 
 
 def _type_name(annotation: Any) -> str:

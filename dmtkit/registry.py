@@ -1,6 +1,6 @@
 """Names that a config may give — methods with their parameters, data sets, networks, tasks — and what stands behind each."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -118,7 +118,7 @@ MODELS = _of_tasks(
 
 def dataset(name: str, task: str) -> Callable[[Build], Build]:
     """Register a function of a config that gives a task's data: for images `dmtkit.data.Data`, for pixels `Scenes`."""
-    return _of(DATASETS, task).register(name)
+    return of_task(DATASETS, task).register(name)
 
 
 def model(name: str, task: str) -> Callable[[Build], Build]:
@@ -126,13 +126,14 @@ def model(name: str, task: str) -> Callable[[Build], Build]:
 
     A registered name is also that of a family: `wrn` stands for every `wrn-…`.
     """
-    return _of(MODELS, task).register(name)
+    return of_task(MODELS, task).register(name)
 
 
-def _of(registries: Mapping[str, Registry[Build]], task: str) -> Registry[Build]:
-    if task not in registries:
-        raise ConfigError(f"task: found {task!r}, expected one of {', '.join(registries)}")
-    return registries[task]
+def of_task(things: Mapping[str, T], task: str) -> T:
+    """What there is for a task; ConfigError for one that does not exist."""
+    if task not in things:
+        raise ConfigError(f"task: found {task!r}, expected one of {', '.join(things)}")
+    return things[task]
 
 
 @dataclass(frozen=True)
@@ -192,12 +193,12 @@ def flat_names(methods: Sequence[str]) -> list[str]:
     return [name for each in methods if each in METHODS for name in METHODS[each].flat_names]
 
 
-def gather(values: Mapping[str, Any], methods: Sequence[str], settings: Collection[str]) -> dict[str, Any]:
-    """The same values, with the parameters of these methods in one, `parameters`; the names of `settings` stay."""
+def gather(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, with the parameters of a run's methods in one, `parameters`; the names of `settings` stay."""
     nested = values.get("parameters") or {}
     if not isinstance(nested, Mapping) or not all(isinstance(given, Mapping) for given in nested.values()):
         return dict(values)  # the config says what it expects
-    found, rest = {name: dict(given) for name, given in nested.items()}, {}
+    found, rest, methods = {name: dict(given) for name, given in nested.items()}, {}, methods_in(values, settings)
     for name, value in values.items():
         owner = None if name in settings else owner_of(name, methods)
         if owner is None:
@@ -214,20 +215,3 @@ def without_others(values: Mapping[str, Any], methods: Sequence[str], chosen: Se
     if isinstance(nested := rest.get("parameters"), Mapping):
         rest["parameters"] = {name: given for name, given in nested.items() if name not in others}
     return rest
-
-
-def changed(given: Parameters, methods: Sequence[str], task: str) -> Parameters:
-    """What of it differs from the defaults; of methods that are not known here (`code_from`) all, as it is.
-
-    Raises ValueError, naming all of them, for parameters of no method of the run, unknown, or of the wrong type.
-    """
-    foreign = [f"{name}_{each}" for name, values in given.items() if name not in methods for each in values or [""]]
-    if foreign:
-        raise ValueError(f"{', '.join(foreign)}: of a method that is not among `methods`")
-    try:
-        differing = {
-            name: METHODS[name].changed(task, values) if name in METHODS else values for name, values in given.items()
-        }
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-    return {name: values for name, values in differing.items() if values}

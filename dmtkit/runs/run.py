@@ -205,10 +205,9 @@ class Run:
     def method(self, name: str) -> MethodFacts:
         """What a method of the run is; it need not be known here."""
         recorded = read_json(self.path / "methods.json")["methods"] if (self.path / "methods.json").is_file() else {}
-        if name in recorded:
-            return MethodFacts(**recorded[name])
-        known = METHODS[name]  # a run of before that was recorded has the kit's own
-        return MethodFacts(known.title, known.teacher, known.rule)
+        if name not in recorded:  # a run of before that was recorded has the kit's own
+            return MethodFacts(**METHODS[name].facts(self.config.task, {}))
+        return MethodFacts(**recorded[name])
 
     @property
     def methods(self) -> list[str]:

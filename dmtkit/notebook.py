@@ -45,11 +45,9 @@ def start(namespace: dict[str, Any], names: str | None = None) -> Config | None:
 
 
 def notebook_config(namespace: dict[str, Any]) -> Config:
-    """Make the config from a notebook's variables; call it right after the parameters cell.
+    """The config of a notebook's variables, all of which must be parameters; later calls in the same kernel check values alone.
 
-    Every variable set so far must be a parameter, so that a name mistyped on papermill's command
-    line is an error and not a warning. Later calls in the same kernel check values alone, since by
-    then the notebook has variables of its own.
+    By then the notebook has variables of its own.
     """
     values = {name: value for name, value in namespace.items() if is_parameter(name, value)}
     kind = config_type(values)

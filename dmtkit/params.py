@@ -52,9 +52,7 @@ def from_project(path: Path) -> str:
 
 
 def check_parameters(namespace: dict[str, Any], known: str) -> None:
-    """Refuse variables of a notebook that are none of the `known` parameters (words); call it right after their cell.
-
-    papermill itself only warns of a name mistyped on its command line. Raises ConfigError; later calls do nothing.
+    """ConfigError for variables of a notebook that are none of the `known` parameters (words); later calls do nothing.
 
     >>> check_parameters({"seeds": [1], "worker": 2}, "seeds workers")
     Traceback (most recent call last):

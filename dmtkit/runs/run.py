@@ -18,7 +18,6 @@ import yaml
 from dmtkit import files
 from dmtkit.config import STORED, Config, make_config
 from dmtkit.errors import ConfigError, RunError, listing
-from dmtkit.files import read_json
 from dmtkit.params import outputs_root, project_root
 from dmtkit.registry import METHODS, TASK_FACTS, TaskFacts
 from dmtkit.runs.search import find, read_settings
@@ -52,7 +51,7 @@ class Phase:
     @property
     def summary(self) -> dict[str, Any]:
         """Steps, seconds, accuracies and case table of a finished phase."""
-        return read_json(self.folder / "phase.json")
+        return files.read_json(self.folder / "phase.json")
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """The arrays stored as `name`: predictions, pseudo_labels, test or samples."""
@@ -69,13 +68,8 @@ class Phase:
 
     @property
     def models(self) -> files.Checkpoints:
-        """The trained model, and damaged ones."""
+        """The trained model, whose file's name tells its content, and damaged ones."""
         return files.Checkpoints(self.folder, "model", keep=1)
-
-    @property
-    def model_name(self) -> str:
-        """The name of the trained model's file, which tells its content; empty if there is none."""
-        return self.models.name
 
     def checkpoint(self) -> dict[str, Any] | None:
         """The newest good checkpoint of the training under way."""
@@ -178,7 +172,7 @@ class Run:
         """DONE.json: experiment, dataset, seed, seconds, results."""
         if not self.finished:
             raise RunError(f"{self.path}: this run is not finished; run the same command again to go on")
-        return read_json(self.path / "DONE.json")
+        return files.read_json(self.path / "DONE.json")
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
@@ -195,7 +189,7 @@ class Run:
     @cached_property
     def classes(self) -> list[str]:
         """The class names."""
-        return read_json(self.path / "split.json")["classes"]
+        return files.read_json(self.path / "split.json")["classes"]
 
     def phases(self, method: str) -> list[Phase]:
         """The finished phases of a method, in order; phase 0, shared by the methods, belongs to `supervised`."""
@@ -204,7 +198,9 @@ class Run:
 
     def method(self, name: str) -> MethodFacts:
         """What a method of the run is; it need not be known here."""
-        recorded = read_json(self.path / "methods.json")["methods"] if (self.path / "methods.json").is_file() else {}
+        recorded = (
+            files.read_json(self.path / "methods.json")["methods"] if (self.path / "methods.json").is_file() else {}
+        )
         if name not in recorded:  # a run of before that was recorded has the kit's own
             return MethodFacts(**METHODS[name].facts(self.config.task, {}))
         return MethodFacts(**recorded[name])

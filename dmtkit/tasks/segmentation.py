@@ -122,7 +122,7 @@ class Segmentation(Task):
         return Kept(store, class_thresholds(torch.from_numpy(store.histogram), labels.ratio))
 
     def _stored(self, place: Phase) -> LabelStore:
-        return open_labels(place.folder / "labels", place.model_name, self.data.unlabeled.names)
+        return open_labels(place.folder / "labels", place.models.name, self.data.unlabeled.names)
 
     def _whole(self, part: Part) -> tuple[Part, np.ndarray, Reader]:
         """A part, the sizes of its images, and how this run reads them whole."""
@@ -155,7 +155,7 @@ class Segmentation(Task):
         observe = probe.observe if probe else None
         if labelled_for:
             ratio = labelled_for[0] if self.config.label_rule == "normalized" else None
-            place = phase.folder / "labels", phase.model_name, len(self.data.classes)
+            place = phase.folder / "labels", phase.models.name, len(self.data.classes)
             label_images(model, *u, *place, normalized_ratio=ratio, observe=observe)
         elif observe is not None:
             look(model, *u, observe)

@@ -12,7 +12,7 @@ from dmtkit.errors import ConfigError, DmtkitError, RunError
 from dmtkit.jobs.console import Bar, counted
 from dmtkit.methods import METHODS
 from dmtkit.own import import_code, with_code
-from dmtkit.params import check_parameters, is_parameter, load_params, project_root
+from dmtkit.params import check_parameters, load_params, project_root, variables
 from dmtkit.registry import flat_names, methods_in
 from dmtkit.runs.folder import default_folder
 from dmtkit.runs.run import Run
@@ -49,7 +49,7 @@ def notebook_config(namespace: dict[str, Any]) -> Config:
 
     By then the notebook has variables of its own.
     """
-    values = {name: value for name, value in namespace.items() if is_parameter(name, value)}
+    values = variables(namespace)
     kind = config_type(values)
     import_code(values.get("code_from"))
     if namespace.get("_dmtkit_checked"):

@@ -70,7 +70,7 @@ def gpu_cifar(
     config = make_config({**load_params(ROOT / "params" / "cifar10_4000.yaml"), **place, **changes})
     data = load(config)
     session = start_session(config, data)
-    session.task.start(RunFolder(Path(), config))
+    session.task.start(RunFolder(Path()))
     device = session.task.device
     sides = {name: step_of(session, training) for name, training in KINDS.items()}
     seconds = in_turn(sides, device, repeats=1, together=dict.fromkeys(sides, steps))

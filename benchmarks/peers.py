@@ -86,7 +86,7 @@ def costs(params: str, repeats: int = 7, together: int = 20) -> dict[str, float]
     config = make_config({**values, "methods": ["supervised", *NEW[params]], "precision": "fp32"})
     session = start_session(config, load_data(config))
     with TemporaryDirectory() as place:
-        session.task.start(RunFolder(Path(place), config))
+        session.task.start(RunFolder(Path(place)))
         sides = {training.method: step_of(session, training) for training in dict.fromkeys(session.plan.trainings)}
         seconds = in_turn(sides, session.task.device, repeats, dict.fromkeys(sides, together))
     return rounded(seconds, 5)

@@ -19,53 +19,24 @@ if TYPE_CHECKING:
     from dmtkit.training.experiment import load_data, run_methods
     from dmtkit.viewer.explorer import explore
 
-_PLACES = {
-    "METHODS": "registry",
-    "DmtkitError": "errors",
-    "Method": "methods.method",
-    "Step": "methods.method",
-    "dataset": "registry",
-    "dynamic_cross_entropy": "losses.dynamic",
-    "dynamic_weights": "losses.dynamic",
-    "explore": "viewer.explorer",
-    "load_data": "training.experiment",
-    "load_params": "params",
-    "load_run": "runs.run",
-    "make_config": "config",
-    "method": "methods.method",
-    "model": "registry",
-    "per_task": "methods.parameters",
-    "run_methods": "training.experiment",
-    "start": "notebook",
-    "train": "notebook",
+_NAMES = {
+    "config": "make_config",
+    "errors": "DmtkitError",
+    "losses.dynamic": "dynamic_cross_entropy dynamic_weights",
+    "methods.method": "Method Step method",
+    "methods.parameters": "per_task",
+    "notebook": "start train",
+    "params": "load_params",
+    "registry": "METHODS dataset model",
+    "runs.run": "load_run",
+    "training.experiment": "load_data run_methods",
+    "viewer.explorer": "explore",
 }
-_ROOMS = {
-    "plots": "results.plots",
-    "tables": "results.tables",
-    "teach": "teach",
-}  # used by name: dmtkit.plots.plot_curves(run)
+_PLACES = {name: module for module, names in _NAMES.items() for name in names.split()}
+# used by name: dmtkit.plots.plot_curves(run)
+_ROOMS = {"plots": "results.plots", "tables": "results.tables", "teach": "teach"}
 
-__all__ = [
-    "METHODS",
-    "DmtkitError",
-    "Method",
-    "Step",
-    "dataset",
-    "dynamic_cross_entropy",
-    "dynamic_weights",
-    "explore",
-    "load_data",
-    "load_params",
-    "load_run",
-    "make_config",
-    "method",
-    "model",
-    "per_task",
-    "run_methods",
-    "start",
-    "train",
-]
-
+__all__ = sorted(_PLACES)
 __version__ = "0.1.0"
 
 

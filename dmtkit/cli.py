@@ -67,7 +67,7 @@ def lab(context: typer.Context) -> None:
 @app.command()
 def doctor() -> None:
     """Say what this machine offers, and what is missing."""
-    from dmtkit.runs.doctor import examine
+    from dmtkit.runs.environment import examine
 
     lines, problems = examine()
     for subject, text in lines:

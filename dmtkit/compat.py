@@ -5,6 +5,7 @@ not loaded. The kit uses none of them, so their schemas are declared here, when 
 are missing. Import this module before torchvision.
 """
 
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,31 +28,16 @@ def declare_torchvision_operators() -> list[str]:
     """
     spec = find_spec("torchvision")
     for folder in (spec and spec.submodule_search_locations) or []:
-        _load_compiled_operators(Path(folder))
-    missing = [name for name in _SCHEMAS if not _declared(name)]
+        for compiled in Path(folder).glob("_C.*"):
+            with suppress(OSError):  # built for another torch: their schemas are declared instead
+                torch.ops.load_library(str(compiled))
+    missing = [name for name in _SCHEMAS if not hasattr(torch.ops.torchvision, name)]
     if missing:
         library = torch.library.Library("torchvision", "FRAGMENT")
         for name in missing:
             library.define(_SCHEMAS[name])
         _LIBRARIES.append(library)
     return missing
-
-
-def _declared(name: str) -> bool:
-    try:
-        torch._C._get_schema(f"torchvision::{name}", "")
-    except RuntimeError:
-        return False
-    return True
-
-
-def _load_compiled_operators(folder: Path) -> None:
-    """Load torchvision's own operators where they fit this torch, as its import is about to."""
-    for library in folder.glob("_C.*"):
-        try:
-            torch.ops.load_library(str(library))
-        except OSError:  # built for another torch: their schemas are declared instead
-            return
 
 
 def torchvision_datasets() -> ModuleType:

@@ -9,15 +9,64 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from dmtkit.errors import ConfigError, unknown_name
-from dmtkit.registry import METHODS, Parameters, changed, flat_names, gather, methods_in, owner_of
+from dmtkit.registry import METHODS, Parameters, flat_names, gather, methods_in, of_task, owner_of
 
-Positive = Annotated[int, Field(gt=0)]
-Size = tuple[Positive, Positive]  # height, width
 STORED = "stored"  # the context in which a run's own config is read
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,-]*")
+
+
+def check_name(value: str) -> str:
+    """Return `value` if it can name a run folder without leaving its parent, else ValueError."""
+    if not NAME.fullmatch(value) or ".." in value:
+        raise ValueError("expected letters, digits and _ . + = , - (no '..', no slash): it names a folder")
+    return value
+
+
+def _distinct(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or len(set(value)) != len(value):
+        raise ValueError("expected at least one name, each once")
+    return value
+
+
+def _rising(value: tuple[float, ...]) -> tuple[float, ...]:
+    if not value or not all(a < b for a, b in pairwise([0, *value])) or value[-1] > 1:
+        raise ValueError("expected shares rising within (0, 1], such as [0.2, 0.4, 0.6, 0.8, 1.0]")
+    return value
+
+
+def _scales(value: tuple[float, float]) -> tuple[float, float]:
+    if not 0.1 <= value[0] <= value[1] <= 10:
+        raise ValueError("expected the smallest and the largest scale, between 0.1 and 10, such as [0.5, 1.5]")
+    return value
+
+
+def _known(value: Parameters, info: ValidationInfo) -> Parameters:
+    """What of it differs from the defaults; of methods that are not known here (`code_from`) all, as it is.
+
+    Those of a run that was started were checked then, maybe where more methods were known.
+    """
+    if info.context == STORED or "methods" not in info.data:  # the methods are what is wrong
+        return value
+    methods, task = info.data["methods"], info.data["task"]
+    if foreign := [f"{name}_{each}" for name, given in value.items() if name not in methods for each in given or [""]]:
+        raise ValueError(f"{', '.join(foreign)}: of a method that is not among `methods`")
+    try:
+        own = {name: METHODS[name].changed(task, given) if name in METHODS else given for name, given in value.items()}
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return {name: given for name, given in own.items() if given}
+
+
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Name = Annotated[str, AfterValidator(check_name)]
+Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
+Shares = Annotated[tuple[float, ...], AfterValidator(_rising)]
+Scales = Annotated[tuple[float, float], AfterValidator(_scales)]
+Size = tuple[Positive, Positive]  # height, width
 
 
 class Config(BaseModel):
@@ -27,9 +76,9 @@ class Config(BaseModel):
 
     # what is run
     task: str
-    experiment: str
-    methods: tuple[str, ...]
-    parameters: Parameters = {}
+    experiment: Name
+    methods: Names
+    parameters: Annotated[Parameters, AfterValidator(_known)] = {}
     code_from: str | None = None
     seed: Annotated[int, Field(ge=0)] = 1
     published: str | None = None
@@ -39,17 +88,17 @@ class Config(BaseModel):
     lists: str | None = None
     # model and schedule
     model: str
-    label_ratios: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    label_ratios: Shares = (0.2, 0.4, 0.6, 0.8, 1.0)
     epochs: Positive
     baseline_epochs: Positive
     batch_labeled: Positive
     batch_pseudo: Positive
     lr: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    weight_decay: NotNegative = 5e-4
     # the dynamic loss
-    gamma1: Annotated[float, Field(ge=0)]
-    gamma2: Annotated[float, Field(ge=0)]
+    gamma1: NotNegative
+    gamma2: NotNegative
     online_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.9
     quiet_unlabeled: bool
     # how it is computed
@@ -60,7 +109,7 @@ class Config(BaseModel):
     processes: Positive = 1
     sync_batchnorm: bool = True
     log_points: Positive = 20
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
+    checkpoint_seconds: NotNegative = 60.0
 
     @property
     def variant(self) -> str:
@@ -69,11 +118,9 @@ class Config(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_yaml_means_it(cls, values: Any) -> Any:
-        """Lists may be given as `a,b`, which is what a command line can carry; `no` is not the number 0."""
-        if not isinstance(values, Mapping):
-            return values
-        values = dict(values)
+    def _as_people_give_it(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """`fixmatch_threshold: 0.9` is kept as `parameters: {fixmatch: {threshold: 0.9}}`; a list may be `a,b`; `no` is no 0."""
+        values = gather(values, cls.model_fields)
         for name, value in values.items():
             annotation = cls.model_fields[name].annotation if name in cls.model_fields else bool
             if isinstance(value, bool) and annotation is not bool:
@@ -84,39 +131,6 @@ class Config(BaseModel):
             if isinstance(value, str) and "tuple" in str(annotation):
                 values[name] = [part.strip() for part in value.split(",") if part.strip()]
         return values
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_parameters(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """`fixmatch_threshold: 0.9` is kept as `parameters: {fixmatch: {threshold: 0.9}}`."""
-        return gather(values, methods_in(values, cls.model_fields), cls.model_fields)
-
-    @field_validator("parameters")
-    @classmethod
-    def _known_parameters(cls, value: Parameters, info: ValidationInfo) -> Parameters:
-        """Those of a run that was started were checked then, maybe where more methods were known."""
-        stored = info.context == STORED or "methods" not in info.data  # else these are what is wrong
-        return value if stored else changed(value, info.data["methods"], info.data["task"])
-
-    @field_validator("experiment")
-    @classmethod
-    def _name_stays_inside(cls, value: str) -> str:
-        return check_name(value)
-
-    @field_validator("methods")
-    @classmethod
-    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) != len(value):
-            raise ValueError("expected at least one name, each once")
-        return value
-
-    @field_validator("label_ratios")
-    @classmethod
-    def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        rising = all(a < b for a, b in pairwise(value))
-        if not value or not rising or not (value[0] > 0 and value[-1] <= 1):
-            raise ValueError("expected shares rising within (0, 1], such as [0.2, 0.4, 0.6, 0.8, 1.0]")
-        return value
 
     @model_validator(mode="after")
     def _located(self) -> Self:
@@ -134,8 +148,8 @@ class ClassificationConfig(Config):
     """
 
     task: Literal["classification"] = "classification"
-    experiment: str = "digits"
-    methods: tuple[str, ...] = ("supervised", "cl", "dmt")
+    experiment: Name = "digits"
+    methods: Names = ("supervised", "cl", "dmt")
     dataset: str = "digits"
     labels: Positive | None = 2
     val: Annotated[int, Field(ge=0)] = 5
@@ -146,17 +160,15 @@ class ClassificationConfig(Config):
     batch_pseudo: Positive = 48
     lr: Annotated[float, Field(gt=0)] = 0.1
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
-    gamma1: Annotated[float, Field(ge=0)] = 4.0
-    gamma2: Annotated[float, Field(ge=0)] = 4.0
+    gamma1: NotNegative = 4.0
+    gamma2: NotNegative = 4.0
     gamma_ramp: bool = True
     quiet_unlabeled: bool = True
     # augmentation
-    mixup: Annotated[float, Field(ge=0)] = 0.75
+    mixup: NotNegative = 0.75
     crop_padding: Annotated[int, Field(ge=0)] = 1
     flip: bool = False
-    augment: tuple[str, ...] = ("all",)
-
-    _distinct_operations = field_validator("augment")(Config._distinct.__func__)  # type: ignore[attr-defined]
+    augment: Names = ("all",)
 
 
 class SegmentationConfig(Config):
@@ -167,8 +179,8 @@ class SegmentationConfig(Config):
     """
 
     task: Literal["segmentation"] = "segmentation"
-    experiment: str = "scenes"
-    methods: tuple[str, ...] = ("supervised", "cbst", "dmt")
+    experiment: Name = "scenes"
+    methods: Names = ("supervised", "cbst", "dmt")
     # data
     dataset: str = "scenes"
     classes: tuple[str, ...] | None = None
@@ -185,7 +197,7 @@ class SegmentationConfig(Config):
     scene_difficulty: Annotated[float, Field(ge=0, le=1)] = 0.1
     # models and schedule
     model: str = "deeplab-tiny"
-    label_ratios: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    label_ratios: Shares = (0.25, 0.5, 0.75, 1.0)
     aspp_rates: tuple[Positive, ...] = (1, 2)
     init_a: str | None = None
     init_b: str | None = None
@@ -195,16 +207,16 @@ class SegmentationConfig(Config):
     batch_pseudo: Positive = 12
     lr: Annotated[float, Field(gt=0)] = 0.05
     baseline_lr: Annotated[float, Field(gt=0)] = 0.1
-    poly_power: Annotated[float, Field(ge=0)] = 0.9
+    poly_power: NotNegative = 0.9
     snapshot: Literal["last", "best"] = "last"
     # pseudo labels and the dynamic loss
     label_rule: Literal["argmax", "normalized"] = "argmax"
-    gamma1: Annotated[float, Field(ge=0)] = 3.0
-    gamma2: Annotated[float, Field(ge=0)] = 3.0
+    gamma1: NotNegative = 3.0
+    gamma2: NotNegative = 3.0
     quiet_unlabeled: bool = False
     # augmentation and evaluation
     crop: Size = (48, 48)
-    scale: tuple[float, float] = (0.7, 1.4)
+    scale: Scales = (0.7, 1.4)
     flip: bool = False
     eval_size: Size | None = None
     # how it is computed
@@ -215,13 +227,6 @@ class SegmentationConfig(Config):
     def variant(self) -> str:
         """The run folder's name below outputs/<experiment>/."""
         return f"split-{self.split}_seed-{self.seed}"
-
-    @field_validator("scale")
-    @classmethod
-    def _scales(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0.1 <= value[0] <= value[1] <= 10:
-            raise ValueError("expected the smallest and the largest scale, between 0.1 and 10, such as [0.5, 1.5]")
-        return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -245,13 +250,6 @@ class SegmentationConfig(Config):
 TASKS: dict[str, type[Config]] = {"classification": ClassificationConfig, "segmentation": SegmentationConfig}
 
 
-def check_name(value: str) -> str:
-    """Return `value` if it can name a run folder without leaving its parent, else ValueError."""
-    if not NAME.fullmatch(value) or ".." in value:
-        raise ValueError("expected letters, digits and _ . + = , - (no '..', no slash): it names a folder")
-    return value
-
-
 def make_config(values: Mapping[str, Any], context: str = "") -> Config:
     """Check `values` and return the frozen config; ConfigError lists every offending field at once.
 
@@ -272,10 +270,7 @@ def make_config(values: Mapping[str, Any], context: str = "") -> Config:
 
 def config_type(values: Mapping[str, Any]) -> type[Config]:
     """The config class of the `task` in `values`, classification by default; ConfigError for an unknown one."""
-    task = values.get("task", "classification")
-    if task not in TASKS:
-        raise ConfigError(f"task: found {task!r}, expected one of {', '.join(TASKS)}")
-    return TASKS[task]
+    return of_task(TASKS, values.get("task", "classification"))
 
 
 def _type_name(annotation: Any) -> str:
@@ -290,11 +285,10 @@ def _explain(item: Any, kind: type[Config], methods: Sequence[str]) -> str:
         if owner := owner_of(name, list(METHODS)):
             return f"{name}: of a method that is not among `methods` ({owner})"
         return unknown_name(name, [*kind.model_fields, *flat_names(methods)])
-    if item["loc"] == ("parameters",) and item["type"] == "value_error":
-        return item["msg"].removeprefix("Value error, ")
     if item["type"] == "missing" and len(item["loc"]) > 1:
         return f"{item['loc'][0]}: found {item['input']!r}, expected more values"
     if item["loc"][:1] == ("threads",):  # of a union pydantic tells every part
         return f"threads: found {item['input']!r}, expected auto or a number from 1 on"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
-    return f"{name}: found {item['input']!r}, expected {message}" if name else message
+    says_where = not name or (name == "parameters" and item["type"] == "value_error")
+    return message if says_where else f"{name}: found {item['input']!r}, expected {message}"

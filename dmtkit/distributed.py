@@ -111,12 +111,11 @@ def in_turn(work: Callable[[], T]) -> T:
     >>> in_turn(lambda: 3)
     3
     """
+    if not rank_zero():
+        barrier()
+    result = work()
     if rank_zero():
-        result = work()
         barrier()
-    else:
-        barrier()
-        result = work()
     barrier()
     return result
 

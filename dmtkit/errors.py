@@ -1,6 +1,6 @@
 """The errors a user can meet: each says what was found, what was expected and what to do."""
 
-import difflib
+from difflib import SequenceMatcher
 
 
 class DmtkitError(Exception):
@@ -47,8 +47,8 @@ def unknown_name(name: str, known: list[str], kind: str = "parameter") -> str:
     >>> unknown_name("sed", ["seed", "lr"])
     "sed: unknown parameter; did you mean 'seed'?"
     """
-    near = difflib.get_close_matches(name, known, cutoff=0.5)
-    alike = [difflib.SequenceMatcher(None, other, name).ratio() for other in near]
-    nearest = " or ".join(f"'{other}'" for other, ratio in zip(near, alike, strict=True) if ratio == alike[0])
-    hint = f"did you mean {nearest}?" if near else f"known are: {', '.join(sorted(known))}"
+    alike = {other: SequenceMatcher(None, other, name).ratio() for other in known}
+    best = max(alike.values(), default=0)
+    nearest = " or ".join(f"'{other}'" for other, ratio in alike.items() if ratio == best)
+    hint = f"did you mean {nearest}?" if best >= 0.5 else f"known are: {', '.join(sorted(known))}"
     return f"{name}: unknown {kind}; {hint}"

@@ -4,16 +4,15 @@ Of several processes rank 0 alone writes and removes; for the others these funct
 question on which all depend lets rank 0 ask it (`ask`), since another machine may see a file later.
 """
 
-import contextlib
 import errno
 import hashlib
 import io
 import json
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -48,9 +47,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise cannot_write(path, error, len(content)) from error
+
+
+@contextmanager
+def writing(path: Path, size: int = 0) -> Iterator[None]:
+    """Say in words what cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error, size) from error
 
 
 def cannot_write(path: Path, error: OSError, size: int = 0) -> RunError:
@@ -74,12 +82,9 @@ def once(work: Callable[[], object]) -> None:
 @contextmanager
 def alone(lock: AbstractContextManager[None], prepare: Callable[[], object]) -> Iterator[None]:
     """Rank 0 holds the lock and runs `prepare`; the other ranks come in afterwards."""
-    if not distributed.rank_zero():
-        distributed.barrier()
-        yield
-        return
-    with lock:
-        prepare()
+    with lock if distributed.rank_zero() else nullcontext():
+        if distributed.rank_zero():
+            prepare()
         distributed.barrier()
         yield
 
@@ -88,7 +93,7 @@ def note(run: Path, message: str) -> None:
     """Warn of something that a run met and survived, and add it to its notes.log."""
     if distributed.rank_zero():
         warnings.warn(message, stacklevel=3)
-        with contextlib.suppress(RunError):
+        with suppress(RunError):
             append_line(run / "notes.log", message, durable=False)
 
 
@@ -96,19 +101,16 @@ def append_line(path: Path, line: str, durable: bool = True) -> None:
     """Add a line to a text file; RunError when it cannot be written."""
     if not distributed.rank_zero():
         return
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-    except OSError as error:
-        raise cannot_write(path, error, len(line)) from error
+    with writing(path, len(line)), open(path, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
     """Make the rename itself durable, where the system can."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -148,61 +150,60 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise RunError(f"{path}: cannot be read ({type(error).__name__}: {error})") from None
 
 
-def save_state(folder: Path, stem: str, step: int, state: dict[str, Any], keep: int = 2) -> None:
-    """Write a checkpoint named `<stem>-<step>-<checksum>.pt` and drop all but the newest `keep`."""
-    if not distributed.rank_zero():
-        return
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    content = buffer.getvalue()
-    path = folder / f"{stem}-{step:08d}-{hashlib.sha256(content).hexdigest()[:16]}.pt"
-    write_atomically(path, content)
-    for old in _states(folder, stem)[keep:]:
-        old.unlink(missing_ok=True)
+@dataclass(frozen=True)
+class Checkpoints:
+    """The files `<stem>-<step>-<checksum>.pt` of a folder, of which the newest `keep` stay."""
 
+    folder: Path
+    stem: str
+    keep: int
 
-def load_newest_state(folder: Path, stem: str, note: Callable[[str], None]) -> dict[str, Any] | None:
-    """The newest checkpoint whose checksum holds, on the CPU, or None; `note` is told of a damaged one."""
-    checkpoints = _states(folder, stem)
-    for path, older in zip_longest(checkpoints, checkpoints[1:]):
+    @property
+    def paths(self) -> list[Path]:
+        """All of them, damaged or not, the newest first."""
+        return sorted(self.folder.glob(f"{self.stem}-{'?' * 8}-{'?' * 16}.pt"), reverse=True)
+
+    @property
+    def name(self) -> str:
+        """The name of the newest, which tells its content; empty if there is none."""
+        return next((path.name for path in self.paths), "")
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write one, and drop those that are too old."""
+        if not distributed.rank_zero():
+            return
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        checksum = hashlib.sha256(content).hexdigest()[:16]
+        write_atomically(self.folder / f"{self.stem}-{step:08d}-{checksum}.pt", content)
+        self.drop(keep=self.keep)
+
+    def load(self, note: Callable[[str], None]) -> dict[str, Any] | None:
+        """The newest whose checksum holds, on the CPU, or None; `note` is told of a damaged one."""
+        paths = self.paths
+        for path, older in zip_longest(paths, paths[1:]):
+            with suppress(OSError):
+                content = path.read_bytes()
+                if hashlib.sha256(content).hexdigest()[:16] == path.stem.rsplit("-", 1)[1]:
+                    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            remedy = f"going back to {older.name}" if older else "that work is done again"
+            note(f"{path}: damaged checkpoint, {remedy}")
+        return None
+
+    def take(self, other: "Checkpoints") -> None:
+        """Put the newest of another folder into this one too, as a hard link where that is possible."""
+        if not distributed.rank_zero():
+            return
+        path = other.folder / other.name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / path.name).unlink(missing_ok=True)
         try:
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest()[:16] == path.stem.rsplit("-", 1)[1]:
-                buffer = io.BytesIO(content)
-                return torch.load(buffer, map_location="cpu", weights_only=True)
+            os.link(path, self.folder / path.name)
         except OSError:
-            pass
-        remedy = f"going back to {older.name}" if older else "that work is done again"
-        note(f"{path}: damaged checkpoint, {remedy}")
-    return None
+            write_atomically(self.folder / path.name, path.read_bytes())
 
-
-def take_state(path: Path, folder: Path) -> None:
-    """Put a finished file into another folder too, as a hard link where that is possible."""
-    if not distributed.rank_zero():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / path.name).unlink(missing_ok=True)
-    try:
-        os.link(path, folder / path.name)
-    except OSError:
-        write_atomically(folder / path.name, path.read_bytes())
-
-
-def newest_name(folder: Path, stem: str) -> str:
-    """The file name of the newest checkpoint, damaged or not; empty if there is none."""
-    return next((path.name for path in _states(folder, stem)), "")
-
-
-def drop_states(folder: Path, stem: str) -> None:
-    """Remove every checkpoint of this name."""
-    for path in _states(folder, stem) if distributed.rank_zero() else []:
-        path.unlink(missing_ok=True)
-
-
-def _states(folder: Path, stem: str) -> list[Path]:
-    """Checkpoints of this name, the newest first."""
-    pattern = re.compile(rf"{re.escape(stem)}-\d{{8}}-[0-9a-f]{{16}}\.pt")
-    if not folder.is_dir():
-        return []
-    return sorted((p for p in folder.iterdir() if pattern.fullmatch(p.name)), reverse=True)
+    def drop(self, keep: int = 0) -> None:
+        """Remove all but the newest `keep`."""
+        for path in self.paths[keep:] if distributed.rank_zero() else []:
+            path.unlink(missing_ok=True)

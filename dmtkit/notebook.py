@@ -12,7 +12,7 @@ from dmtkit.errors import ConfigError, DmtkitError, RunError
 from dmtkit.jobs.console import Bar, counted
 from dmtkit.methods import METHODS
 from dmtkit.own import import_code, with_code
-from dmtkit.params import check_parameters, is_parameter, load_params, project_root
+from dmtkit.params import check_parameters, load_params, project_root, variables
 from dmtkit.registry import flat_names, methods_in
 from dmtkit.runs.folder import default_folder
 from dmtkit.runs.run import Run
@@ -45,13 +45,11 @@ def start(namespace: dict[str, Any], names: str | None = None) -> Config | None:
 
 
 def notebook_config(namespace: dict[str, Any]) -> Config:
-    """Make the config from a notebook's variables; call it right after the parameters cell.
+    """The config of a notebook's variables, all of which must be parameters; later calls in the same kernel check values alone.
 
-    Every variable set so far must be a parameter, so that a name mistyped on papermill's command
-    line is an error and not a warning. Later calls in the same kernel check values alone, since by
-    then the notebook has variables of its own.
+    By then the notebook has variables of its own.
     """
-    values = {name: value for name, value in namespace.items() if is_parameter(name, value)}
+    values = variables(namespace)
     kind = config_type(values)
     import_code(values.get("code_from"))
     if namespace.get("_dmtkit_checked"):
@@ -143,17 +141,14 @@ def run_all(
         raise RunError("\n".join([f"{len(failed)} of {len(outcomes)} runs failed", *failed]))
     if any(outcome.state == "stopped" for outcome in outcomes):
         raise KeyboardInterrupt("stopped; run the cell again to go on")
-    rows = [
-        (
-            job.config.experiment,
-            ", ".join(job.config.methods),
-            outcome.name,
-            outcome.state,
-            round(outcome.seconds / 60, 1),
-        )
-        for job, outcome in zip(batch.jobs, outcomes, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["experiment", "method", "run", "state", "minutes here"])
+    columns = {
+        "experiment": [job.config.experiment for job in batch.jobs],
+        "method": [", ".join(job.config.methods) for job in batch.jobs],
+        "run": [outcome.name for outcome in outcomes],
+        "state": [outcome.state for outcome in outcomes],
+        "minutes here": [round(outcome.seconds / 60, 1) for outcome in outcomes],
+    }
+    return pd.DataFrame(columns)
 
 
 def methods_table(params: str) -> "pd.DataFrame":

@@ -46,11 +46,10 @@ def import_code(code_from: Any) -> None:
     sys.modules[module.__name__] = module  # dataclasses look their module up
     try:
         exec(compile(content, str(path), "exec"), vars(module))
-    except ConfigError as error:
-        _forget()
-        raise ConfigError(f"{path}: {error}") from None
     except (Exception, SystemExit) as error:
         _forget()
+        if isinstance(error, ConfigError):
+            raise ConfigError(f"{path}: {error}") from None
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         lines += [error.lineno] if isinstance(error, SyntaxError) and error.filename == str(path) else []
         where = f", line {lines[-1]}" if lines and lines[-1] else ""
@@ -81,7 +80,7 @@ def place_of(code_from: str) -> Path:
 def content_of(code_from: str) -> bytes:
     """The file as it was imported or, where it was not, as it is."""
     path = place_of(code_from)
-    return _imported[path] if path in _imported else _read(path)
+    return _imported.get(path) or _read(path)
 
 
 def _read(path: Path) -> bytes:

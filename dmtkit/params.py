@@ -52,16 +52,13 @@ def from_project(path: Path) -> str:
 
 
 def check_parameters(namespace: dict[str, Any], known: str) -> None:
-    """Refuse variables of a notebook that are none of the `known` parameters (words); call it right after their cell.
-
-    papermill itself only warns of a name mistyped on its command line. Raises ConfigError; later calls do nothing.
+    """ConfigError for variables of a notebook that are none of the `known` parameters (words); later calls do nothing.
 
     >>> check_parameters({"seeds": [1], "worker": 2}, "seeds workers")
     Traceback (most recent call last):
     dmtkit.errors.ConfigError: worker: unknown parameter; did you mean 'workers'?
     """
-    names = [name for name, value in namespace.items() if is_parameter(name, value)]
-    unknown = [unknown_name(name, known.split()) for name in names if name not in known.split()]
+    unknown = [unknown_name(name, known.split()) for name in variables(namespace) if name not in known.split()]
     if unknown and not namespace.get("_dmtkit_checked"):
         raise ConfigError("; ".join(unknown))
     namespace["_dmtkit_checked"] = True
@@ -71,10 +68,8 @@ def project_root() -> Path:
     """The folder that relative `data_dir` and `outputs/` start from: the nearest one upwards that holds params/
     and notebooks/, else the current folder."""
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "params").is_dir() and (folder / "notebooks").is_dir():
-            return folder
-    return here
+    projects = (at for at in (here, *here.parents) if (at / "params").is_dir() and (at / "notebooks").is_dir())
+    return next(projects, here)
 
 
 def kits_own(folder: str) -> Path:
@@ -97,7 +92,8 @@ def outputs_root() -> Path:
     return Path(os.environ.get("DMTKIT_OUTPUTS") or project_root() / "outputs")
 
 
-def is_parameter(name: str, value: Any) -> bool:
-    """Whether a notebook's variable is plain enough for a parameter."""
-    plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
-    return plain and not name.startswith("_") and name not in ("In", "Out")
+def variables(namespace: dict[str, Any]) -> dict[str, Any]:
+    """The variables of a notebook that are plain enough for parameters."""
+    plain = (type(None), str, int, float, list, tuple, dict)
+    named = {name: value for name, value in namespace.items() if not name.startswith("_") and name not in ("In", "Out")}
+    return {name: value for name, value in named.items() if isinstance(value, plain)}

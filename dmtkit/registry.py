@@ -1,6 +1,6 @@
 """Names that a config may give — methods with their parameters, data sets, networks, tasks — and what stands behind each."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Registry(Mapping[str, T], Generic[T]):
     """A mapping from names to things of one kind; a thing of the kit is imported when it is first asked for.
 
-    `kit` says which module registers a name, `field` where a config gives one. An unknown name is answered with the nearest
-    known one.
+    `kit` says which names (words) a module of it registers, `field` where a config gives one. An unknown name is answered with
+    the nearest known one.
 
     >>> shapes = Registry[type]("shape", {})
     >>> @shapes.register("round")
@@ -28,7 +28,8 @@ class Registry(Mapping[str, T], Generic[T]):
     """
 
     def __init__(self, kind: str, kit: Mapping[str, str], field: str = "") -> None:
-        self.kind, self.field, self._kit = kind, field or kind, kit
+        self.kind, self.field = kind, field or kind
+        self._kit = {name: f"dmtkit.{module}" for module, names in kit.items() for name in names.split()}
         self._known: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -77,59 +78,47 @@ class Registry(Mapping[str, T], Generic[T]):
         return name in self._kit or name in self._known
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._kit, *self._known]))
+        return iter(self._kit | self._known)
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return len(self._kit | self._known)
+
+
+Build = Callable[..., Any]
+
+
+def _of_tasks(kind: str, field: str, **kit: Mapping[str, str]) -> dict[str, Registry[Build]]:
+    return {task: Registry(kind, modules, field) for task, modules in kit.items()}
 
 
 METHODS: "Registry[Method]" = Registry(
     "method",
     {
-        "supervised": "dmtkit.methods.supervised",
-        "oracle": "dmtkit.methods.supervised",
-        "online_st": "dmtkit.methods.online",
-        **dict.fromkeys(("cl", "cbst", "dst", "dmt_naive", "dmt_flip", "dmt"), "dmtkit.methods.dmt"),
-        "mean_teacher": "dmtkit.methods.mean_teacher",
-        **dict.fromkeys(("fixmatch", "flexmatch"), "dmtkit.methods.fixmatch"),
-        "unimatch": "dmtkit.methods.unimatch",
-        "cps": "dmtkit.methods.cps",
-        "adversarial": "dmtkit.methods.adversarial",
+        "methods.supervised": "supervised oracle",
+        "methods.online": "online_st",
+        "methods.dmt": "cl cbst dst dmt_naive dmt_flip dmt",
+        "methods.mean_teacher": "mean_teacher",
+        "methods.fixmatch": "fixmatch flexmatch",
+        "methods.unimatch": "unimatch",
+        "methods.cps": "cps",
+        "methods.adversarial": "adversarial",
     },
     field="methods",
 )
-Build = Callable[..., Any]
-
-
-def _registries(kind: str, field: str, kit: Mapping[str, Mapping[str, str]]) -> dict[str, Registry[Build]]:
-    return {task: Registry(kind, names, field) for task, names in kit.items()}
-
-
-DATASETS = _registries(
+DATASETS = _of_tasks(
     "data set",
     "dataset",
-    {
-        "classification": {
-            **dict.fromkeys(("digits", "cifar10", "cifar100"), "dmtkit.data.images"),
-            "folder": "dmtkit.data.folder",
-        },
-        "segmentation": {
-            "scenes": "dmtkit.data.segmentation",
-            "cityscapes": "dmtkit.data.cityscapes",
-            **dict.fromkeys(("voc", "folder"), "dmtkit.data.voc"),
-        },
-    },
+    classification={"data.images": "digits cifar10 cifar100", "data.folder": "folder"},
+    segmentation={"data.segmentation": "scenes", "data.cityscapes": "cityscapes", "data.voc": "voc folder"},
 )
-MODELS = _registries(
-    "model",
-    "model",
-    {"classification": {"wrn": "dmtkit.models.wide_resnet"}, "segmentation": {"deeplab": "dmtkit.models.deeplab"}},
+MODELS = _of_tasks(
+    "model", "model", classification={"models.wide_resnet": "wrn"}, segmentation={"models.deeplab": "deeplab"}
 )
 
 
 def dataset(name: str, task: str) -> Callable[[Build], Build]:
     """Register a function of a config that gives a task's data: for images `dmtkit.data.Data`, for pixels `Scenes`."""
-    return _of(DATASETS, task).register(name)
+    return of_task(DATASETS, task).register(name)
 
 
 def model(name: str, task: str) -> Callable[[Build], Build]:
@@ -137,13 +126,14 @@ def model(name: str, task: str) -> Callable[[Build], Build]:
 
     A registered name is also that of a family: `wrn` stands for every `wrn-…`.
     """
-    return _of(MODELS, task).register(name)
+    return of_task(MODELS, task).register(name)
 
 
-def _of(registries: Mapping[str, Registry[Build]], task: str) -> Registry[Build]:
-    if task not in registries:
-        raise ConfigError(f"task: found {task!r}, expected one of {', '.join(registries)}")
-    return registries[task]
+def of_task(things: Mapping[str, T], task: str) -> T:
+    """What there is for a task; ConfigError for one that does not exist."""
+    if task not in things:
+        raise ConfigError(f"task: found {task!r}, expected one of {', '.join(things)}")
+    return things[task]
 
 
 @dataclass(frozen=True)
@@ -176,9 +166,8 @@ TASK_FACTS = {
 }
 
 
-Parameters = dict[
-    str, dict[str, Any]
-]  # the config's: {"fixmatch": {"threshold": 0.9}}; its flat names are such as fixmatch_threshold
+# The config's: {"fixmatch": {"threshold": 0.9}}; its flat names are such as fixmatch_threshold.
+Parameters = dict[str, dict[str, Any]]
 
 
 def methods_in(values: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
@@ -204,12 +193,12 @@ def flat_names(methods: Sequence[str]) -> list[str]:
     return [name for each in methods if each in METHODS for name in METHODS[each].flat_names]
 
 
-def gather(values: Mapping[str, Any], methods: Sequence[str], settings: Collection[str]) -> dict[str, Any]:
-    """The same values, with the parameters of these methods in one, `parameters`; the names of `settings` stay."""
+def gather(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, with the parameters of a run's methods in one, `parameters`; the names of `settings` stay."""
     nested = values.get("parameters") or {}
     if not isinstance(nested, Mapping) or not all(isinstance(given, Mapping) for given in nested.values()):
         return dict(values)  # the config says what it expects
-    found, rest = {name: dict(given) for name, given in nested.items()}, {}
+    found, rest, methods = {name: dict(given) for name, given in nested.items()}, {}, methods_in(values, settings)
     for name, value in values.items():
         owner = None if name in settings else owner_of(name, methods)
         if owner is None:
@@ -226,20 +215,3 @@ def without_others(values: Mapping[str, Any], methods: Sequence[str], chosen: Se
     if isinstance(nested := rest.get("parameters"), Mapping):
         rest["parameters"] = {name: given for name, given in nested.items() if name not in others}
     return rest
-
-
-def changed(given: Parameters, methods: Sequence[str], task: str) -> Parameters:
-    """What of it differs from the defaults; of methods that are not known here (`code_from`) all, as it is.
-
-    Raises ValueError, naming all of them, for parameters of no method of the run, unknown, or of the wrong type.
-    """
-    foreign = [f"{name}_{each}" for name, values in given.items() if name not in methods for each in values or [""]]
-    if foreign:
-        raise ValueError(f"{', '.join(foreign)}: of a method that is not among `methods`")
-    try:
-        differing = {
-            name: METHODS[name].changed(task, values) if name in METHODS else values for name, values in given.items()
-        }
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-    return {name: values for name, values in differing.items() if values}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmtkit.errors import DmtkitError, RunError
-from dmtkit.files import cannot_write, read_json, write_json
+from dmtkit.files import read_json, write_json, writing
 from dmtkit.jobs.notebook_job import Job, execute, progress_of
 from dmtkit.jobs.plan import Baseline, Batch
 from dmtkit.jobs.process import count_interrupts
@@ -59,10 +59,8 @@ def run_batch(
         return list(outcomes.values())
     with cluster(workers, scheduler, host) as client:
         notes = outputs_root().resolve() / ".batches" / f"{datetime.datetime.now():%Y-%m-%d_%H%M%S}-{os.getpid()}"
-        try:
+        with writing(notes):
             notes.mkdir(parents=True)
-        except OSError as error:
-            raise cannot_write(notes, error) from error
         started, slot = time.monotonic(), share_out(notes, workers, scheduler)
         with count_interrupts() as asked:
             outcomes |= _run(client, batch, slot, retry, show, asked)

@@ -47,7 +47,7 @@ class Baseline:
     @property
     def finished(self) -> bool:
         """Whether the model is there, undamaged as far as its name tells."""
-        return bool(Phase(self.folder, self.folder).model_name)
+        return bool(Phase(self.folder, self.folder).models.name)
 
 
 @dataclass(frozen=True)

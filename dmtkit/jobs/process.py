@@ -12,7 +12,7 @@ from types import FrameType
 
 import psutil
 
-from dmtkit.files import cannot_write
+from dmtkit.files import writing
 from dmtkit.runs.folder import HOST, writer_of
 
 Count = Callable[[], int]
@@ -34,21 +34,18 @@ def watch(
     asked to save and stop, if .writer.json beside the log names one that we started; else, and at the second, all are killed.
     """
     asked = 0
-    try:
-        with open(log, "a", encoding="utf-8") as file:
-            now = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
-            print(f"--- {now} started by process {os.getpid()}", file=file, flush=True)
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dmtkit.jobs.end_with_parent", *command],
-                cwd=cwd,
-                stdin=subprocess.PIPE,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-                env={**os.environ, **(environment or {})},
-            )
-    except OSError as error:
-        raise cannot_write(log, error) from error
+    with writing(log), open(log, "a", encoding="utf-8") as file:
+        now = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
+        print(f"--- {now} started by process {os.getpid()}", file=file, flush=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dmtkit.jobs.end_with_parent", *command],
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
+        )
     with process:
         while process.poll() is None:
             while asked < stops():

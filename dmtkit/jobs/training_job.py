@@ -13,7 +13,7 @@ import yaml
 from dmtkit import errors
 from dmtkit.config import Config
 from dmtkit.errors import RunError
-from dmtkit.files import cannot_write
+from dmtkit.files import writing
 from dmtkit.jobs.notebook_job import newest_record
 from dmtkit.jobs.process import OUTCOME, count_interrupts, last_lines, watch
 from dmtkit.own import place_of, refuse_unshared, with_code
@@ -54,10 +54,8 @@ def train_together(
             where = last["method"], last["phase"], done, steps, last.get("model", ""), last["step"], last["steps"]
             progress(Progress(*where))
 
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
     with tempfile.TemporaryDirectory() as place, count_interrupts() as asked:
         params, outcome = Path(place) / "params.yaml", Path(place) / "outcome.json"
         code_from = config.code_from and str(place_of(config.code_from))

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
 from dmtkit.errors import DataError, RunError
-from dmtkit.files import TEMPORARY, cannot_write, once, read_arrays, read_json, write_arrays, write_json
+from dmtkit.files import TEMPORARY, once, read_arrays, read_json, write_arrays, write_json, writing
 from dmtkit.labels.keep import ClassThresholds, keep_by_class
 from dmtkit.losses.levels import LEVELS
 
@@ -108,15 +108,6 @@ def write_labels(folder: Path, owner: str, names: Sequence[str], sizes: np.ndarr
             with contextlib.suppress(OSError):  # a full disk has been reported by then
                 file.close()
     once(lambda: _complete(store, owner, writer))
-
-
-@contextmanager
-def writing(path: Path, size: int = 0) -> Iterator[None]:
-    """Say in words what cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise cannot_write(path, error, size) from error
 
 
 def _clear(folder: Path) -> None:

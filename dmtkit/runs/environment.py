@@ -1,7 +1,10 @@
-"""What a result was computed with: versions, commit, device."""
+"""What a result was computed with: versions, commit, device; and whether this machine is ready to train."""
 
+import os
 import platform
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,8 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dmtkit.config import Config
 from dmtkit.errors import ConfigError
+from dmtkit.params import outputs_root, project_root
 
 PACKAGES = ("dmtkit", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "papermill", "jupyterlab")
+ENOUGH_GIB = 2  # of free disk
 CPUINFO = Path("/proc/cpuinfo")  # Linux alone names its processor; psutil does not
 
 
@@ -81,17 +86,11 @@ def versions() -> dict[str, str]:
 def commit() -> str | None:
     """The commit of the checkout that dmtkit is imported from, with + if it has changes."""
     git = ["git", "-C", str(Path(__file__).resolve().parent)]
-    asked = "rev-parse --short=12 HEAD", "status --porcelain --untracked-files=no"
+    asked = ["describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
     try:
-        name, changes = (
-            subprocess.run(
-                [*git, *words.split()], capture_output=True, text=True, timeout=10, check=True
-            ).stdout.strip()
-            for words in asked
-        )
+        return subprocess.run([*git, *asked], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return name + "+" * bool(changes)
 
 
 def machine(processes: int = 1) -> str:
@@ -117,3 +116,31 @@ def describe_environment(config: Config, processes: int = 1) -> dict[str, Any]:
         "platform": platform.platform(),
         "seed": config.seed,
     }
+
+
+def examine() -> tuple[list[tuple[str, str]], list[str]]:
+    """What was found, as (subject, text) lines, and what is wrong, each with its remedy."""
+    device, outputs = pick_device(), outputs_root()
+    cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    place = outputs if outputs.is_dir() else project_root()
+    free = shutil.disk_usage(place).free / 2**30
+    lines = [
+        *versions().items(),
+        ("machine", machine()),
+        *((f"cuda:{n}", f"{card.name}, {card.total_memory / 2**30:.0f} GiB") for n, card in enumerate(cards)),
+        *([] if cards else [("accelerator", "none: the CPU will be used")]),
+        ("bf16 in hardware", "yes" if computes_bf16(device) else "no"),
+        ("precision: auto", pick_precision("auto", device)),
+        ("outputs", str(outputs)),
+        ("free disk", f"{free:.1f} GiB"),
+    ]
+    problems = [f"{name} is not installed; run `make setup`" for name, text in lines if text == "not installed"]
+    try:
+        with tempfile.NamedTemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        problems.append(f"{place} cannot be written ({reason}); run from a folder of your own")
+    if free < ENOUGH_GIB:
+        problems.append(f"only {free:.1f} GiB of disk are free; a run keeps its models, so free some space")
+    return lines, problems

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from dmtkit.config import Config
 from dmtkit.errors import LockedError, RunError
-from dmtkit.files import TEMPORARY, alone, append_line, cannot_write, note, read_json, write_atomically, write_json
+from dmtkit.files import TEMPORARY, alone, append_line, note, read_json, write_atomically, write_json, writing
 from dmtkit.own import content_of, describe, own_code
 from dmtkit.params import NOT_COMPARED, outputs_root
 from dmtkit.runs.run import Phase, read_config, read_log
@@ -29,11 +30,11 @@ def default_folder(config: Config) -> Path:
     return outputs_root() / config.experiment / config.variant
 
 
+@dataclass(frozen=True)
 class RunFolder:
     """The folder of a run that is being computed; `open_run` makes one."""
 
-    def __init__(self, path: Path, config: Config) -> None:
-        self.path, self.config = path, config
+    path: Path
 
     def phase(self, method: str, number: int, model: str = "") -> Phase:
         """The folder of a method's phase, or of one of the models trained in it."""
@@ -100,7 +101,7 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
     refuse_other_run(config, path)
     described = describe(config)
     with alone(hold(path), prepare):
-        yield RunFolder(path, config)
+        yield RunFolder(path)
 
 
 @contextmanager
@@ -113,7 +114,7 @@ def hold(
     process, however that ends.
     """
     lock, sign = FileLock(path / name), path / ".writer.json"
-    try:
+    with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0 if waiting else seconds)
@@ -122,8 +123,6 @@ def hold(
                 raise _locked(path) from None
             waiting(lock_holder(path))
             lock.acquire()
-    except OSError as error:
-        raise cannot_write(path, error) from error
     try:
         if name == ".lock":
             write_json(sign, {"pid": os.getpid(), "host": HOST})
@@ -137,14 +136,13 @@ def hold(
 def refuse_locked(path: Path, *names: str) -> None:
     """LockedError if another process holds one of these locks of a run, `.lock` by default; what is not there is not made."""
     for lock in (path / name for name in names or (".lock",)):
-        try:
-            if lock.is_file():
-                with FileLock(lock, timeout=3):
-                    pass
-        except Timeout:
-            raise _locked(path) from None
-        except OSError as error:
-            raise cannot_write(path, error) from error
+        with writing(path):
+            try:
+                if lock.is_file():
+                    with FileLock(lock, timeout=3):
+                        pass
+            except Timeout:
+                raise _locked(path) from None
 
 
 def writer_of(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The published numbers (published.csv, each with its source), shown beside measured ones."""
 
 import csv
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmtkit.errors import ConfigError, unknown_name
@@ -9,7 +9,7 @@ from dmtkit.errors import ConfigError, unknown_name
 if TYPE_CHECKING:
     import pandas as pd
 
-FILE = files("dmtkit.runs").joinpath("published.csv")
+FILE = Path(__file__).with_name("published.csv")
 
 
 def tables() -> list[str]:
@@ -36,5 +36,4 @@ def published(table: str) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    with FILE.open(encoding="utf-8") as file:
-        return pd.read_csv(file).query("table == @table").drop(columns="table")
+    return pd.read_csv(FILE).query("table == @table").drop(columns="table")

@@ -18,10 +18,9 @@ import yaml
 from dmtkit import files
 from dmtkit.config import STORED, Config, make_config
 from dmtkit.errors import ConfigError, RunError, listing
-from dmtkit.files import read_json
 from dmtkit.params import outputs_root, project_root
 from dmtkit.registry import METHODS, TASK_FACTS, TaskFacts
-from dmtkit.runs.search import find
+from dmtkit.runs.search import find, read_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +51,7 @@ class Phase:
     @property
     def summary(self) -> dict[str, Any]:
         """Steps, seconds, accuracies and case table of a finished phase."""
-        return read_json(self.folder / "phase.json")
+        return files.read_json(self.folder / "phase.json")
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """The arrays stored as `name`: predictions, pseudo_labels, test or samples."""
@@ -62,45 +61,34 @@ class Phase:
         """Store arrays, atomically."""
         files.write_arrays(self.folder / f"{name}.npz", arrays)
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep a checkpoint of the training under way."""
-        files.save_state(self.folder, "checkpoint", state["step"], state)
+    @property
+    def checkpoints(self) -> files.Checkpoints:
+        """Those of the training under way."""
+        return files.Checkpoints(self.folder, "checkpoint", keep=2)
+
+    @property
+    def models(self) -> files.Checkpoints:
+        """The trained model, whose file's name tells its content, and damaged ones."""
+        return files.Checkpoints(self.folder, "model", keep=1)
 
     def checkpoint(self) -> dict[str, Any] | None:
         """The newest good checkpoint of the training under way."""
-        state = files.load_newest_state(self.folder, "checkpoint", self.note)
+        state = self.checkpoints.load(self.note)
         if state and "networks" not in state:
             self.note(f"{self.folder}: its checkpoint is of an earlier version of dmtkit; this phase is trained anew")
-            self.drop_checkpoints()  # else they would count as newer than all that follow
+            self.checkpoints.drop()  # else they would count as newer than all that follow
             return None
         return state
 
-    def save_model(self, state: dict[str, Any], step: int) -> None:
-        """Keep the trained model."""
-        files.save_state(self.folder, "model", step, state, keep=1)
-
     def model(self) -> dict[str, Any] | None:
         """The trained model and what is reported of it: keys `model` and, if that is another, `kept`; None if there is none, or none undamaged."""
-        return files.load_newest_state(self.folder, "model", self.note)
+        return self.models.load(self.note)
 
     def weights(self) -> dict[str, Any]:
         """The trained model of a finished phase; RunError if it is missing or damaged."""
         if (state := self.model()) is None:
             raise RunError(f"{self.folder}: its model is missing or damaged")
         return state
-
-    def drop_models(self) -> None:
-        """Remove trained models, damaged ones."""
-        files.drop_states(self.folder, "model")
-
-    def adopt(self, other: "Phase") -> None:
-        """Take over another place's trained model: one file in two folders where the file system can, else a copy."""
-        files.take_state(other.folder / other.model_name, self.folder)
-
-    @property
-    def model_name(self) -> str:
-        """The name of the trained model's file, which tells its content; empty if there is none."""
-        return files.newest_name(self.folder, "model")
 
     def remark(self, message: str) -> None:
         """Add a line to the run's notes.log, once."""
@@ -112,13 +100,9 @@ class Phase:
         """Warn, and keep the warning in the run's notes.log, which the command line shows."""
         files.note(self.run, message)
 
-    def drop_checkpoints(self) -> None:
-        """Remove the checkpoints of a training that is over."""
-        files.drop_states(self.folder, "checkpoint")
-
     def finish(self, summary: dict[str, Any]) -> None:
         """Drop the checkpoints, then write the summary that marks the phase complete."""
-        self.drop_checkpoints()
+        self.checkpoints.drop()
         files.write_json(self.folder / "phase.json", summary)
 
 
@@ -130,24 +114,14 @@ def reported(state: dict[str, Any]) -> dict[str, Any]:
 def read_config(path: Path) -> Config:
     """The config that a run folder was started with."""
     try:
-        return make_config(yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")), context=STORED)
-    except (OSError, yaml.YAMLError, ConfigError, TypeError) as error:
+        return make_config(read_settings(path / "config.yaml"), context=STORED)
+    except (OSError, ValueError, yaml.YAMLError, ConfigError) as error:
         raise RunError(f"{path}: config.yaml cannot be read ({error})") from None
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a metrics.jsonl; a line torn by a crash is passed over."""
-    if path.is_file():
-        yield from records_of(path.read_text(encoding="utf-8", errors="replace"))
-
-
-def records_of(text: str) -> Iterator[dict[str, Any]]:
-    """The records in the lines of a log; what is none is passed over.
-
-    >>> list(records_of('{"method": "dmt", "phase": 1, "step": 5}\\n{"method": "dm'))
-    [{'method': 'dmt', 'phase': 1, 'step': 5}]
-    """
-    for line in text.splitlines():
+    """The records of a metrics.jsonl; what is none, such as a line torn by a crash, is passed over."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         try:
             record = json.loads(line)
         except ValueError:
@@ -198,7 +172,7 @@ class Run:
         """DONE.json: experiment, dataset, seed, seconds, results."""
         if not self.finished:
             raise RunError(f"{self.path}: this run is not finished; run the same command again to go on")
-        return read_json(self.path / "DONE.json")
+        return files.read_json(self.path / "DONE.json")
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
@@ -215,7 +189,7 @@ class Run:
     @cached_property
     def classes(self) -> list[str]:
         """The class names."""
-        return read_json(self.path / "split.json")["classes"]
+        return files.read_json(self.path / "split.json")["classes"]
 
     def phases(self, method: str) -> list[Phase]:
         """The finished phases of a method, in order; phase 0, shared by the methods, belongs to `supervised`."""
@@ -224,11 +198,12 @@ class Run:
 
     def method(self, name: str) -> MethodFacts:
         """What a method of the run is; it need not be known here."""
-        recorded = read_json(self.path / "methods.json")["methods"] if (self.path / "methods.json").is_file() else {}
-        if name in recorded:
-            return MethodFacts(**recorded[name])
-        known = METHODS[name]  # a run of before that was recorded has the kit's own
-        return MethodFacts(known.title, known.teacher, known.rule)
+        recorded = (
+            files.read_json(self.path / "methods.json")["methods"] if (self.path / "methods.json").is_file() else {}
+        )
+        if name not in recorded:  # a run of before that was recorded has the kit's own
+            return MethodFacts(**METHODS[name].facts(self.config.task, {}))
+        return MethodFacts(**recorded[name])
 
     @property
     def methods(self) -> list[str]:

@@ -3,15 +3,14 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-
-from dmtkit.registry import TASK_FACTS
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 MARK = ".dmtkit-report"  # lies in a folder of written reports, whose files are no foreign ones
 FEW = 3
@@ -91,27 +90,18 @@ def number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+class Done(BaseModel):
+    """What a DONE.json holds, at least."""
 
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
-def _text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _mappings(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
-
-
-DONE: dict[str, tuple[str, Callable[[Any], bool]]] = {  # what a DONE.json holds: in words, and how it is checked
-    "experiment": ("text", _text),
-    "dataset": ("text", _text),
-    "task": (f"one of {', '.join(TASK_FACTS)}", list(TASK_FACTS).__contains__),
-    "seed": ("a whole number", _whole),
-    "split": ("a whole number", _whole),
-    "seconds": ("a number", number),
-    "results": ("a mapping of methods to metrics", _mappings),
-}
+    experiment: str
+    dataset: str
+    task: Literal["classification", "segmentation"]
+    seed: int
+    split: int
+    seconds: float
+    results: dict[str, dict[str, Any]]
 
 
 def read_done(path: Path) -> dict[str, Any]:
@@ -119,11 +109,14 @@ def read_done(path: Path) -> dict[str, Any]:
     done = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(done, dict):
         raise UnusableError("is no mapping of names to values")
-    if lacking := [key for key in DONE if key not in done]:
+    if lacking := [key for key in Done.model_fields if key not in done]:
         raise UnusableError(f"lacks {', '.join(lacking)}")
-    for key, (words, good) in DONE.items():
-        if not good(done[key]):
-            raise UnusableError(f"has {key} {done[key]!r}, expected {words}")
+    try:
+        Done.model_validate(done)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        key, expected = wrong["loc"][0], wrong["msg"].removeprefix("Input should be ")
+        raise UnusableError(f"has {key} {done[key]!r}, expected {expected}") from None
     return done
 
 

@@ -117,7 +117,7 @@ class Segmentation(Task):
         return Kept(store, class_thresholds(torch.from_numpy(store.histogram), labels.ratio))
 
     def _stored(self, place: Phase) -> LabelStore:
-        return open_labels(place.folder / "labels", place.model_name, self.data.unlabeled.names)
+        return open_labels(place.folder / "labels", place.models.name, self.data.unlabeled.names)
 
     def whole(self, part: Part) -> Reader:
         """The images of a part, read whole."""
@@ -142,7 +142,7 @@ class Segmentation(Task):
         observe = probe.observe if probe else None
         if labelled_for:
             ratio = labelled_for[0] if self.config.label_rule == "normalized" else None
-            place = phase.folder / "labels", phase.model_name, len(self.data.classes)
+            place = phase.folder / "labels", phase.models.name, len(self.data.classes)
             label_images(model, u, *place, normalized_ratio=ratio, observe=observe)
         elif observe is not None:
             look(model, u, observe)

@@ -204,7 +204,7 @@ class Task(ABC):
 
 
 TASKS: Registry[type[Task]] = Registry(
-    "task", {"classification": "dmtkit.tasks.classification", "segmentation": "dmtkit.tasks.segmentation"}
+    "task", {"tasks.classification": "classification", "tasks.segmentation": "segmentation"}
 )
 
 

@@ -50,7 +50,7 @@ def store_of(run: Run, method: str, phase: int, model: str) -> LabelStore:
             f"{own}: holds no labels (of the last phase none are needed, and `keep_labels: false` removes them)"
         )
     names = tuple(read_json(run.path / "split.json")["unlabeled"])
-    return open_labels(own / "labels", Phase(own, run.path).model_name, names)
+    return open_labels(own / "labels", Phase(own, run.path).models.name, names)
 
 
 def keep(store: LabelStore, ratio: float) -> Kept:

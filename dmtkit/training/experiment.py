@@ -147,7 +147,7 @@ def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
     check_data(config, data)
     store.mkdir(parents=True, exist_ok=True)
     session = start_session(config, data)
-    session.task.start(RunFolder(store, config))
+    session.task.start(RunFolder(store))
     (training,) = (each for each in session.plan.baselines if each.key == (owner, 0, model))
     with with_threads(config, data):
         return train_baseline(session, training)

@@ -110,14 +110,14 @@ def trained_model(session: Session, training: Training) -> tuple[nn.Module, floa
     """
     task, phase = session.task, session.task.phase(training)
     if ask(lambda: phase.model() is None):
-        phase.drop_models()
+        phase.models.drop()
         if training.phase:
             train_model(session, training, phase, [task.run])
         else:
             with baseline(store_for(task.run.path), session.identity(training), phase) as place:
                 task.run.take_log(place.folder, *training.key)
                 train_shared(session, training, place, [task.run])
-                phase.adopt(place)
+                phase.models.take(place.models)
         once(lambda: None)  # from now on its file can be read by all
     return task.trained(training), phase.weights()["seconds"]
 
@@ -133,9 +133,9 @@ def train_baseline(session: Session, training: Training) -> Path:
 def train_shared(session: Session, training: Training, place: Phase, logs: list[RunFolder]) -> None:
     """Train a model in a place that runs share, unless it is there; the place keeps a log of its own."""
     if ask(lambda: place.model() is None):
-        place.drop_models()
-        train_model(session, training, place, [RunFolder(place.folder, session.task.config), *logs])
-        place.drop_checkpoints()
+        place.models.drop()
+        train_model(session, training, place, [RunFolder(place.folder), *logs])
+        place.checkpoints.drop()
 
 
 def train_model(session: Session, training: Training, place: Phase, logs: Sequence[RunFolder]) -> None:
@@ -166,13 +166,13 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
         loop,
         batches,
         log=write,
-        save=lambda state: place.save(state | {"seconds": seconds()}),
+        save=lambda state: place.checkpoints.save(state["step"], state | {"seconds": seconds()}),
         evaluate=task.evaluate if len(task.data.val) else None,
         visits=visits,
         tick=lambda step: session.tell(training, step, training.steps),
         note=place.note,
     )
-    place.save_model({**loop.networks(), "seconds": seconds()}, training.steps)
+    place.models.save(training.steps, {**loop.networks(), "seconds": seconds()})
 
 
 def start_loop(session: Session, training: Training) -> Loop:

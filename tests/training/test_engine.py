@@ -9,6 +9,7 @@ from torch import nn
 
 from dmtkit.config import make_config
 from dmtkit.errors import ConfigError, RunError, TrainingError
+from dmtkit.files import Checkpoints
 from dmtkit.methods import Helper, Method, Step
 from dmtkit.methods.given import Nets, Now
 from dmtkit.models import build
@@ -245,10 +246,9 @@ def test_a_checkpoint_of_an_earlier_version_is_said_to_be_and_trained_anew(undis
     (place,) = {path.parent for path in (tmp_path / "run").glob("own/phase_1/**/checkpoint-*.pt")}
     for path in place.glob("checkpoint-*.pt"):
         path.unlink()
-    from dmtkit.files import save_state
-
+    checkpoints = Checkpoints(place, "checkpoint", keep=2)
     for step in (300, 400):  # further than this version ever comes
-        save_state(place, "checkpoint", step, {"model": {}, "optimizer": {}, "step": step, "seconds": 1.0})
+        checkpoints.save(step, {"model": {}, "optimizer": {}, "step": step, "seconds": 1.0})
     with pytest.raises(Stop):
         run_methods(config, data, tmp_path / "run", progress=stop_after(5))
     assert max(int(path.name.split("-")[1]) for path in place.glob("checkpoint-*.pt")) < 300

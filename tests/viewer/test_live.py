@@ -69,7 +69,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    return RunFolder(tmp_path, make_config(TINY))
+    return RunFolder(tmp_path)
 
 
 def test_the_figure_is_drawn_when_the_log_has_grown_and_rarely(run, screen, clock, monkeypatch):

@@ -1,27 +1,24 @@
 """Figures of many runs: methods over seeds and splits, progress over phases, paired differences."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from dmtkit.results.plots.common import nothing
-from dmtkit.results.style import method_style
+from dmtkit.results.style import method_style, title
+from dmtkit.results.tables.collect import Collected
 from dmtkit.results.tables.experiment import FEW_PAIRS, progress, signed, trained_once
-from dmtkit.results.tables.names import title
 from dmtkit.results.tables.statistics import bootstrap_interval, paired_differences, spread
 from dmtkit.runs.published import published
-
-if TYPE_CHECKING:
-    from dmtkit.results.tables.collect import Collected
 
 BELOW = 0.25  # of a row: where the mean stands, so that it hides no point
 LEVEL = ("--", ":", "-.")
 PUBLISHED: dict[str, Any] = {"marker": "|", "markersize": 20, "markeredgewidth": 3, "color": "#444444", "ls": ""}
 
 
-def plot_methods(collected: "Collected", experiment: str, ax: Axes | None = None) -> Axes:
+def plot_methods(collected: Collected, experiment: str, ax: Axes | None = None) -> Axes:
     """Every method's test metric: a point a seed and split, beside them mean ± sd; published ones as an upright line."""
     runs, methods = collected.of(experiment), collected.methods(experiment)
     ax = ax or plt.subplots(figsize=(8, 1.6 + 0.5 * len(methods)))[1]
@@ -40,7 +37,7 @@ def plot_methods(collected: "Collected", experiment: str, ax: Axes | None = None
     return ax
 
 
-def plot_progress(collected: "Collected", experiment: str, ax: Axes | None = None) -> Axes:
+def plot_progress(collected: Collected, experiment: str, ax: Axes | None = None) -> Axes:
     """Mean ± sd of the test metric after every phase, a line a method; phase 0 is the supervised baseline.
 
     Methods without phases (the oracle, online self-training) are level lines.
@@ -71,7 +68,7 @@ def plot_progress(collected: "Collected", experiment: str, ax: Axes | None = Non
     return ax
 
 
-def plot_paired(collected: "Collected", experiment: str, reference: str = "supervised", ax: Axes | None = None) -> Axes:
+def plot_paired(collected: Collected, experiment: str, reference: str = "supervised", ax: Axes | None = None) -> Axes:
     """Differences to `reference` of the same seed and split, their mean and its 95 % bootstrap interval."""
     runs, methods = collected.of(experiment), collected.methods(experiment)
     pairs = {name: paired_differences(runs, name, reference) for name in methods if name != reference}

@@ -7,15 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dmtkit.results.plots.common import nothing
-from dmtkit.results.style import (
-    CASE_COLOURS,
-    CASE_HATCHES,
-    CASES,
-    METHOD_COLOURS,
-    MODEL_LINES,
-    case_title,
-    method_style,
-)
+from dmtkit.results.style import CASE_COLOURS, CASE_HATCHES, CASES, MODEL_LINES, case_title, method_style
 from dmtkit.runs.run import Phase, Run
 
 if TYPE_CHECKING:
@@ -34,7 +26,7 @@ def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
     ax.set_xticks([])  # of levels alone, such as the oracle's
     if "supervised" not in run.methods and start:
         first = next(iter(start.values()))
-        ax.axhline(first, label=f"phase 0: {first:.1f}", lw=1, color=METHOD_COLOURS["supervised"])
+        ax.axhline(first, label=f"phase 0: {first:.1f}", lw=1, color=method_style("supervised")["color"])
     for position, name in enumerate(run.methods):
         style = method_style(name, position)
         measured = [scores(phase) for phase in run.phases(name)]

@@ -1,12 +1,12 @@
 """Runs as tables, measured beside published: `collect` many, or the tables of one; reads run folders alone."""
 
 from dmtkit.results.tables.collect import Collected, collect
-from dmtkit.results.tables.experiment import Table, methods_table, phases_table
-from dmtkit.results.tables.export import to_csv, to_html, to_latex, to_markdown, write
+from dmtkit.results.tables.experiment import methods_table, phases_table
 from dmtkit.results.tables.findings import compares, findings_table
 from dmtkit.results.tables.one_run import class_table, error_table, phase_table, results_table
 from dmtkit.results.tables.paper import LAYOUTS, measured, paper_table
 from dmtkit.results.tables.statistics import bootstrap_interval, paired_differences, spread
+from dmtkit.results.tables.table import Table, to_csv, to_html, to_latex, to_markdown, write
 
 
 def paper_tables(collected: Collected) -> list[Table]:

@@ -45,8 +45,7 @@ def class_table(run: "Run", method: str = "dmt", model: str = "B", phase: int = 
     for name in ("precision", "recall"):
         if name in rows:
             wide = rows.pivot(index="class", columns="case", values=name)
-            for case in ("all", *CASES):
-                table[f"{name} {case}"] = wide[case]
+            table = table.join(wide[["all", *CASES]].add_prefix(f"{name} "))
     return table
 
 

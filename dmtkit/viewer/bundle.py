@@ -13,24 +13,7 @@ IMPORT = re.compile(
     r'^import (?:\* as (?P<all>\w+)|(?P<some>\{[^}]*\})) from "\./(?P<module>\w+)\.mjs";\n', re.MULTILINE
 )
 EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+|\[[^\]]+\])", re.MULTILINE)
-PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>$title</title><style>body { margin: 1rem; background: Canvas; color-scheme: light dark; }
-$css</style></head><body><main id="explorer"></main>
-<script type="application/json" id="state">$state</script>
-<script type="module">
-$script
-const state = JSON.parse(document.getElementById("state").textContent);
-for (const [key, text] of Object.entries(state.packs)) state.packs[key] = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-const model = {
-  get: (name) => state[name],
-  set: (name, value) => (state[name] = value),
-  save_changes() {}, on() {}, off() {},
-  send() { throw new Error("a page has no kernel"); },
-};
-widget.render({ model, el: document.getElementById("explorer") });
-</script></body></html>
-""")
+PAGE = Template((STATIC / "page.html").read_text(encoding="utf-8"))
 
 
 def bundle(entry: Path) -> str:

@@ -104,12 +104,6 @@ def findings_table(collected: Collected, experiment: str) -> Table:
     return Table(f"findings_{slug(experiment)}", caption, shown, tidy, notes)
 
 
-def compares(collected: Collected, experiment: str) -> bool:
-    """Whether any finding can be tested on an experiment beyond the two that need no ablation."""
-    verdicts = findings_table(collected, experiment).tidy["verdict"]
-    return bool((verdicts[2:] != "not testable here").any())
-
-
 def judge(finding: Finding, runs: pd.DataFrame, phases: pd.DataFrame) -> dict[str, Any]:
     """A finding's verdict on the runs of one experiment, with mean, interval and number of pairs."""
     task = runs["task"].iloc[0]

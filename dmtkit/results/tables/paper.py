@@ -91,11 +91,14 @@ def paper_table(collected: Collected, name: str) -> Table:
     return Table(f"paper_{name}", layout.caption, _shown(layout, cells), tidy, notes)
 
 
-def measured(collected: Collected, name: str) -> bool:
-    """Whether any run fills a cell of a table; of the ablations, a row that the other tables are not about."""
-    layout = LAYOUTS[name]
-    runs = collected.runs[collected.runs["published"].isin(list(layout.columns.values()))]
-    return not (runs[runs["method"].isin(layout.rows[1:-1])] if layout.closed else runs).empty
+def paper_tables(collected: Collected) -> list[Table]:
+    """Those of the paper's tables that a run fills a cell of; the ablations', if it is one that no other table is about."""
+    tables = []
+    for name, layout in LAYOUTS.items():
+        runs = collected.runs[collected.runs["published"].isin(list(layout.columns.values()))]
+        if not (runs[runs["method"].isin(layout.rows[1:-1])] if layout.closed else runs).empty:
+            tables.append(paper_table(collected, name))
+    return tables
 
 
 def _cells(collected: Collected, layout: Layout) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pandas as pd
@@ -16,18 +17,7 @@ from dmtkit.runs.search import MARK
 _SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}"}
 _SIGNS |= {"±": r"$\pm$", "−": "$-$", "–": "--", "…": r"\ldots{}", "α": r"$\alpha$", "γ": r"$\gamma$"}
 _SIGNS |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font-family: sans-serif; margin: 2em; }}
-table {{ border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; }}
-caption {{ text-align: left; font-weight: bold; padding-bottom: .5em; }}
-th, td {{ padding: .2em .8em; text-align: right; white-space: nowrap; }}
-thead tr:last-child th {{ border-bottom: 1px solid; }}
-th:first-child, td:first-child {{ text-align: left; }}
-</style></head><body>
-{body}
-</body></html>
-"""
+_PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,7 +76,7 @@ def html_table(table: Table) -> str:
 
 def to_html(table: Table) -> str:
     """A table as a page of its own."""
-    return _PAGE.format(title=escape(table.caption), body=html_table(table))
+    return _PAGE.substitute(title=escape(table.caption), body=html_table(table))
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "latex": to_latex, "html": to_html}

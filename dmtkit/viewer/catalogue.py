@@ -56,7 +56,7 @@ class Catalogue:
                 checked[name] = _one_of(name, value, possible, checked)
             elif name == "sample":
                 checked[name] = _one_of(name, str(value), list(self.samples), {})
-            elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < inf:
+            elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < inf:
                 checked[name] = float(value)
             else:
                 raise ConfigError(f"{name}: found {value!r}, expected a number from 0 up")
@@ -140,8 +140,8 @@ def _add_maps(catalogue: Catalogue, run: Run, view: dict[str, Any], place: Phase
     entries: dict[str, dict[str, Any]] = {}
     for position in sorted({int(name.split("/")[0]) for name in fixed}):
         sample, image, truth = str(position), fixed[f"{position}/image"], fixed[f"{position}/truth"]
-        entry = {"image": f"image/{sample}", "labels": f"{base}/{sample}", "tile": [1, 1]}
-        entries[sample] = entry | {"width": truth.shape[1], "height": truth.shape[0]}
+        entries[sample] = {"image": f"image/{sample}", "labels": f"{base}/{sample}", "tile": [1, 1]}
+        entries[sample] |= {"width": truth.shape[1], "height": truth.shape[0]}
         listed = {"id": sample, "name": f"image {sample}", "thumbnail": thumbnail(image)}
         catalogue.samples.setdefault(sample, listed)
         catalogue.packs.setdefault(f"image/{sample}", partial(_stored, place, "samples", sample, "image"))

@@ -49,15 +49,16 @@ def plot_progress(collected: Collected, experiment: str, ax: Axes | None = None)
     once, measured = trained_once(table), set(table["method"])
     moving = [name for name in collected.methods(experiment) if name in measured and name not in once]
     for position, name in enumerate(collected.methods(experiment)):
-        style, rows = method_style(name, position), table[table["method"] == name].fillna({"sd": 0})
+        style, rows = method_style(name, position), table[table["method"] == name]
+        numbers, means, sds = rows[["phase", "mean", "sd"]].fillna(0).to_numpy().T
         if name in once:
             line = {"ls": LEVEL[once.index(name) % len(LEVEL)], "color": style["color"], "lw": 1.5}
-            ax.axhline(rows["mean"].iloc[-1], label=title(name), **line)
+            ax.axhline(means[-1], label=title(name), **line)
         elif name in moving:
-            shift = 0.03 * (moving.index(name) - (len(moving) - 1) / 2)  # so that bars of sd do not hide each other
-            ax.errorbar(
-                rows["phase"] + shift, rows["mean"], rows["sd"], label=title(name), capsize=3, lw=1.8, ms=7, **style
-            )
+            at = numbers + 0.03 * (
+                moving.index(name) - (len(moving) - 1) / 2
+            )  # so that bars of sd do not hide each other
+            ax.errorbar(at, means, sds, label=title(name), capsize=3, lw=1.8, ms=7, **style)
     ax.set_xticks(range(int(table["phase"].max()) + 1) if moving else [])
     ax.set(xlabel="phase", ylabel=f"test {collected.label(experiment)} (%)")
     ax.set_title(f"{experiment}: test {collected.label(experiment)} after every phase, mean ± sd", loc="left")

@@ -88,7 +88,8 @@ def plot_error_search(run: Run, method: str = "dmt", model: str = "B", ax: Axes 
     """How well low scores find wrong labels (AUROC) at the start, the middle and the end of every phase."""
     ax = ax or plt.subplots(figsize=(9.5, 3.8))[1]
     table = error_table(run, method, model)[list(SCORE_STYLES)].astype(float)
-    if table.isna().all(axis=None):
+    known = table.to_numpy()[table.notna()]
+    if not known.size:
         return nothing(ax, "the truth of the unlabeled images is not known, or no kept label is wrong")
     places = [phase + {"start": 0, "middle": 0.35, "end": 0.7}[time] for phase, time in table.index]
     for score, style in SCORE_STYLES.items():
@@ -96,7 +97,7 @@ def plot_error_search(run: Run, method: str = "dmt", model: str = "B", ax: Axes 
         for _, values in table[score].set_axis(places).groupby(np.floor(places)):
             ax.plot(values, **style)
     ax.axhline(0.5, color="grey", lw=1, ls=":")
-    ax.set_ylim(max(0, table.min(axis=None) - 0.02), min(1.005, table.max(axis=None) + 0.02))
+    ax.set_ylim(max(0, known.min() - 0.02), min(1.005, known.max() + 0.02))
     ticks = [f"{time}\nphase {phase}" if time == "middle" else time for phase, time in table.index]
     ax.set_xticks(places, ticks, fontsize=9)
     ax.set(ylabel="AUROC (0.5 is chance)", title=f"{method}, model {model}: wrong labels found by low scores")

@@ -1,6 +1,8 @@
 """The paper's tables as data, and measured numbers in their layout, beside the published ones (published.csv)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -77,7 +79,7 @@ def paper_table(collected: Collected, name: str) -> Table:
     layout = LAYOUTS[name]
     cells = _cells(collected, layout)
     order = [*layout.rows, *in_order(key for key in cells["key"] if key not in layout.rows)]
-    ranks = {"key": order.index, "which": str, "column": list(layout.columns).index}
+    ranks: dict[Any, Callable[[Any], Any]] = {"key": order.index, "which": str, "column": list(layout.columns).index}
     cells = cells.sort_values(list(ranks), key=lambda values: values.map(ranks[values.name]), ignore_index=True)
     notes = [
         SPREAD,
@@ -116,7 +118,8 @@ def _cells(collected: Collected, layout: Layout) -> pd.DataFrame:
     first = titles.get("supervised", "")
     prefix = f"{first} + " if first.endswith("labels") else ""  # of a table whose rows say what is learned from
     found = []
-    for (column, which, experiment, method), rows in runs.groupby(["column", "which", "experiment", "method"]):
+    groups: Any = runs.groupby(["column", "which", "experiment", "method"])
+    for (column, which, experiment, method), rows in groups:
         row = titles.get(method, prefix + title(method)) + f", {which}" * bool(which)
         found.append((column, method, which, row, method, rows["metric"].iloc[0], *spread(rows["value"]), experiment))
     filled = pd.DataFrame(found, columns=[*PLACE, *NUMBERS[:-2]])

@@ -9,9 +9,7 @@ from string import Template
 from typing import Any
 
 STATIC = Path(__file__).parent / "static"
-IMPORT = re.compile(
-    r'^import (?:\* as (?P<all>\w+)|(?P<some>\{[^}]*\})) from "\./(?P<module>\w+)\.mjs";\n', re.MULTILINE
-)
+IMPORT = re.compile(r'^import (?:\* as )?(\w+|\{[^}]*\}) from "\./(\w+)\.mjs";$', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+|\[[^\]]+\])", re.MULTILINE)
 PAGE = Template((STATIC / "page.html").read_text(encoding="utf-8"))
 
@@ -31,19 +29,14 @@ def bundle(entry: Path) -> str:
         if path.stem in done:
             return
         text = path.read_text(encoding="utf-8")
-        for imported in IMPORT.finditer(text):
-            add(path.with_name(f"{imported['module']}.mjs"))
+        for _, module in IMPORT.findall(text):
+            add(path.with_name(f"{module}.mjs"))
         names = [name for _, names in EXPORT.findall(text) for name in re.findall(r"\w+", names)]
-        body = EXPORT.sub(r"\1 \2", IMPORT.sub(_as_constant, text))
+        body = EXPORT.sub(r"\1 \2", IMPORT.sub(r"const \1 = $\2;", text))
         done[path.stem] = f"const ${path.stem} = (() => {{\n{body}\nreturn {{ {', '.join(names)} }};\n}})();\n"
 
     add(entry)
     return "".join(done.values()) + f"export default {{ render: ${entry.stem}.render }};\n"
-
-
-def _as_constant(imported: re.Match[str]) -> str:
-    names = imported["all"] or imported["some"].replace(" as ", ": ")
-    return f"const {names} = ${imported['module']};\n"
 
 
 def page(script: str, css: str, state: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """The paper's tables as data, and measured numbers in their layout, beside the published ones (published.csv)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +78,8 @@ def paper_table(collected: Collected, name: str) -> Table:
     layout = LAYOUTS[name]
     cells = _cells(collected, layout)
     order = [*layout.rows, *in_order(key for key in cells["key"] if key not in layout.rows)]
-    ranks: dict[Any, Callable[[Any], Any]] = {"key": order.index, "which": str, "column": list(layout.columns).index}
-    cells = cells.sort_values(list(ranks), key=lambda values: values.map(ranks[values.name]), ignore_index=True)
+    cells = cells.assign(place=cells["key"].map(order.index), at=cells["column"].map(list(layout.columns).index))
+    cells = cells.sort_values(["place", "which", "at"], ignore_index=True)
     notes = [
         SPREAD,
         "Measured by the settings of the runs, which need not be the paper's; published: DMT authors' repository.",
@@ -110,7 +109,7 @@ def _cells(collected: Collected, layout: Layout) -> pd.DataFrame:
     listed = listed.assign(key=listed["method"].fillna(listed["row"]), which="")
     headings = {table: heading for heading, table in layout.columns.items()}
     runs = collected.runs.assign(column=collected.runs["published"].map(headings)).dropna(subset="column")
-    if layout.full:
+    if layout.full:  # the oracles of the other columns are the baseline of all labels
         runs.loc[runs["method"] == "oracle", ["column", "method"]] = layout.full, "supervised"
     several = runs.groupby("column")["experiment"].transform("nunique") > 1
     runs["which"] = runs["experiment"].where(several, "")
@@ -123,8 +122,8 @@ def _cells(collected: Collected, layout: Layout) -> pd.DataFrame:
         row = titles.get(method, prefix + title(method)) + f", {which}" * bool(which)
         found.append((column, method, which, row, method, rows["metric"].iloc[0], *spread(rows["value"]), experiment))
     filled = pd.DataFrame(found, columns=[*PLACE, *NUMBERS[:-2]])
-    cells = listed.set_index(PLACE).combine_first(filled.set_index(PLACE)).reset_index().fillna({"n": 0})
-    cells = cells.astype({"n": int})
+    cells = listed.set_index(PLACE).combine_first(filled.set_index(PLACE)).reset_index()
+    cells["n"] = cells["n"].fillna(0).astype(int)
     return cells[cells["key"].isin(layout.rows)] if layout.closed else cells
 
 

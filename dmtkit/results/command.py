@@ -8,8 +8,7 @@ from typing import Any
 from dmtkit.errors import RunError, listing
 from dmtkit.results.tables import all_tables
 from dmtkit.results.tables.collect import Collected, collect
-from dmtkit.results.tables.export import FORMATS, check_formats, distinct, write
-from dmtkit.results.tables.names import slug
+from dmtkit.results.tables.table import FORMATS, check_formats, distinct, slug, write
 
 
 def report(folder: Path, experiments: Sequence[str], formats: Sequence[str], output: Path | None) -> None:

@@ -1,27 +1,25 @@
-"""One look for every figure: Okabe–Ito colours, and never colour alone."""
+"""One look for every figure and table: names and order of methods, Okabe–Ito colours, and never colour alone."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 CASE_COLOURS = {"agree": "#009E73", "negative": "#E69F00", "positive": "#D55E00"}
 CASES = tuple(CASE_COLOURS)  # those of dmtkit.metrics.cases, without loading torch
 CASE_TITLES = {"agree": "agreement", "negative": "negative disagreement", "positive": "positive disagreement"}
 CASE_HATCHES = {"agree": "", "negative": "//", "positive": "xx"}
-METHOD_STYLES = {
-    "supervised": ("#000000", "s"),
-    "oracle": ("#999999", "D"),
-    "online_st": ("#E69F00", "P"),
-    "cl": ("#CC79A7", "^"),
-    "cbst": ("#CC79A7", "^"),
-    "dst": ("#009E73", "v"),
-    "dmt_naive": ("#D55E00", "X"),
-    "dmt_flip": ("#56B4E9", "p"),
-    "dmt": ("#0072B2", "o"),
+METHOD_STYLES = {  # in the order of tables and legends: title, colour and marker
+    "supervised": ("Baseline", "#000000", "s"),
+    "online_st": ("Online ST", "#E69F00", "P"),
+    "cl": ("Curriculum Labeling", "#CC79A7", "^"),
+    "cbst": ("CBST", "#CC79A7", "^"),
+    "dst": ("DST", "#009E73", "v"),
+    "dmt_naive": ("DMT-Naive", "#D55E00", "X"),
+    "dmt_flip": ("DMT-Flip", "#56B4E9", "p"),
+    "dmt": ("DMT", "#0072B2", "o"),
+    "oracle": ("Oracle (all labels)", "#999999", "D"),
 }
-METHOD_COLOURS = {name: colour for name, (colour, _) in METHOD_STYLES.items()}
 OTHER_STYLES = (("#56B4E9", "<"), ("#009E73", ">"), ("#E69F00", "h"), ("#D55E00", "*"), ("#F0E442", "d"))
 MODEL_LINES = {"A": "-", "B": "--", "A+B": ":"}
 SCORE_STYLES: dict[str, dict[str, Any]] = {
@@ -32,6 +30,15 @@ SCORE_STYLES: dict[str, dict[str, Any]] = {
 }
 VOID_COLOUR = "#d9d9d9"
 WEIGHT_MAP = "cividis"
+DEFAULTS = {
+    "figure.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titleweight": "bold",
+    "axes.titlesize": 12,
+    "legend.frameon": False,
+}
 
 
 def case_title(case: str, rule: str) -> str:
@@ -43,13 +50,32 @@ def case_title(case: str, rule: str) -> str:
     return CASE_TITLES[case] + " (w = 0)" * (case == "positive" and rule == "dynamic")
 
 
+def title(method: str) -> str:
+    """What tables and figures of many runs call a method; one that is not known keeps its own name.
+
+    >>> title("dmt_flip"), title("my_method")
+    ('DMT-Flip', 'my_method')
+    """
+    return METHOD_STYLES[method][0] if method in METHOD_STYLES else method
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Each method once, those known in the order of tables, then the others by name.
+
+    >>> in_order(["oracle", "mine", "dmt", "supervised", "dmt"])
+    ['supervised', 'dmt', 'oracle', 'mine']
+    """
+    known = list(METHOD_STYLES)
+    return sorted(set(methods), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
 def method_style(name: str, position: int = 0) -> dict[str, Any]:
     """Colour and marker of a method, the same in every figure.
 
     >>> method_style("dmt")
     {'color': '#0072B2', 'marker': 'o'}
     """
-    colour, marker = METHOD_STYLES.get(name) or OTHER_STYLES[position % len(OTHER_STYLES)]
+    *_, colour, marker = METHOD_STYLES.get(name) or OTHER_STYLES[position % len(OTHER_STYLES)]
     return {"color": colour, "marker": marker}
 
 
@@ -57,28 +83,15 @@ def apply_style() -> None:
     """Set seaborn's and matplotlib's defaults for the kit's figures."""
     import seaborn as sns
 
-    sns.set_theme(
-        context="notebook",
-        style="whitegrid",
-        rc={
-            "figure.dpi": 100,
-            "figure.constrained_layout.use": True,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titleweight": "bold",
-            "axes.titlesize": 12,
-            "legend.frameon": False,
-        },
-    )
+    sns.set_theme("notebook", "whitegrid", rc=DEFAULTS)
 
 
-def class_colours(classes: Sequence[str]) -> "np.ndarray":
+def class_colours(classes: Sequence[str]) -> np.ndarray:
     """A colour for every class, 0–1; a first class named background is nearly black.
 
     >>> class_colours(["background", "cat", "dog"]).shape
     (3, 3)
     """
-    import numpy as np
     import seaborn as sns
 
     dark = bool(classes) and classes[0] == "background"

@@ -9,28 +9,9 @@ from string import Template
 from typing import Any
 
 STATIC = Path(__file__).parent / "static"
-IMPORT = re.compile(
-    r'^import (?:\* as (?P<all>\w+)|(?P<some>\{[^}]*\})) from "\./(?P<module>\w+)\.mjs";\n', re.MULTILINE
-)
+IMPORT = re.compile(r'^import (?:\* as )?(\w+|\{[^}]*\}) from "\./(\w+)\.mjs";$', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+|\[[^\]]+\])", re.MULTILINE)
-PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>$title</title><style>body { margin: 1rem; background: Canvas; color-scheme: light dark; }
-$css</style></head><body><main id="explorer"></main>
-<script type="application/json" id="state">$state</script>
-<script type="module">
-$script
-const state = JSON.parse(document.getElementById("state").textContent);
-for (const [key, text] of Object.entries(state.packs)) state.packs[key] = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-const model = {
-  get: (name) => state[name],
-  set: (name, value) => (state[name] = value),
-  save_changes() {}, on() {}, off() {},
-  send() { throw new Error("a page has no kernel"); },
-};
-widget.render({ model, el: document.getElementById("explorer") });
-</script></body></html>
-""")
+PAGE = Template((STATIC / "page.html").read_text(encoding="utf-8"))
 
 
 def bundle(entry: Path) -> str:
@@ -48,19 +29,14 @@ def bundle(entry: Path) -> str:
         if path.stem in done:
             return
         text = path.read_text(encoding="utf-8")
-        for imported in IMPORT.finditer(text):
-            add(path.with_name(f"{imported['module']}.mjs"))
+        for _, module in IMPORT.findall(text):
+            add(path.with_name(f"{module}.mjs"))
         names = [name for _, names in EXPORT.findall(text) for name in re.findall(r"\w+", names)]
-        body = EXPORT.sub(r"\1 \2", IMPORT.sub(_as_constant, text))
+        body = EXPORT.sub(r"\1 \2", IMPORT.sub(r"const \1 = $\2;", text))
         done[path.stem] = f"const ${path.stem} = (() => {{\n{body}\nreturn {{ {', '.join(names)} }};\n}})();\n"
 
     add(entry)
     return "".join(done.values()) + f"export default {{ render: ${entry.stem}.render }};\n"
-
-
-def _as_constant(imported: re.Match[str]) -> str:
-    names = imported["all"] or imported["some"].replace(" as ", ": ")
-    return f"const {names} = ${imported['module']};\n"
 
 
 def page(script: str, css: str, state: dict[str, Any]) -> str:

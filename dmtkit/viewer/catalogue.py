@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from math import isfinite
+from math import inf
 from numbers import Real
 from typing import Any
 
@@ -13,11 +13,11 @@ import dmtkit
 from dmtkit.errors import ConfigError, RunError, unknown_name
 from dmtkit.files import read_json
 from dmtkit.runs.run import Phase, Run
-from dmtkit.viewer.packs import image_pack, labels_pack, levels, student_pack, thumbnail
+from dmtkit.viewer.packs import LAYOUTS, pack, thumbnail
 
 VOID = 255
 PLACE = ("method", "student", "time", "phase")
-GAMMAS = ("gamma1", "gamma2")
+CHOICES = (*PLACE, "sample", "gamma1", "gamma2")
 
 
 @dataclass
@@ -46,20 +46,20 @@ class Catalogue:
         {'method': 'dmt', 'sample': '3'}
         """
         for name in chosen:
-            if name not in (names := [*PLACE, "sample", *GAMMAS]):
-                raise ConfigError(unknown_name(name, names, "choice"))
-        chosen = {name: value for name, value in chosen.items() if value is not None}
+            if name not in CHOICES:
+                raise ConfigError(unknown_name(name, list(CHOICES), "choice"))
         checked: dict[str, Any] = {}
-        for name in [name for name in PLACE if name in chosen]:
-            possible = list(dict.fromkeys(view[name] for view in self.matching(checked)))
-            checked[name] = _one_of(name, chosen[name], possible, checked)
-        if "sample" in chosen:
-            checked["sample"] = _one_of("sample", str(chosen["sample"]), list(self.samples), {})
-        for name in [name for name in GAMMAS if name in chosen]:
+        for name in [name for name in CHOICES if chosen.get(name) is not None]:
             value = chosen[name]
-            if not isinstance(value, Real) or isinstance(value, bool) or not (isfinite(value) and float(value) >= 0):
+            if name in PLACE:
+                possible = list(dict.fromkeys(view[name] for view in self.matching(checked)))
+                checked[name] = _one_of(name, value, possible, checked)
+            elif name == "sample":
+                checked[name] = _one_of(name, str(value), list(self.samples), {})
+            elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < inf:
+                checked[name] = float(value)
+            else:
                 raise ConfigError(f"{name}: found {value!r}, expected a number from 0 up")
-            checked[name] = float(value)
         return checked
 
 
@@ -140,13 +140,12 @@ def _add_maps(catalogue: Catalogue, run: Run, view: dict[str, Any], place: Phase
     entries: dict[str, dict[str, Any]] = {}
     for position in sorted({int(name.split("/")[0]) for name in fixed}):
         sample, image, truth = str(position), fixed[f"{position}/image"], fixed[f"{position}/truth"]
-        entries[sample] = {"image": f"image/{position}", "labels": f"{base}/{position}", "tile": [1, 1]}
+        entries[sample] = {"image": f"image/{sample}", "labels": f"{base}/{sample}", "tile": [1, 1]}
         entries[sample] |= {"width": truth.shape[1], "height": truth.shape[0]}
-        listed = {"id": sample, "name": f"image {position}", "thumbnail": thumbnail(image)}
+        listed = {"id": sample, "name": f"image {sample}", "thumbnail": thumbnail(image)}
         catalogue.samples.setdefault(sample, listed)
-        read = partial(_stored, image_pack, place, "samples", sample, "image truth")
-        catalogue.packs.setdefault(f"image/{position}", read)
-        catalogue.packs[f"{base}/{position}"] = partial(_stored, labels_pack, place, "samples", sample, "c_A y_A kept")
+        catalogue.packs.setdefault(f"image/{sample}", partial(_stored, place, "samples", sample, "image"))
+        catalogue.packs[f"{base}/{sample}"] = partial(_stored, place, "samples", sample, "labels")
         catalogue.shown.add(position)
         catalogue.truth |= bool((truth != VOID).any())
     for time in ("start", "middle", "end"):
@@ -155,39 +154,32 @@ def _add_maps(catalogue: Catalogue, run: Run, view: dict[str, Any], place: Phase
             with np.load(path, allow_pickle=False) as archive:  # its names alone
                 asked = [sample for sample in entries if f"{sample}/y_B" in archive.files]
         except Exception as error:  # numpy and zipfile raise a dozen kinds on damaged files
-            reason = f"cannot be read ({type(error).__name__}: {error})" if path.exists() else "is missing"
-            sep = ":" if path.exists() else ""
-            catalogue.notices.append(f"{_name(run, place)}: {path.name}{sep} {reason}; this moment is left out")
+            reason = f": cannot be read ({type(error).__name__}: {error})" if path.exists() else " is missing"
+            catalogue.notices.append(f"{_name(run, place)}: {path.name}{reason}; this moment is left out")
             continue
         here = {sample: {**entries[sample], "student": f"{base}/{time}/{sample}"} for sample in asked}
         for sample, entry in here.items():
-            read = partial(_stored, student_pack, place, path.stem, sample, "c_B p_B y_B")
-            catalogue.packs[entry["student"]] = read
+            catalogue.packs[entry["student"]] = partial(_stored, place, path.stem, sample, "student")
         if here:
             catalogue.views.append({**view, "time": time, "samples": here})
 
 
-def _stored(pack: Callable[..., bytes], place: Phase, name: str, sample: str, parts: str) -> bytes:
+def _stored(place: Phase, name: str, sample: str, kind: str) -> bytes:
     arrays = place.arrays(name)
-    return pack(*(arrays[f"{sample}/{part}"] for part in parts.split()))
+    return pack(kind, {part: arrays[f"{sample}/{part}"] for part in LAYOUTS[kind]})
 
 
 def _add_gallery(catalogue: Catalogue, run: Run, view: dict[str, Any], place: Phase) -> None:
     """Classification: the images of a phase are one sample, every element an image."""
     rows = place.arrays("samples")
-    base, count = f"{view['method']}/{view['phase']}", len(rows["index"])
+    base, ids = f"{view['method']}/{view['phase']}", rows["index"].tolist()
     _, channels, height, width = rows["pixels"].shape
-    pixels = rows["pixels"].transpose(0, 2, 3, 1).reshape(count * height, width, channels)
-    truth = rows.get("truth", np.full(count, VOID))
-    packs = {
-        "image": partial(image_pack, pixels, truth),
-        "labels": partial(labels_pack, levels(rows["c_A"]), rows["y_A"], rows["kept"]),
-        "student": partial(student_pack, levels(rows["c_B"]), levels(rows["p_B"]), rows["y_B"]),
-    }
-    entry: dict[str, Any] = {part: f"{base}/{part}" for part in packs}
-    catalogue.packs |= {entry[part]: pack for part, pack in packs.items()}
+    image = rows["pixels"].transpose(0, 2, 3, 1).reshape(-1, width, channels)
+    arrays = {"truth": np.full(len(ids), VOID), **rows, "image": image}
+    entry: dict[str, Any] = {kind: f"{base}/{kind}" for kind in LAYOUTS}
+    catalogue.packs |= {entry[kind]: partial(pack, kind, arrays) for kind in LAYOUTS}
     catalogue.truth |= "truth" in rows
     catalogue.samples.setdefault("images", {"id": "images", "name": "images of U", "thumbnail": ""})
-    catalogue.shown |= set(ids := rows["index"].tolist())
-    entry |= {"width": count, "height": 1, "tile": [height, width], "ids": ids}
+    catalogue.shown |= set(ids)
+    entry |= {"width": len(ids), "height": 1, "tile": [height, width], "ids": ids}
     catalogue.views.append({**view, "time": "", "samples": {"images": entry}})

@@ -1,14 +1,13 @@
 """The explorer as a widget: `dmtkit.explore(run)`. All interaction is the browser's; Python only hands arrays out."""
 
 import os
-from base64 import b64encode
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
+from IPython.core.pylabtools import print_figure
 
 from dmtkit.errors import DmtkitError, RunError
 from dmtkit.files import read_json, write_atomically
@@ -70,13 +69,13 @@ class Explorer(anywidget.AnyWidget):
         try:
             import matplotlib.pyplot as plt
 
-            figure, buffer = self.figure(), BytesIO()
-            figure.savefig(buffer, dpi=80)
+            figure = self.figure()
+            picture = print_figure(figure, dpi=80, bbox_inches=None, base64=True)
             plt.close(figure)
         except (DmtkitError, KeyError, OSError, IndexError):  # the widget itself says what is missing
             return shown
         data, metadata = shown or ({}, {})
-        return {**data, "image/png": b64encode(buffer.getvalue()).decode()}, metadata
+        return {**data, "image/png": picture}, metadata
 
 
 def explore(run: Run | str | os.PathLike[str], embed: float = 8.0, **chosen: Any) -> Explorer:

@@ -3,11 +3,11 @@
 import os
 import time
 import warnings
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from IPython import get_ipython
+from IPython.core.pylabtools import print_figure
 from IPython.display import Image, display
 from tqdm.std import tqdm
 
@@ -84,11 +84,11 @@ class Live:
 
         from dmtkit.results.plots.training import plot_live
 
-        run, buffer = Run(self.folder), BytesIO()
+        run = Run(self.folder)
         figure = plot_live(run)
-        figure.savefig(buffer, dpi=80, format="png")
+        picture = print_figure(figure, dpi=80, bbox_inches=None)
         plt.close(figure)
-        return Image(buffer.getvalue(), alt=f"Training so far: loss, test {run.task.label}, shares of the three cases")
+        return Image(picture, alt=f"Training so far: loss, test {run.task.label}, shares of the three cases")
 
 
 def wanted(live: bool | None = None) -> bool:

@@ -1,11 +1,8 @@
-"""Arrays as the explorer's browser side reads them: unsigned integers in a fixed order, compressed.
-
-Three kinds of packs explain a weight: `image` (colours, truth), `labels` (c_A, y_A, kept) and `student`
-(c_B, p_B, y_B). static/explorer/unpack.mjs knows their order.
-"""
+"""Arrays as the explorer's browser side reads them: unsigned integers in a fixed order, compressed."""
 
 import zlib
 from base64 import b64encode
+from collections.abc import Mapping
 from io import BytesIO
 
 import numpy as np
@@ -13,29 +10,28 @@ import numpy as np
 from dmtkit.errors import RunError
 from dmtkit.losses.levels import TOP
 
+# Three kinds of packs explain a weight: the image and its truth, what the teacher said, and what the student said.
+# static/explorer/unpack.mjs has the same table. Confidences and probabilities are levels.
+LAYOUTS = {
+    "image": {"image": "u1", "truth": "u1"},
+    "labels": {"c_A": "<u2", "y_A": "u1", "kept": "u1"},
+    "student": {"c_B": "<u2", "p_B": "<u2", "y_B": "u1"},
+}
 
-def image_pack(image: np.ndarray, truth: np.ndarray) -> bytes:
-    """The colours of an image "h w c", or of several below one another, and the truth of every element.
 
-    >>> len(zlib.decompress(image_pack(np.zeros((4, 5, 1)), np.zeros((4, 5)))))
+def pack(kind: str, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The arrays of one kind of pack; an image is "h w c", or several below one another.
+
+    >>> len(zlib.decompress(pack("image", {"image": np.zeros((4, 5, 1), np.uint8), "truth": np.zeros((4, 5))})))
     80
     """
-    return _pack("u1 u1", colours_of(image), truth)
-
-
-def labels_pack(c_a: np.ndarray, y_a: np.ndarray, kept: np.ndarray) -> bytes:
-    """What the teacher said of every element: the level of its confidence, its label, and whether the phase keeps it."""
-    return _pack("<u2 u1 u1", c_a, y_a, kept)
-
-
-def student_pack(c_b: np.ndarray, p_b: np.ndarray, y_b: np.ndarray) -> bytes:
-    """What the student said: the levels of its confidence and of its probability of the label, and its prediction."""
-    return _pack("<u2 <u2 u1", c_b, p_b, y_b)
-
-
-def _pack(kinds: str, *arrays: np.ndarray) -> bytes:
-    each = zip(arrays, kinds.split(), strict=True)
-    return zlib.compress(b"".join(array.astype(kind).tobytes() for array, kind in each), 1)
+    content = b""
+    for name, number in LAYOUTS[kind].items():
+        array = colours_of(arrays[name]) if name == "image" else arrays[name]
+        if number == "<u2" and array.dtype.kind == "f":
+            array = levels(array)
+        content += array.astype(number).tobytes()
+    return zlib.compress(content, 1)
 
 
 def levels(probability: np.ndarray) -> np.ndarray:

@@ -133,7 +133,7 @@ def test_figures_show_the_numbers_of_the_tables(three):
 
 def test_no_two_methods_of_a_task_look_the_same():
     for other in ("cl", "cbst"):
-        names = [name for name in style.METHOD_COLOURS if name not in ({"cl", "cbst"} - {other})]
+        names = [name for name in style.METHOD_STYLES if name not in ({"cl", "cbst"} - {other})]
         looks = [style.method_style(name) for name in names]
         assert len({look["color"] for look in looks}) == len({look["marker"] for look in looks}) == len(names) == 8
 

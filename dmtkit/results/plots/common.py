@@ -1,4 +1,4 @@
-"""What all figures share: keeping them in the run folder, tables in colours, images, and saying why there is nothing."""
+"""What all figures share: keeping them in the run folder, tables in colours, and saying why there is nothing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,28 +20,16 @@ def keep(run: Run, name: str, drawn: "Axes | Figure | np.ndarray") -> None:
     figure.savefig(folder / f"{name}.png", dpi=110)
 
 
-def numbers(values: Any) -> np.ndarray:
-    """Nested lists of numbers as an array; NaN where a file has null."""
-    return np.array(values, dtype=float)
-
-
 def heat(
     ax: Axes, values: Any, columns: Sequence[str], rows: Sequence[str], top: float = 100, fmt: str = ".0f", **more: Any
 ) -> None:
-    """A table of numbers from 0 to `top`, each written in a cell of its colour."""
+    """A table of numbers from 0 to `top`, each written in a cell of its colour; empty where a file has null."""
     import seaborn as sns
 
     options = {"annot": True, "cmap": "cividis", "vmin": 0, "vmax": top, "annot_kws": {"fontsize": 9}, **more}
-    sns.heatmap(numbers(values), fmt=fmt, ax=ax, xticklabels=columns, yticklabels=rows, **options)
+    sns.heatmap(np.array(values, float), fmt=fmt, ax=ax, xticklabels=columns, yticklabels=rows, **options)
     plt.setp(ax.get_xticklabels(), rotation=40, ha="right")
     ax.tick_params(axis="y", rotation=0)
-
-
-def draw_image(ax: Axes, pixels: np.ndarray) -> None:
-    """Draw uint8 pixels "h w c", grey where there is one channel."""
-    shown = pixels.squeeze(2) if pixels.shape[2] == 1 else pixels
-    ax.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    ax.grid(False)
 
 
 def nothing(ax: Axes, reason: str) -> Axes:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dmtkit.losses.levels import TOP
 from dmtkit.metrics.scores import reliability
-from dmtkit.results.plots.common import draw_image
+from dmtkit.results.plots.maps import show
 from dmtkit.results.style import CASE_COLOURS, CASES, method_style
 from dmtkit.runs.run import Run
 
@@ -25,11 +25,10 @@ def plot_split(data: "Data", per_class: int = 8) -> Figure:
     shown = min(12 if in_rows else per_class, max(1, len(data.labeled) // len(data.classes)))
     labels, pixels = data.labeled.labels.cpu().numpy(), data.labeled.pixels.cpu().numpy()
     chosen = [np.flatnonzero(labels == number)[:shown] for number in range(classes)]
-    draw_image(top, _contact_sheet([pixels[indices] for indices in chosen], shown, in_rows))
+    show(top, _contact_sheet([pixels[indices] for indices in chosen], shown, in_rows))
     step = pixels.shape[2 if in_rows else 3] + 1
     names = [name[:10] for name in data.classes[:classes]]
     (top.set_yticks if in_rows else top.set_xticks)([step * (i + 0.5) for i in range(classes)], names)
-    (top.set_xticks if in_rows else top.set_yticks)([])
     top.set_title(f"{len(data.labeled):,} labeled images, {shown} of each class shown")
     parts = {"labeled X": data.labeled, "unlabeled U": data.unlabeled, "validation": data.val, "test": data.test}
     bars = bottom.barh(list(parts), [len(part) for part in parts.values()], color="#0072B2")
@@ -53,10 +52,10 @@ def _contact_sheet(groups: list[np.ndarray], shown: int, in_rows: bool) -> np.nd
     return sheet[:-1, :-1]
 
 
-def plot_reliability(run: Run, axes: "np.ndarray | None" = None) -> "np.ndarray":
+def plot_reliability(run: Run) -> np.ndarray:
     """Reliability diagram of every method on the test images: accuracy against confidence."""
     names = run.methods
-    axes = plt.subplots(1, len(names), figsize=(3.6 * len(names), 3.8), squeeze=False)[1][0] if axes is None else axes
+    axes = plt.subplots(1, len(names), figsize=(3.6 * len(names), 3.8), squeeze=False)[1][0]
     for position, (ax, name) in enumerate(zip(axes, names, strict=True)):
         arrays = run.phases(name)[-1].arrays("test")
         bins = reliability(arrays["level"] / TOP, arrays["label"] == arrays["truth"])
@@ -93,7 +92,7 @@ def plot_extremes(run: Run, method: str = "dmt", phase: int = -1, count: int = 1
 
 def _show_sample(ax: Axes, rows: dict[str, np.ndarray], index: int, classes: list[str]) -> None:
     row = {name: values[index] for name, values in rows.items()}
-    draw_image(ax, row["pixels"].transpose(1, 2, 0))
+    show(ax, row["pixels"].transpose(1, 2, 0))
     lines = [f"${name}$ {classes[row[name]][:9]}  {row[name.replace('y', 'c')]:.2f}" for name in ("y_A", "y_B")]
     lines.append(f"$w$ {row['weight']:.2f}")
     if row.get("truth", row["y_A"]) != row["y_A"]:

@@ -1,96 +1,90 @@
-"""Figures of many runs: methods over seeds and splits, progress over phases, paired differences."""
+"""Figures of many runs, of the same numbers as their tables: methods over seeds and splits, progress over phases, paired differences."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from dmtkit.results.plots.common import nothing
-from dmtkit.results.style import method_style
-from dmtkit.results.tables.experiment import FEW_PAIRS, progress, signed, trained_once
-from dmtkit.results.tables.names import title
-from dmtkit.results.tables.statistics import bootstrap_interval, paired_differences, spread
-from dmtkit.runs.published import published
-
-if TYPE_CHECKING:
-    from dmtkit.results.tables.collect import Collected
+from dmtkit.results.style import method_style, title
+from dmtkit.results.tables.collect import Collected
+from dmtkit.results.tables.experiment import FEW_PAIRS, methods_table, phases_table, signed, trained_once
+from dmtkit.results.tables.statistics import paired_differences
 
 BELOW = 0.25  # of a row: where the mean stands, so that it hides no point
 LEVEL = ("--", ":", "-.")
 PUBLISHED: dict[str, Any] = {"marker": "|", "markersize": 20, "markeredgewidth": 3, "color": "#444444", "ls": ""}
 
 
-def plot_methods(collected: "Collected", experiment: str, ax: Axes | None = None) -> Axes:
+def plot_methods(collected: Collected, experiment: str, ax: Axes | None = None) -> Axes:
     """Every method's test metric: a point a seed and split, beside them mean ± sd; published ones as an upright line."""
-    runs, methods = collected.of(experiment), collected.methods(experiment)
-    ax = ax or plt.subplots(figsize=(8, 1.6 + 0.5 * len(methods)))[1]
-    known = published(runs["published"].max()).dropna(subset="method").set_index("method")["value"]
-    for row, name in enumerate(methods):
-        values, style = runs.loc[runs["method"] == name, "value"], method_style(name, row)
-        mean, sd, n = spread(values)
-        _points(ax, values, row, style, f"{mean:.2f}" + (f" ± {sd:.2f}" if n > 1 else "") + f"  n={n}")
-        ax.errorbar(mean, row + BELOW, xerr=np.nan_to_num(sd), capsize=4, ms=8, lw=2, **style)
-        if name in known.index:
-            (mark,) = ax.plot(known[name], row, **PUBLISHED)
+    runs, table = collected.of(experiment), methods_table(collected, experiment).tidy
+    ax = ax or plt.subplots(figsize=(8, 1.6 + 0.5 * len(table)))[1]
+    row: Any
+    for row in table.itertuples():
+        at, style = row.Index, method_style(row.method, row.Index)
+        sd = f" ± {row.sd:.2f}" if row.n > 1 else ""
+        _points(ax, runs.loc[runs["method"] == row.method, "value"], at, style, f"{row.mean:.2f}{sd}  n={row.n}")
+        ax.errorbar(row.mean, at + BELOW, xerr=np.nan_to_num(row.sd), capsize=4, ms=8, lw=2, **style)
+        if pd.notna(row.published):
+            (mark,) = ax.plot(row.published, at, **PUBLISHED)
             ax.legend([mark], ["published"], loc="lower right", bbox_to_anchor=(1.3, 1), markerscale=0.6)
-    _rows(ax, methods)
+    _rows(ax, table["method"])
     ax.set_xlabel(f"test {collected.label(experiment)} (%)")
     ax.set_title(f"{experiment}: every seed and split, mean ± sd", loc="left")
     return ax
 
 
-def plot_progress(collected: "Collected", experiment: str, ax: Axes | None = None) -> Axes:
+def plot_progress(collected: Collected, experiment: str, ax: Axes | None = None) -> Axes:
     """Mean ± sd of the test metric after every phase, a line a method; phase 0 is the supervised baseline.
 
     Methods without phases (the oracle, online self-training) are level lines.
     """
     ax = ax or plt.subplots(figsize=(8.5, 4.6))[1]
-    steps = progress(collected, experiment)
-    if steps.empty:
+    table = phases_table(collected, experiment).tidy
+    if table.empty:
         return nothing(ax, "these runs tell of no phases")
-    once, moved = trained_once(steps), 0
-    moving = steps.loc[~steps["method"].isin(once), "method"].nunique()
+    once, measured = trained_once(table), set(table["method"])
+    moving = [name for name in collected.methods(experiment) if name in measured and name not in once]
     for position, name in enumerate(collected.methods(experiment)):
-        style, rows = method_style(name, position), steps[steps["method"] == name]
-        if rows.empty:
-            continue
-        by_phase = rows.groupby("phase")["value"].agg(["mean", "std"])
+        style, rows = method_style(name, position), table[table["method"] == name]
+        numbers, means, sds = rows[["phase", "mean", "sd"]].fillna(0).to_numpy().T
         if name in once:
             line = {"ls": LEVEL[once.index(name) % len(LEVEL)], "color": style["color"], "lw": 1.5}
-            ax.axhline(by_phase["mean"].iloc[-1], label=title(name), **line)
-            continue
-        at = by_phase.index.to_numpy() + 0.03 * (moved - (moving - 1) / 2)  # so that bars of sd do not hide each other
-        moved += 1
-        means, sds = by_phase.fillna(0).to_numpy().T
-        ax.errorbar(at, means, sds, label=title(name), capsize=3, lw=1.8, ms=7, **style)
-    ax.set_xticks(range(int(steps["phase"].max()) + 1) if moving else [])
+            ax.axhline(means[-1], label=title(name), **line)
+        elif name in moving:
+            at = numbers + 0.03 * (
+                moving.index(name) - (len(moving) - 1) / 2
+            )  # so that bars of sd do not hide each other
+            ax.errorbar(at, means, sds, label=title(name), capsize=3, lw=1.8, ms=7, **style)
+    ax.set_xticks(range(int(table["phase"].max()) + 1) if moving else [])
     ax.set(xlabel="phase", ylabel=f"test {collected.label(experiment)} (%)")
     ax.set_title(f"{experiment}: test {collected.label(experiment)} after every phase, mean ± sd", loc="left")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
-def plot_paired(collected: "Collected", experiment: str, reference: str = "supervised", ax: Axes | None = None) -> Axes:
+def plot_paired(collected: Collected, experiment: str, reference: str = "supervised", ax: Axes | None = None) -> Axes:
     """Differences to `reference` of the same seed and split, their mean and its 95 % bootstrap interval."""
-    runs, methods = collected.of(experiment), collected.methods(experiment)
-    pairs = {name: paired_differences(runs, name, reference) for name in methods if name != reference}
-    pairs = {name: values for name, values in pairs.items() if len(values)}
-    ax = ax or plt.subplots(figsize=(8, 1.6 + 0.5 * max(len(pairs), 2)))[1]
-    if not pairs:
+    runs, table = collected.of(experiment), methods_table(collected, experiment, reference).tidy
+    table = table[table["pairs"] > 0].reset_index(names="position")
+    ax = ax or plt.subplots(figsize=(8, 1.6 + 0.5 * max(len(table), 2)))[1]
+    if table.empty:
         return nothing(ax, f"{experiment}: no other method was measured on the seeds and splits of {title(reference)}")
-    for row, (name, values) in enumerate(pairs.items()):
-        style, mean = method_style(name, methods.index(name)), values.mean()
-        words = f"{signed(mean)}  n={len(values)}"
-        if len(values) > 1:
-            low, high = bootstrap_interval(values)
-            words += f"  [{signed(low)}, {signed(high)}]"
-            ax.plot([low, high], [row + BELOW] * 2, color=style["color"], lw=2, marker="|", ms=9)
-        _points(ax, values, row, style, words)
-        ax.plot(mean, row + BELOW, ms=8, ls="", **style)
+    row: Any
+    for row in table.itertuples():
+        at, style = row.Index, method_style(row.method, row.position)
+        words = f"{signed(row.difference)}  n={row.pairs}"
+        if row.pairs > 1:
+            words += f"  [{signed(row.low)}, {signed(row.high)}]"
+            ax.plot([row.low, row.high], [at + BELOW] * 2, color=style["color"], lw=2, marker="|", ms=9)
+        _points(ax, paired_differences(runs, row.method, reference), at, style, words)
+        ax.plot(row.difference, at + BELOW, ms=8, ls="", **style)
     ax.axvline(0, color="black", lw=1)
-    _rows(ax, list(pairs))
-    few = f"\nintervals of fewer than {FEW_PAIRS} pairs are too narrow" * (min(map(len, pairs.values())) < FEW_PAIRS)
+    _rows(ax, table["method"])
+    few = f"\nintervals of fewer than {FEW_PAIRS} pairs are too narrow" * bool(table["pairs"].min() < FEW_PAIRS)
     ax.set_xlabel(f"difference in test {collected.label(experiment)} to {title(reference)} (points){few}")
     ax.set_title(f"{experiment}: paired differences, mean and its 95 % interval", loc="left")
     return ax
@@ -102,7 +96,7 @@ def _points(ax: Axes, values: Any, row: int, style: dict[str, Any], words: str) 
     ax.text(1.02, row, words, va="center", transform=ax.get_yaxis_transform())
 
 
-def _rows(ax: Axes, methods: list[str]) -> None:
+def _rows(ax: Axes, methods: pd.Series) -> None:
     """A row a method, from above."""
     ax.set_yticks(range(len(methods)), [title(name) for name in methods])
     ax.set(ylabel="", ylim=(len(methods) - 0.4, -0.6))

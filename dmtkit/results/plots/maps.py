@@ -107,8 +107,8 @@ def paint(mask: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def show(ax: Axes, pixels: np.ndarray) -> None:
-    """Draw an image pixel by pixel, without axes."""
-    ax.imshow(pixels, interpolation="nearest")
+    """Draw an image "h w c" pixel by pixel, grey where there is one channel, without axes."""
+    ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     frame(ax)
 
 

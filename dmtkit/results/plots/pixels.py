@@ -1,21 +1,21 @@
 """Figures of segmentation's numbers: classes, kept shares, label quality, the search for wrong labels, confusion."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from dmtkit.results.plots.common import heat, nothing, numbers
+from dmtkit.results.plots.common import heat, nothing
 from dmtkit.results.style import CASES, SCORE_STYLES
+from dmtkit.results.tables.one_run import error_table
 from dmtkit.runs.run import Run
 
 if TYPE_CHECKING:
     from dmtkit.data.segmentation import Scenes
-
-TIMES = ("start", "middle", "end")
 
 
 def plot_class_frequencies(data: "Scenes", ax: Axes | None = None) -> Axes:
@@ -24,15 +24,13 @@ def plot_class_frequencies(data: "Scenes", ax: Axes | None = None) -> Axes:
     parts = {"labeled X": data.labeled, "unlabeled U (truth)": data.unlabeled, "test": data.test}
     if not data.truth_known:
         parts.pop("unlabeled U (truth)")
-    k, width = len(data.classes), 0.8 / len(parts)
-    styles = zip(parts.items(), ("#0072B2", "#E69F00", "#999999"), ("", "//", ".."), strict=False)
-    for number, ((name, part), colour, hatch) in enumerate(styles):
-        counts = data.class_counts(part)[:-1]
-        bars = ax.bar(np.arange(k) + number * width, 100 * counts / max(counts.sum(), 1), width, color=colour)
-        plt.setp(bars, hatch=hatch, edgecolor="white")
-        bars.set_label(f"{name}: {len(part):,} images")
-    turned: dict[str, Any] = {"rotation": 35, "ha": "right"} if k > 8 else {}
-    ax.set_xticks(np.arange(k) + 0.4 - width / 2, data.classes, **turned)
+    counts = {f"{name}: {len(part):,} images": data.class_counts(part)[:-1] for name, part in parts.items()}
+    shares = pd.DataFrame({name: 100 * each / max(each.sum(), 1) for name, each in counts.items()}, data.classes)
+    shares.plot.bar(ax=ax, color=["#0072B2", "#E69F00", "#999999"], edgecolor="white", width=0.8, rot=0)
+    for bars, hatch in zip(ax.containers, ("", "//", ".."), strict=False):
+        plt.setp(list(bars), hatch=hatch)
+    if len(shares) > 8:
+        plt.setp(ax.get_xticklabels(), rotation=35, ha="right")
     ax.set(yscale="log", ylabel="share of pixels (%)", title="How frequent each class is")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_minor_locator(NullLocator())
@@ -46,7 +44,7 @@ def plot_class_iou(run: Run, ax: Axes | None = None) -> Axes:
     """IoU of every class, for each method's last phase and, where two models were trained, for both and their mean."""
     last = {method: run.phases(method)[-1].summary["iou"] for method in run.methods}
     table = {f"{method} {model}": values for method, models in last.items() for model, values in models.items()}
-    values = numbers(list(table.values()))
+    values = np.array(list(table.values()), float)
     values = np.concatenate([values, np.nanmean(values, 1, keepdims=True)], 1)
     ax = ax or plt.subplots(figsize=(1.6 + 0.75 * values.shape[1], 0.9 + 0.42 * len(values)))[1]
     heat(ax, values, [*run.classes, "mean"], list(table), cbar_kws={"label": "IoU (%)"})
@@ -61,7 +59,7 @@ def plot_kept_shares(run: Run, method: str = "dmt", model: str = "B") -> Figure:
     rows = [f"phase {phase.number}" for phase in phases]
     size = (2.2 + 0.72 * len(run.classes), 1.9 + 0.62 * len(phases))
     figure, (above, below) = plt.subplots(2, 1, figsize=size, sharex=True)
-    heat(above, 100 * numbers([phase.summary["kept_share"] for phase in phases]), run.classes, rows)
+    heat(above, 100 * np.array([phase.summary["kept_share"] for phase in phases], float), run.classes, rows)
     heat(below, [phase.summary["threshold"] for phase in phases], run.classes, rows, top=1, fmt=".2f")
     whose = f"{method}, labels that {model} learns"
     above.set_title(f"{whose}: kept share of the class's pixels (%)", fontsize=11)
@@ -72,18 +70,16 @@ def plot_kept_shares(run: Run, method: str = "dmt", model: str = "B") -> Figure:
 def plot_label_quality(run: Run, method: str = "dmt", model: str = "B", phase: int = -1) -> Figure:
     """Per case and class, how many pseudo labels of a phase (the last) are right, and how much of the class they give."""
     chosen = run.phases(method)[phase - 1 if phase > 0 else phase]
-    cells = {(row["case"], row["class"]): row for row in chosen.model_folder(model).summary["cases"]}
-    rows = dict(
-        zip((*CASES, "all"), ("agreement", "neg. disagreement", "pos. disagreement", "all kept labels"), strict=True)
-    )
+    cells = pd.DataFrame(chosen.model_folder(model).summary["cases"])
+    rows = ["agreement", "neg. disagreement", "pos. disagreement", "all kept labels"]
     classes = [*run.classes, "all"]
     figure, axes = plt.subplots(2, 1, figsize=(2.6 + 0.75 * len(classes), 5.4), sharex=True)
     for ax, name in zip(axes, ("precision", "recall"), strict=True):
-        values = numbers([[cells.get((case, label), {}).get(name) for label in classes] for case in rows])
-        if np.isnan(values).all():
+        if name not in cells:
             nothing(ax, f"{name}: the truth of the unlabeled images is not known")
             continue
-        heat(ax, values, classes, list(rows.values()))
+        values = cells.pivot(index="case", columns="class", values=name)
+        heat(ax, values.reindex([*CASES, "all"], columns=classes), classes, rows)
         ax.set_title(f"{name} of the labels that {model} learned in phase {chosen.number} of {method} (%)", fontsize=11)
     return figure
 
@@ -91,20 +87,19 @@ def plot_label_quality(run: Run, method: str = "dmt", model: str = "B", phase: i
 def plot_error_search(run: Run, method: str = "dmt", model: str = "B", ax: Axes | None = None) -> Axes:
     """How well low scores find wrong labels (AUROC) at the start, the middle and the end of every phase."""
     ax = ax or plt.subplots(figsize=(9.5, 3.8))[1]
-    phases = [phase.model_folder(model) for phase in run.phases(method)]
-    places = [[phase.number + shift for shift in (0, 0.35, 0.7)] for phase in phases]
-    areas = [[phase.summary["auroc"][time] for time in TIMES] for phase in phases]
-    table = {score: numbers([[each[score] for each in row] for row in areas]) for score in SCORE_STYLES}
-    known = np.concatenate([values[np.isfinite(values)] for values in table.values()])
+    table = error_table(run, method, model)[list(SCORE_STYLES)].astype(float)
+    known = table.to_numpy()[table.notna()]
     if not known.size:
         return nothing(ax, "the truth of the unlabeled images is not known, or no kept label is wrong")
+    places = [phase + {"start": 0, "middle": 0.35, "end": 0.7}[time] for phase, time in table.index]
     for score, style in SCORE_STYLES.items():
-        for row, (xs, ys) in enumerate(zip(places, table[score], strict=True)):
-            ax.plot(xs, ys, label=f"low ${score}$" if row == 0 else None, **style)
+        ax.plot([], label=f"low ${score}$", **style)
+        for _, values in table[score].set_axis(places).groupby(np.floor(places)):
+            ax.plot(values, **style)
     ax.axhline(0.5, color="grey", lw=1, ls=":")
     ax.set_ylim(max(0, known.min() - 0.02), min(1.005, known.max() + 0.02))
-    ticks = [f"{t}\nphase {phase.number}" if t == "middle" else t for phase in phases for t in TIMES]
-    ax.set_xticks(np.ravel(places), ticks, fontsize=9)
+    ticks = [f"{time}\nphase {phase}" if time == "middle" else time for phase, time in table.index]
+    ax.set_xticks(places, ticks, fontsize=9)
     ax.set(ylabel="AUROC (0.5 is chance)", title=f"{method}, model {model}: wrong labels found by low scores")
     ax.legend(ncol=4, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return ax
@@ -114,7 +109,7 @@ def plot_roc(run: Run, method: str = "dmt", model: str = "B", phase: int = 1) ->
     """ROC curves of the search for wrong labels at the start, the middle and the end of one phase."""
     folder = run.phases(method)[phase - 1].model_folder(model)
     figure, axes = plt.subplots(1, 3, figsize=(11, 4.1), sharey=True)
-    for ax, time in zip(axes, TIMES, strict=True):
+    for ax, time in zip(axes, ("start", "middle", "end"), strict=True):
         arrays = folder.arrays(f"probe_{time}")
         for (score, style), area in zip(SCORE_STYLES.items(), arrays["auroc"], strict=True):
             if np.isfinite(area):

@@ -1,25 +1,15 @@
 """Figures of training, for either task: curves, results after every phase, the three cases over time."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dmtkit.results.plots.common import nothing
-from dmtkit.results.style import (
-    CASE_COLOURS,
-    CASE_HATCHES,
-    CASES,
-    METHOD_COLOURS,
-    MODEL_LINES,
-    case_title,
-    method_style,
-)
+from dmtkit.results.style import CASE_COLOURS, CASE_HATCHES, CASES, MODEL_LINES, case_title, method_style
 from dmtkit.runs.run import Phase, Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
@@ -34,7 +24,7 @@ def plot_phases(run: Run, ax: Axes | None = None) -> Axes:
     ax.set_xticks([])  # of levels alone, such as the oracle's
     if "supervised" not in run.methods and start:
         first = next(iter(start.values()))
-        ax.axhline(first, label=f"phase 0: {first:.1f}", lw=1, color=METHOD_COLOURS["supervised"])
+        ax.axhline(first, label=f"phase 0: {first:.1f}", lw=1, color=method_style("supervised")["color"])
     for position, name in enumerate(run.methods):
         style = method_style(name, position)
         measured = [scores(phase) for phase in run.phases(name)]
@@ -88,7 +78,7 @@ def plot_cases(run: Run, method: str = "dmt", ax: Axes | None = None, model: str
         areas = ax.stackplot(group["x"], shares, alpha=0.85, colors=[CASE_COLOURS[case] for case in CASES])
         for area, case in zip(areas, CASES, strict=True):
             area.set(hatch=CASE_HATCHES[case], edgecolor="white", linewidth=0)
-            area.set_label(_case(run, method, case) if number == table["phase"].min() else None)
+            area.set_label(case_title(case, run.method(method).rule) if number == table["phase"].min() else None)
         ax.text(group["x"].mean(), 1.02, f"phase {number}", ha="center", transform=ax.get_xaxis_transform())
     _lines(ax, table, table["mean_weight"], color="black", lw=2, label="mean weight w")
     ax.set(xlabel="training step of the method", ylabel="share of pseudo labels; weight", ylim=(0, 1))
@@ -113,7 +103,7 @@ def plot_case_accuracy(
         if f"accuracy_{case}" in table:
             values = table[f"accuracy_{case}"].where(table[f"share_{case}"] * table["count"] >= at_least)
             style = {"color": CASE_COLOURS[case], "ls": line, "lw": 2, "marker": "."}
-            _lines(ax, table, values, label=_case(run, method, case), **style)
+            _lines(ax, table, values, label=case_title(case, run.method(method).rule), **style)
     _edges(ax, table, color="grey")
     ax.set(xlabel="training step of the method", ylabel="right pseudo labels (%)", ylim=(-3, 103))
     ax.set_title(f"{_whose(method, model)}: accuracy of the pseudo labels within each case")
@@ -132,7 +122,7 @@ def plot_live(run: Run) -> Figure:
     return figure
 
 
-def _log(run: Run, method: str, model: str) -> "pd.DataFrame":
+def _log(run: Run, method: str, model: str) -> pd.DataFrame:
     """The log of one method (of one of its models) with `x`, its training steps counted through all phases."""
     table = run.metrics[run.metrics["method"] == method]
     table = (table[table["model"] == model] if model else table).dropna(axis=1, how="all")
@@ -140,21 +130,17 @@ def _log(run: Run, method: str, model: str) -> "pd.DataFrame":
     return table.assign(x=table["step"] + table["phase"].map(lengths.cumsum() - lengths))
 
 
-def _lines(ax: Axes, table: "pd.DataFrame", values: "pd.Series", label: str, **style: Any) -> None:
+def _lines(ax: Axes, table: pd.DataFrame, values: pd.Series, label: str, **style: Any) -> None:
     """One line a phase, not joined: every phase starts a new model."""
     for number, group in table.groupby("phase"):
         first = number == table["phase"].min()
         ax.plot(group["x"], values.loc[group.index], label=label if first else None, **style)
 
 
-def _edges(ax: Axes, table: "pd.DataFrame", **style: Any) -> None:
+def _edges(ax: Axes, table: pd.DataFrame, **style: Any) -> None:
     """A line between phases."""
     for edge in table.groupby("phase")["x"].max()[:-1]:
         ax.axvline(edge, lw=1, **style)
-
-
-def _case(run: Run, method: str, case: str) -> str:
-    return case_title(case, run.method(method).rule)
 
 
 def _whose(method: str, model: str) -> str:

@@ -1,17 +1,12 @@
 """Runs as tables, measured beside published: `collect` many, or the tables of one; reads run folders alone."""
 
 from dmtkit.results.tables.collect import Collected, collect
-from dmtkit.results.tables.experiment import Table, methods_table, phases_table
-from dmtkit.results.tables.export import to_csv, to_html, to_latex, to_markdown, write
-from dmtkit.results.tables.findings import compares, findings_table
+from dmtkit.results.tables.experiment import methods_table, phases_table
+from dmtkit.results.tables.findings import findings_table
 from dmtkit.results.tables.one_run import class_table, error_table, phase_table, results_table
-from dmtkit.results.tables.paper import LAYOUTS, measured, paper_table
+from dmtkit.results.tables.paper import LAYOUTS, paper_table, paper_tables
 from dmtkit.results.tables.statistics import bootstrap_interval, paired_differences, spread
-
-
-def paper_tables(collected: Collected) -> list[Table]:
-    """Those of the paper's tables that a collected run fills a cell of."""
-    return [paper_table(collected, name) for name in LAYOUTS if measured(collected, name)]
+from dmtkit.results.tables.table import Table, to_csv, to_html, to_latex, to_markdown, write
 
 
 def all_tables(collected: Collected) -> list[Table]:
@@ -20,6 +15,7 @@ def all_tables(collected: Collected) -> list[Table]:
     tables = paper_tables(collected)
     for experiment in collected.experiments:
         tables += [methods_table(collected, experiment), phases_table(collected, experiment)]
-        if compares(collected, experiment):
-            tables.append(findings_table(collected, experiment))
+        findings = findings_table(collected, experiment)
+        if (findings.tidy["verdict"][2:] != "not testable here").any():  # the first two need no ablation
+            tables.append(findings)
     return tables

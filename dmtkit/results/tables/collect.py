@@ -4,21 +4,20 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 from yaml import YAMLError
 
 from dmtkit.errors import RunError, listing, unknown_name
 from dmtkit.params import outputs_root, project_root
 from dmtkit.registry import TASK_FACTS
-from dmtkit.results.tables.names import UNPUBLISHED, in_order
+from dmtkit.results.style import in_order
 from dmtkit.results.tables.settings import experiment_names, method_names
 from dmtkit.runs.published import tables as published_tables
 from dmtkit.runs.search import Found, find, number, read_settings
 
-if TYPE_CHECKING:
-    import pandas as pd
-
+UNPUBLISHED = ("cifar10_1000",)  # tables of the paper whose numbers are not published: their cells stay empty
 MODELS = ("A", "B", "A+B")
 FIRST = ("supervised", "oracle")  # methods that are a phase 0 and nothing else
 SAME = ["experiment", "seed", "split", "method"]
@@ -45,10 +44,10 @@ class Collected:
     """
 
     root: Path
-    runs: "pd.DataFrame"
-    phases: "pd.DataFrame"
-    left_out: "pd.DataFrame"
-    mixed: "pd.DataFrame"
+    runs: pd.DataFrame
+    phases: pd.DataFrame
+    left_out: pd.DataFrame
+    mixed: pd.DataFrame
 
     def __repr__(self) -> str:
         return f"<{self.summary}>"
@@ -62,7 +61,7 @@ class Collected:
         """The methods measured in an experiment, in the order of tables."""
         return in_order(self.runs.loc[self.runs["experiment"] == experiment, "method"])
 
-    def of(self, experiment: str) -> "pd.DataFrame":
+    def of(self, experiment: str) -> pd.DataFrame:
         """The rows of `runs` of one experiment; RunError if there is none of that name."""
         if experiment not in self.experiments:
             raise RunError(unknown_name(experiment, self.experiments, "experiment"))
@@ -135,8 +134,6 @@ def collect(folder: str | os.PathLike[str] = "outputs", experiments: Sequence[st
 
 
 def _tidy(root: Path, found: Found) -> Collected:
-    import pandas as pd
-
     left_out = [(path, "unfinished", "", _experiment(root, path)) for path in found.unfinished]
     left_out += [(path, "skipped", reason, _experiment(root, path)) for path, reason in found.skipped]
     names, mixed = experiment_names(found)

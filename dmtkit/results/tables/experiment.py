@@ -1,42 +1,17 @@
 """One experiment's methods and phases as tables: mean ± sd over seeds and splits, differences within pairs."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import pandas as pd
 
-from dmtkit.results.tables import export
+from dmtkit.results.style import in_order, title
 from dmtkit.results.tables.collect import FIRST, Collected
-from dmtkit.results.tables.names import in_order, slug, title
 from dmtkit.results.tables.statistics import Spread, bootstrap_interval, paired_differences, spread
+from dmtkit.results.tables.table import Table, slug
 from dmtkit.runs.published import published
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SPREAD = "Measured cells: mean ± sample standard deviation over seeds and splits, and in brackets their number n."
 FEW_PAIRS = 6
-
-
-@dataclass(frozen=True, repr=False)
-class Table:
-    """A table: `shown` has the cells as text, laid out for reading; `tidy` the numbers, one row each.
-
-    `caption` and `notes` say what was measured and what was left out; `name` can name a file.
-    """
-
-    name: str
-    caption: str
-    shown: "pd.DataFrame"
-    tidy: "pd.DataFrame"
-    notes: tuple[str, ...] = ()
-
-    def _repr_html_(self) -> str:
-        return export.html_table(self)
-
-    def _repr_markdown_(self) -> str:
-        return export.to_markdown(self)
-
-    def __repr__(self) -> str:
-        return export.to_markdown(self)
+TIDY = ["experiment", "method", "metric", "mean", "sd", "n", "B_mean", "B_sd", "A+B_mean", "A+B_sd"]
+TIDY += ["reference", "difference", "difference_sd", "low", "high", "pairs", "published", "source"]
 
 
 def cell(found: Spread) -> str:
@@ -62,44 +37,33 @@ def methods_table(collected: Collected, experiment: str, reference: str = "super
 
     Of two models A is the method's; B and the mean of both stand beside it, where they were measured.
     """
-    import pandas as pd
-
     runs, measure = collected.of(experiment), collected.label(experiment)
     known = published(runs["published"].max()).dropna(subset="method").set_index("method")
-    test, over = f"test {measure} (%)", f"over {title(reference)}"
-    shown, tidy = [], []
+    rows, tidy = [], []
     for method in collected.methods(experiment):
-        rows = runs[runs["method"] == method]
-        spreads = {name: spread(rows[name]) for name in ("value", "B", "A+B")}
-        differences = paired_differences(runs, method, reference)[: None if method != reference else 0]
-        mean, sd, pairs = spread(differences)
-        low, high = bootstrap_interval(differences)
-        row: dict[str, Any] = {"experiment": experiment, "method": method, "metric": rows["metric"].iloc[0]}
-        row |= spreads["value"]._asdict()
-        row |= {f"{name}_{key}": getattr(spreads[name], key) for name in ("B", "A+B") for key in ("mean", "sd")}
-        row |= {
-            "reference": reference,
-            "difference": mean,
-            "difference_sd": sd,
-            "low": low,
-            "high": high,
-            "pairs": pairs,
-        }
-        tidy.append(
-            row | {name: known[column].get(method) for name, column in (("published", "value"), ("source", "source"))}
-        )
-        cells = {
-            "method": title(method),
-            test: cell(spreads["value"]),
-            "B": cell(spreads["B"]),
-            "A+B": cell(spreads["A+B"]),
-        }
-        cells |= {over: signed(mean), "pairs": str(pairs)} if pairs else {}
-        cells |= {"95 % interval": f"{signed(low)} to {signed(high)}"} if pairs > 1 else {}
-        shown.append(cells | ({"published": f"{known['value'][method]:.2f}"} if method in known.index else {}))
-    order = [test, over, "95 % interval", "pairs", "B", "A+B", "published"]
-    table = pd.DataFrame(shown).set_index("method").reindex(columns=order).replace("", None).dropna(axis=1, how="all")
-    numbers = pd.DataFrame(tidy)
+        own = runs[runs["method"] == method]
+        score, b, both = (spread(own[name]) for name in ("value", "B", "A+B"))
+        differences = paired_differences(runs, method, reference)[: 0 if method == reference else None]
+        (mean, sd, pairs), (low, high) = spread(differences), bootstrap_interval(differences)
+        value, source = (known[name].get(method) for name in ("value", "source"))
+        row = (experiment, method, own["metric"].iloc[0], *score, *b[:2], *both[:2])
+        tidy.append((*row, reference, mean, sd, low, high, pairs, value, source))
+        interval = f"{signed(low)} to {signed(high)}" if pairs > 1 else ""
+        over = (signed(mean), interval, str(pairs)) if pairs else ("", "", "")
+        paper = f"{value:.2f}" if method in known.index else ""
+        rows.append((title(method), cell(score), *over, cell(b), cell(both), paper))
+    head = [
+        "method",
+        f"test {measure} (%)",
+        f"over {title(reference)}",
+        "95 % interval",
+        "pairs",
+        "B",
+        "A+B",
+        "published",
+    ]
+    shown = pd.DataFrame(rows, columns=head).set_index("method")
+    numbers = pd.DataFrame(tidy, columns=TIDY)
     counts = numbers.loc[numbers["pairs"] > 0, "pairs"]
     note = f"No differences: no other method was measured on a seed and split of {title(reference)}."
     if len(counts):
@@ -107,23 +71,20 @@ def methods_table(collected: Collected, experiment: str, reference: str = "super
         note += f" Of fewer than {FEW_PAIRS} pairs it is too narrow." * bool(counts[counts > 1].min() < FEW_PAIRS)
     caption = f"{experiment}: test {measure} in percent of every method{_uneven(runs)}"
     notes = (SPREAD, note, *collected.notes(experiment))
-    return Table(f"methods_{slug(experiment)}", caption, table.fillna(""), numbers, notes)
+    return Table(f"methods_{slug(experiment)}", caption, shown.loc[:, (shown != "").any()], numbers, notes)
 
 
 def phases_table(collected: Collected, experiment: str) -> Table:
     """Every method's test metric after each phase, mean ± sd (n); phase 0 is the baseline of the same seeds and splits."""
-    import pandas as pd
-
     steps = progress(collected, experiment)
     tidy = [
-        {"experiment": experiment, "method": method, "phase": phase, "metric": rows["metric"].iloc[0]}
-        | spread(rows["value"])._asdict()
+        (experiment, method, phase, rows["metric"].iloc[0], *spread(rows["value"]))
         for (method, phase), rows in steps.groupby(["method", "phase"])
     ]
-    table = pd.DataFrame(tidy, columns=["experiment", "method", "phase", "metric", *Spread._fields])
-    cells = [cell(Spread(*row)) for row in table[[*Spread._fields]].itertuples(index=False)]
-    wide = table.assign(cell=cells).pivot(index="method", columns="phase", values="cell")
-    wide = wide.reindex(in_order(wide.index)).rename(index=title, columns=lambda k: f"phase {k}").fillna("")
+    numbers = pd.DataFrame(tidy, columns=["experiment", "method", "phase", "metric", *Spread._fields])
+    cells = [cell(Spread(*row[-3:])) for row in tidy]
+    shown = numbers.assign(cell=cells).pivot(index="method", columns="phase", values="cell").fillna("")
+    shown = shown.reindex(in_order(shown.index)).rename(index=title, columns="phase {}".format)
     once = [title(name) for name in trained_once(steps) if name not in FIRST]
     notes = [SPREAD, "Phase 0 is the supervised baseline of the same seeds and splits."]
     if once:
@@ -133,13 +94,11 @@ def phases_table(collected: Collected, experiment: str) -> Table:
     uneven = _uneven(collected.of(experiment))
     caption = f"{experiment}: test {collected.label(experiment)} in percent after every phase{uneven}"
     notes += collected.notes(experiment)
-    return Table(f"phases_{slug(experiment)}", caption, wide.rename_axis(columns=None), table, tuple(notes))
+    return Table(f"phases_{slug(experiment)}", caption, shown.rename_axis(columns=None), numbers, notes)
 
 
-def progress(collected: Collected, experiment: str) -> "pd.DataFrame":
+def progress(collected: Collected, experiment: str) -> pd.DataFrame:
     """The rows of `collected.phases` of an experiment, every method's phase 0 being the baseline of its seed and split."""
-    import pandas as pd
-
     collected.of(experiment)
     steps = collected.phases[collected.phases["experiment"] == experiment]
     first = steps[steps["method"] == "supervised"].drop(columns=["method", "folder"])
@@ -147,13 +106,13 @@ def progress(collected: Collected, experiment: str) -> "pd.DataFrame":
     return pd.concat([steps, later.merge(first, on=["seed", "split"])], ignore_index=True)
 
 
-def trained_once(steps: "pd.DataFrame") -> list[str]:
+def trained_once(steps: pd.DataFrame) -> list[str]:
     """The methods that have no phases to tell of, where others have: the baseline, the oracle, online self-training."""
     last = steps.groupby("method")["phase"].max()
     return in_order(last.index[(last <= 1) & (last.max() > 1)].union(last.index.intersection(list(FIRST))))
 
 
-def _uneven(runs: "pd.DataFrame") -> str:
+def _uneven(runs: pd.DataFrame) -> str:
     """A warning where methods were not measured on the same seeds and splits: their means do not compare."""
     seen = {frozenset(zip(rows["seed"], rows["split"], strict=True)) for _, rows in runs.groupby("method")}
     return "; not all methods on the same seeds and splits" if len(seen) > 1 else ""

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from dmtkit.results.tables.collect import Collected
-from dmtkit.results.tables.experiment import FEW_PAIRS, Table, signed
-from dmtkit.results.tables.names import slug
+from dmtkit.results.tables.experiment import FEW_PAIRS, signed
 from dmtkit.results.tables.statistics import bootstrap_interval, paired_differences
-
-if TYPE_CHECKING:
-    import pandas as pd
+from dmtkit.results.tables.table import Table, slug
 
 MARGIN = 1.0  # points of accuracy or mIoU: closer than this is "about as good", and less than this is no improvement
 ENOUGH = 3  # pairs of the same seed and split
@@ -24,14 +22,14 @@ TESTS: dict[str, Callable[[float, float, float], bool]] = {  # of a mean and its
 }
 
 
-def over(method: str, references: list[str], runs: "pd.DataFrame", phases: "pd.DataFrame") -> "pd.Series | None":
+def over(runs: pd.DataFrame, phases: pd.DataFrame, method: str, *references: str) -> pd.Series | None:
     """Paired differences of a method to the first of the references that was measured."""
     measured = set(runs["method"])
     first = next((name for name in references if name in measured), None)
     return paired_differences(runs, method, first) if first and method in measured else None
 
 
-def gain_after(method: str, phase: int, runs: "pd.DataFrame", phases: "pd.DataFrame") -> "pd.Series | None":
+def gain_after(runs: pd.DataFrame, phases: pd.DataFrame, method: str, phase: int) -> pd.Series | None:
     """What a method gains from a phase to its last."""
     own = phases[phases["method"] == method]
     if own.empty or own["phase"].max() <= phase:
@@ -40,7 +38,7 @@ def gain_after(method: str, phase: int, runs: "pd.DataFrame", phases: "pd.DataFr
     return (wide[wide.columns.max()] - wide[phase]).dropna()
 
 
-def cost(method: str, reference: str, runs: "pd.DataFrame", phases: "pd.DataFrame") -> "pd.Series | None":
+def cost(runs: pd.DataFrame, phases: pd.DataFrame, method: str, reference: str) -> pd.Series | None:
     """How many times the computing time of the reference a method takes, where each has a run of its own."""
     alone = runs[runs.groupby("folder")["method"].transform("size") == 1].set_index(["seed", "split"])
     seconds = {name: alone.loc[alone["method"] == name, "seconds"] for name in (method, reference)}
@@ -49,39 +47,28 @@ def cost(method: str, reference: str, runs: "pd.DataFrame", phases: "pd.DataFram
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim of the paper, and how to test it: `numbers` gives one a pair, which `said` names and a test judges."""
+    """A claim of the paper, and how to test it: `numbers(runs, phases, *of)` gives one a pair, which `said` names and a
+    test judges."""
 
     claim: str
     said: str
     test: str
-    numbers: Callable[["pd.DataFrame", "pd.DataFrame"], "pd.Series | None"]
+    numbers: Callable[..., pd.Series | None]
+    of: tuple[Any, ...]
     tasks: tuple[str, ...] = ("classification", "segmentation")
 
 
 PIXELS = ("segmentation",)
 SCARCE = "Online self-training can fall below the baseline when labels are extremely scarce"
 FINDINGS = (
-    Finding(
-        "DMT is better than the supervised baseline", "DMT − supervised", "above", partial(over, "dmt", ["supervised"])
-    ),
-    Finding(
-        "DMT is better than self-training (CL, CBST)",
-        "DMT − self-training",
-        "above",
-        partial(over, "dmt", ["cl", "cbst"]),
-    ),
-    Finding(SCARCE, "online ST − supervised", "below", partial(over, "online_st", ["supervised"])),
-    Finding(
-        "CBST stops improving after iteration 3", "last − third", "no gain", partial(gain_after, "cbst", 3), PIXELS
-    ),
-    Finding("DST is weaker than DMT, for lack of mutual weights", "DMT − DST", "above", partial(over, "dmt", ["dst"])),
-    Finding(
-        "DMT-Naive drops badly under heavy label noise", "DMT − DMT-Naive", "above", partial(over, "dmt", ["dmt_naive"])
-    ),
-    Finding("DMT-Flip is about as good as DMT", "DMT-Flip − DMT", "as good", partial(over, "dmt_flip", ["dmt"])),
-    Finding(
-        "DMT costs about two models' training", "time of DMT / of CBST", "twice", partial(cost, "dmt", "cbst"), PIXELS
-    ),
+    Finding("DMT is better than the supervised baseline", "DMT − supervised", "above", over, ("dmt", "supervised")),
+    Finding("DMT is better than self-training (CL, CBST)", "DMT − self-training", "above", over, ("dmt", "cl", "cbst")),
+    Finding(SCARCE, "online ST − supervised", "below", over, ("online_st", "supervised")),
+    Finding("CBST stops improving after iteration 3", "last − third", "no gain", gain_after, ("cbst", 3), PIXELS),
+    Finding("DST is weaker than DMT, for lack of mutual weights", "DMT − DST", "above", over, ("dmt", "dst")),
+    Finding("DMT-Naive drops badly under heavy label noise", "DMT − DMT-Naive", "above", over, ("dmt", "dmt_naive")),
+    Finding("DMT-Flip is about as good as DMT", "DMT-Flip − DMT", "as good", over, ("dmt_flip", "dmt")),
+    Finding("DMT costs about two models' training", "time of DMT / of CBST", "twice", cost, ("dmt", "cbst"), PIXELS),
 )
 
 
@@ -90,8 +77,6 @@ def findings_table(collected: Collected, experiment: str) -> Table:
 
     A difference is confirmed where the whole 95 % bootstrap interval of the paired differences lies on the claimed side.
     """
-    import pandas as pd
-
     runs = collected.of(experiment)
     phases = collected.phases[collected.phases["experiment"] == experiment]
     tidy = pd.DataFrame([{"experiment": experiment, **judge(finding, runs, phases)} for finding in FINDINGS])
@@ -107,23 +92,16 @@ def findings_table(collected: Collected, experiment: str) -> Table:
     return Table(f"findings_{slug(experiment)}", caption, shown, tidy, notes)
 
 
-def compares(collected: Collected, experiment: str) -> bool:
-    """Whether any finding can be tested on an experiment beyond the two that need no ablation."""
-    verdicts = findings_table(collected, experiment).tidy["verdict"]
-    return bool((verdicts[2:] != "not testable here").any())
-
-
-def judge(finding: Finding, runs: "pd.DataFrame", phases: "pd.DataFrame") -> dict[str, Any]:
+def judge(finding: Finding, runs: pd.DataFrame, phases: pd.DataFrame) -> dict[str, Any]:
     """A finding's verdict on the runs of one experiment, with mean, interval and number of pairs."""
     task = runs["task"].iloc[0]
-    numbers = finding.numbers(runs, phases) if task in finding.tasks else None
+    numbers = finding.numbers(runs, phases, *finding.of) if task in finding.tasks else None
     if numbers is None or len(numbers) < ENOUGH:
         reason = "the methods it compares were not run" if task in finding.tasks else f"it is not about {task}"
         reason = reason if numbers is None else f"{len(numbers)} of at least {ENOUGH} pairs"
         row = {"claim": finding.claim, "verdict": "not testable here", "measured": reason}
         return row | dict.fromkeys(("mean", "low", "high"), float("nan")) | {"pairs": 0}
-    mean, n = float(numbers.mean()), len(numbers)
-    low, high = bootstrap_interval(numbers)
+    mean, (low, high), n = float(numbers.mean()), bootstrap_interval(numbers), len(numbers)
     verdict = "confirmed" if TESTS[finding.test](mean, low, high) else "not confirmed"
     words = [f"{value:.2f}" if finding.test == "twice" else signed(value) for value in (mean, low, high)]
     measured = f"{finding.said}: {words[0]} [{words[1]} to {words[2]}], n = {n}"

@@ -2,22 +2,20 @@
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from dmtkit.results.style import CASES
 from dmtkit.runs.published import published
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from dmtkit.runs.run import Phase, Run  # importing it loads torch, which reading tables needs not
 
 
-def results_table(run: "Run") -> "pd.DataFrame":
+def results_table(run: "Run") -> pd.DataFrame:
     """The test metric in percent of every method of a finished run, beside the published one (empty where none is).
 
     Of two models, A is the method's; B and their mean stand beside it.
     """
-    import pandas as pd
-
     metric, test = run.task.metric, f"test {run.task.label} (%)"
     known = published(run.config.published or "").dropna(subset="method").set_index("method")["value"]
     table = pd.DataFrame.from_dict(run.results, orient="index").rename(columns={metric: test}).rename_axis("method")
@@ -28,22 +26,18 @@ def results_table(run: "Run") -> "pd.DataFrame":
     return table[[name for name in order if name in table]].round(2)
 
 
-def phase_table(run: "Run", method: str = "dmt", model: str = "") -> "pd.DataFrame":
+def phase_table(run: "Run", method: str = "dmt", model: str = "") -> pd.DataFrame:
     """Per phase: the test metric, kept labels, mean weight, and share and accuracy of each case.
 
     Columns that need the truth are absent where it is not known. Shares and accuracies are in percent. `model` is
     the student, where two are trained side by side: the row tells of the labels that it learned.
     """
-    import pandas as pd
-
     row = _pixel_row if run.task.pixels else _row
     return pd.DataFrame([row(phase, model) for phase in run.phases(method)]).set_index("phase")
 
 
-def class_table(run: "Run", method: str = "dmt", model: str = "B", phase: int = -1) -> "pd.DataFrame":
+def class_table(run: "Run", method: str = "dmt", model: str = "B", phase: int = -1) -> pd.DataFrame:
     """Of one phase, per class: share kept, threshold, and precision and recall of the labels in each case, in percent."""
-    import pandas as pd
-
     summary = run.phases(method)[phase].model_folder(model).summary
     table = pd.DataFrame({"kept (%)": summary["kept_share"], "threshold": summary["threshold"]}, run.classes)
     table["kept (%)"] *= 100
@@ -51,15 +45,12 @@ def class_table(run: "Run", method: str = "dmt", model: str = "B", phase: int = 
     for name in ("precision", "recall"):
         if name in rows:
             wide = rows.pivot(index="class", columns="case", values=name)
-            for case in ("all", *CASES):
-                table[f"{name} {case}"] = wide[case]
+            table = table.join(wide[["all", *CASES]].add_prefix(f"{name} "))
     return table
 
 
-def error_table(run: "Run", method: str = "dmt", model: str = "B") -> "pd.DataFrame":
+def error_table(run: "Run", method: str = "dmt", model: str = "B") -> pd.DataFrame:
     """AUROC of finding wrong labels by each low score, at the start, the middle and the end of every phase."""
-    import pandas as pd
-
     rows = [
         {"phase": phase.number, "time": time, **scores}
         for phase in run.phases(method)

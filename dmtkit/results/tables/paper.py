@@ -1,17 +1,17 @@
 """The paper's tables as data, and measured numbers in their layout, beside the published ones (published.csv)."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from dmtkit.errors import RunError, unknown_name
+from dmtkit.results.style import in_order, title
 from dmtkit.results.tables.collect import Collected
-from dmtkit.results.tables.experiment import SPREAD, Table, cell
-from dmtkit.results.tables.names import in_order, title
+from dmtkit.results.tables.experiment import SPREAD, cell
 from dmtkit.results.tables.statistics import Spread, spread
+from dmtkit.results.tables.table import Table
 from dmtkit.runs.published import published
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ LAYOUTS = {
         closed=True,
     ),
 }
-TIDY = ["table", "column", "row", "method", "metric", "mean", "sd", "n", "runs", "published", "source"]
+# Where a cell stands: its heading, its method (its title, if that is not ours), its experiment where several fill a column.
+PLACE = ["column", "key", "which"]
+NUMBERS = ["row", "method", "metric", *Spread._fields, "runs", "published", "source"]
 
 
 def paper_table(collected: Collected, name: str) -> Table:
@@ -71,88 +73,69 @@ def paper_table(collected: Collected, name: str) -> Table:
     Where several experiments or settings fill one column, each has rows of its own, named by it: none is averaged
     with another. RunError for a name that does not exist.
     """
-    import pandas as pd
-
     if name not in LAYOUTS:
         raise RunError(unknown_name(name, list(LAYOUTS), "table"))
     layout = LAYOUTS[name]
-    cells = [each for heading in layout.columns for each in _column(collected, layout, heading)]
-    table = pd.DataFrame(cells, columns=["key", "which", *TIDY[1:]]).assign(table=name)
-    order = [*layout.rows, *in_order(key for key in table["key"] if key not in layout.rows)]
-    place = table["key"].map(order.index)
-    table = table.assign(place=place).sort_values(["place", "which"], kind="stable", ignore_index=True)
+    cells = _cells(collected, layout)
+    order = [*layout.rows, *in_order(key for key in cells["key"] if key not in layout.rows)]
+    cells = cells.assign(place=cells["key"].map(order.index), at=cells["column"].map(list(layout.columns).index))
+    cells = cells.sort_values(["place", "which", "at"], ignore_index=True)
     notes = [
         SPREAD,
         "Measured by the settings of the runs, which need not be the paper's; published: DMT authors' repository.",
     ]
     if layout.full:
         notes.append(f"Measured with all labels ({layout.full}): the oracles of the other columns' runs.")
-    for experiment in sorted(table["runs"].dropna().unique()):
+    for experiment in sorted(cells["runs"].dropna().unique()):
         notes += [note for note in collected.notes(experiment) if note not in notes]
-    return Table(f"paper_{name}", layout.caption, _shown(layout, table), table[TIDY], tuple(notes))
+    tidy = cells.assign(table=name)[["table", "column", *NUMBERS]]
+    return Table(f"paper_{name}", layout.caption, _shown(layout, cells), tidy, notes)
 
 
-def measured(collected: Collected, name: str) -> bool:
-    """Whether any run fills a cell of a table; of the ablations, a row that the other tables are not about."""
-    layout = LAYOUTS[name]
-    runs = collected.runs[collected.runs["published"].isin(list(layout.columns.values()))]
-    return not (runs[runs["method"].isin(layout.rows[1:-1])] if layout.closed else runs).empty
+def paper_tables(collected: Collected) -> list[Table]:
+    """Those of the paper's tables that a run fills a cell of; the ablations', if it is one that no other table is about."""
+    tables = []
+    for name, layout in LAYOUTS.items():
+        runs = collected.runs[collected.runs["published"].isin(list(layout.columns.values()))]
+        if not (runs[runs["method"].isin(layout.rows[1:-1])] if layout.closed else runs).empty:
+            tables.append(paper_table(collected, name))
+    return tables
 
 
-def _column(collected: Collected, layout: Layout, heading: str) -> list[dict[str, Any]]:
-    """The cells of a column: every published row, and every method of every experiment that fills it."""
-    cells: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in _published(layout.columns[heading]):
-        key = row["method"] or row["title"]
-        values = {"metric": row["metric"], "published": row["value"], "source": row["source"]}
-        cells[key, ""] = {"key": key, "which": "", "row": row["title"], "method": row["method"], "n": 0, **values}
-    runs = _filling(collected, layout, heading)
-    several = runs["experiment"].nunique() > 1
-    groups: Any = runs.groupby(["experiment", "method"])
-    for (experiment, method), rows in groups:
-        which, suffix = (experiment, f", {experiment}") if several else ("", "")
-        empty = {"key": method, "which": which, "row": _title(layout, method) + suffix, "method": method}
-        found = {"metric": rows["metric"].iloc[0], "runs": experiment, **spread(rows["value"])._asdict()}
-        cells[method, which] = cells.get((method, which), empty) | found
-    return [{**each, "column": heading} for each in cells.values() if not layout.closed or each["key"] in layout.rows]
+def _cells(collected: Collected, layout: Layout) -> pd.DataFrame:
+    """Every published cell, and one for every method of every experiment that fills a column."""
+    listed = pd.concat([published(table).assign(column=heading) for heading, table in layout.columns.items()])
+    listed = listed.rename(columns={"title": "row", "value": "published"})
+    listed = listed.assign(key=listed["method"].fillna(listed["row"]), which="")
+    headings = {table: heading for heading, table in layout.columns.items()}
+    runs = collected.runs.assign(column=collected.runs["published"].map(headings)).dropna(subset="column")
+    if layout.full:  # the oracles of the other columns are the baseline of all labels
+        runs.loc[runs["method"] == "oracle", ["column", "method"]] = layout.full, "supervised"
+    several = runs.groupby("column")["experiment"].transform("nunique") > 1
+    runs["which"] = runs["experiment"].where(several, "")
+    titles = dict(zip(listed["method"], listed["row"], strict=True))
+    first = titles.get("supervised", "")
+    prefix = f"{first} + " if first.endswith("labels") else ""  # of a table whose rows say what is learned from
+    found = []
+    groups: Any = runs.groupby(["column", "which", "experiment", "method"])
+    for (column, which, experiment, method), rows in groups:
+        row = titles.get(method, prefix + title(method)) + f", {which}" * bool(which)
+        found.append((column, method, which, row, method, rows["metric"].iloc[0], *spread(rows["value"]), experiment))
+    filled = pd.DataFrame(found, columns=[*PLACE, *NUMBERS[:-2]])
+    cells = listed.set_index(PLACE).combine_first(filled.set_index(PLACE)).reset_index()
+    cells["n"] = cells["n"].fillna(0).astype(int)
+    return cells[cells["key"].isin(layout.rows)] if layout.closed else cells
 
 
-def _filling(collected: Collected, layout: Layout, heading: str) -> "pd.DataFrame":
-    """The runs of a column; an oracle belongs to the column of all labels, as its baseline."""
-    runs = collected.runs
-    here, oracle = runs["published"] == layout.columns[heading], runs["method"] == "oracle"
-    if not layout.full:
-        return runs[here]
-    if heading != layout.full:
-        return runs[here & ~oracle]
-    anywhere = runs["published"].isin(list(layout.columns.values()))
-    return runs[here | (anywhere & oracle)].replace({"method": {"oracle": "supervised"}})
-
-
-def _published(table: str) -> list[dict[str, Any]]:
-    """The published rows of a table; `method` is None for a method that is not ours."""
-    rows = published(table)
-    return rows.astype(object).where(rows.notna(), None).to_dict("records")  # type: ignore[return-value]
-
-
-def _title(layout: Layout, method: str) -> str:
-    """What the paper calls a method in this table; the labels come first where the published rows say so."""
-    names = {row["method"]: row["title"] for table in layout.columns.values() for row in _published(table)}
-    start = names.get("supervised", "")
-    return names.get(method, f"{start} + {title(method)}" if start.endswith("labels") else title(method))
-
-
-def _shown(layout: Layout, table: "pd.DataFrame") -> "pd.DataFrame":
-    import pandas as pd
-
-    rows = list(dict.fromkeys(table["row"]))
+def _shown(layout: Layout, cells: pd.DataFrame) -> pd.DataFrame:
+    rows = list(dict.fromkeys(cells["row"]))
     if layout.closed:  # every row, measured or not
-        there = table.groupby("key")["row"].unique()
+        there = cells.groupby("key")["row"].unique()
         rows = [row for key in layout.rows for row in there.get(key, [title(key)])]
+    texts = cells[["row", "column"]].assign(
+        measured=[cell(Spread(*each)) for each in cells[[*Spread._fields]].itertuples(index=False)],
+        published=cells["published"].map("{:.2f}".format, na_action="ignore"),
+    )
+    shown = texts.pivot(index="row", columns="column").swaplevel(axis=1)
     columns = pd.MultiIndex.from_product([layout.columns, ("measured", "published")])
-    shown = pd.DataFrame("", index=pd.Index(rows, name="method"), columns=columns)
-    each: Any
-    for each in table.itertuples():
-        shown.loc[each.row, (each.column, "measured")] = cell(Spread(each.mean, each.sd, each.n))
-        shown.loc[each.row, (each.column, "published")] = "" if pd.isna(each.published) else f"{each.published:.2f}"
-    return shown
+    return shown.reindex(index=pd.Index(rows, name="method"), columns=columns).astype(object).fillna("")

@@ -34,10 +34,10 @@ def method_names(root: Path, found: Found, experiments: Mapping[str, str]) -> di
         code = _own_code(root / folder)
         for method in done["results"]:
             parameters = (config.get("parameters") or {}).get(method, {})
-            pieces = [f"{name}={text(_plain(value))}" for name, value in sorted(parameters.items())] or ["defaults"]
-            used = [
+            pieces = [f"{name}={text(value)}" for name, value in sorted(parameters.items())] or ["defaults"]
+            used = (
                 name for name in sorted(code) if name.startswith(("model ", "data set ")) or name == f"method {method}"
-            ]
+            )
             pieces += [f"code {code[name][:6]}" for name in used]
             variants.setdefault((experiments[folder], method), {})[folder] = ", ".join(pieces)
     return {
@@ -47,74 +47,60 @@ def method_names(root: Path, found: Found, experiments: Mapping[str, str]) -> di
     }
 
 
-def compared(config: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """The settings that must agree for runs to be averaged, plain and hashable; a missing field has its default.
+def compared(config: Mapping[str, Any], task: str) -> dict[str, str]:
+    """The settings that must agree for runs to be averaged, as text; a missing field has its default.
 
     >>> compared({"gamma1": 3, "seed": 5}, "classification")["gamma1"]
-    3.0
+    '3'
     >>> compared({}, "segmentation") == compared({"crop": [48, 48], "device": "cuda"}, "segmentation")
     True
     """
     fields = TASKS[task].model_fields
     defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
     complete = {**defaults, **config, "task": task}
-    settings = {name: _plain(value) for name, value in complete.items() if name not in IDENTITY | NOT_COMPARED}
+    settings = {name: text(value) for name, value in complete.items() if name not in IDENTITY | NOT_COMPARED}
     if complete["dataset"] == "folder":  # the only data that no other setting names; where it lies may differ
         settings["data_dir"] = PurePath(str(complete["data_dir"])).name
     return settings
 
 
-def group(experiment: str, settings: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tuple[str, str]]]:
+def group(experiment: str, settings: Sequence[Mapping[str, str]]) -> tuple[list[str], list[tuple[str, str]]]:
     """A name for each run, by which runs of equal `settings` are averaged, and the fields in which they differ, in words.
 
-    >>> names, differences = group("digits", [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.1}])
+    >>> names, differences = group("digits", [{"lr": "0.1"}, {"lr": "0.2"}, {"lr": "0.1"}])
     >>> names
     ['digits [lr=0.1]', 'digits [lr=0.2]', 'digits [lr=0.1]']
     >>> differences
     [('lr', 'lr (0.1: 2 runs, 0.2: 1 run)')]
     """
-
-    def key(each: Mapping[str, Any], name: str) -> Any:  # with its type, since True equals 1
-        value = each.get(name, "not set")
-        return type(value), value
-
-    fields = sorted({name for each in settings for name in each})
-    differing = [name for name in fields if len({key(each, name) for each in settings}) > 1]
+    columns = {name: [each.get(name, "not set") for each in settings] for name in sorted(set().union(*settings))}
+    differing = {name: values for name, values in columns.items() if len(set(values)) > 1}
     if not differing:
         return [experiment] * len(settings), []
-    keys = [tuple(key(each, name) for name in differing) for each in settings]
-    labels = {of: ", ".join(f"{n}={text(value)}" for n, (_, value) in zip(differing, of, strict=True)) for of in keys}
-    if len(differing) > IN_LABEL or len(set(labels.values())) < len(labels) or max(map(len, labels.values())) > 58:
-        labels = {of: f"settings {number}" for number, of in enumerate(labels, start=1)}
+    keys = list(zip(*differing.values(), strict=True))
+    labels = {key: ", ".join(map("=".join, zip(differing, key, strict=True))) for key in keys}
+    if len(differing) > IN_LABEL or max(map(len, labels.values())) > 58:
+        labels = {key: f"settings {number}" for number, key in enumerate(labels, start=1)}
     differences = []
-    for name in differing:
-        counts = sorted(Counter(text(each.get(name, "not set")) for each in settings).items())
-        told = (f"{value}: {count} run{'s' * (count > 1)}" for value, count in counts)
+    for name, values in differing.items():
+        told = (f"{value}: {count} run{'s' * (count > 1)}" for value, count in sorted(Counter(values).items()))
         differences.append((name, f"{name} ({', '.join(told)})"))
-    return [f"{experiment} [{labels[of]}]" for of in keys], differences
+    return [f"{experiment} [{labels[key]}]" for key in keys], differences
 
 
-def text(value: object) -> str:
-    """A setting as a reader writes it.
+def text(value: Any) -> str:
+    """A setting as a reader writes it, alike for all that means the same: 3 and 3.0, a list and a tuple.
 
-    >>> text(3.0), text((48.0, 48.0)), text(None)
-    ('3', '48,48', 'none')
+    >>> text(3.0), text([48, 48.0]), text(True), text(None)
+    ('3', '48,48', 'True', 'none')
     """
-    if isinstance(value, tuple):
+    if isinstance(value, Mapping):
+        return text([*value.items()])
+    if isinstance(value, (list, tuple)):
         return ",".join(map(text, value))
-    if isinstance(value, float):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"{value:.12g}"
     return "none" if value is None else str(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return tuple(_plain(item) for item in value)
-    if isinstance(value, Mapping):
-        return tuple((str(key), _plain(item)) for key, item in value.items())
-    if isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return value if value is None or isinstance(value, (bool, float)) else str(value)
 
 
 def _own_code(folder: Path) -> Mapping[str, str]:

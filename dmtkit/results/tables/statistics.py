@@ -1,12 +1,10 @@
 """Over seeds and splits: mean ± sd, paired differences, and the interval that a bootstrap gives them. Pure functions."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 
 class Spread(NamedTuple):
@@ -25,13 +23,11 @@ def spread(values: Iterable[float]) -> Spread:
     >>> spread([])
     Spread(mean=nan, sd=nan, n=0)
     """
-    import pandas as pd
-
     series = pd.Series(values, dtype=float)
     return Spread(float(series.mean()), float(series.std()), int(series.count()))
 
 
-def paired_differences(runs: "pd.DataFrame", method: str, reference: str) -> "pd.Series":
+def paired_differences(runs: pd.DataFrame, method: str, reference: str) -> pd.Series:
     """`method` minus `reference` wherever both were measured with the same seed and split, one row a pair.
 
     `runs` has the columns method, seed, split and value, every method at most once a seed and split.
@@ -55,11 +51,11 @@ def bootstrap_interval(values: Iterable[float], level: float = 0.95, seed: int =
     >>> low, high
     (1.5, 3.5)
     """
+    from scipy.stats import bootstrap
+
     sample = np.asarray(list(values), dtype=float)
     if len(sample) < 2:
         return np.nan, np.nan
-    from scipy.stats import bootstrap
-
     options = {"confidence_level": level, "n_resamples": 10_000, "method": "percentile"}
     low, high = bootstrap((sample,), np.mean, rng=np.random.default_rng(seed), **options).confidence_interval
     return float(low), float(high)

@@ -1,7 +1,6 @@
 """Finds run folders and reads their DONE.json and config.yaml, the only files of a run that are opened."""
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -79,15 +78,6 @@ def _read(folder: Path, name: str, found: Found) -> None:
 
 class UnusableError(ValueError):
     """A file that can be read but is not what it should be."""
-
-
-def number(value: object) -> bool:
-    """Whether `value` is a finite number.
-
-    >>> number(3), number(float("nan")), number(True), number("3")
-    (True, False, False, False)
-    """
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class Done(BaseModel):

@@ -1,5 +1,6 @@
 """Many run folders as tidy tables: one row a run and method, one row a phase; nothing is run, torch is not loaded."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from dmtkit.registry import TASK_FACTS
 from dmtkit.results.style import in_order
 from dmtkit.results.tables.settings import experiment_names, method_names
 from dmtkit.runs.published import tables as published_tables
-from dmtkit.runs.search import Found, find, number, read_settings
+from dmtkit.runs.search import Found, find, read_settings
 
 UNPUBLISHED = ("cifar10_1000",)  # tables of the paper whose numbers are not published: their cells stay empty
 MODELS = ("A", "B", "A+B")
@@ -181,3 +182,12 @@ def _experiment(root: Path, path: str) -> str:
         return str(read_settings(root / path / "config.yaml")["experiment"])
     except (OSError, ValueError, KeyError, RecursionError, YAMLError):
         return path.split("/")[0] if "/" in path else root.name
+
+
+def number(value: object) -> bool:
+    """Whether `value` is a finite number.
+
+    >>> number(3), number(float("nan")), number(True), number("3")
+    (True, False, False, False)
+    """
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -22,7 +22,7 @@ from dmtkit.params import load_params, notebook_of, outputs_root, project_root
 from dmtkit.registry import methods_in, without_others
 from dmtkit.runs.folder import hold, refuse_locked, refuse_other_run
 from dmtkit.runs.run import read_log
-from dmtkit.training.experiment import check, check_data, load_data, total_steps
+from dmtkit.training.experiment import check, load_data, plan
 
 LAUNCH_LOCK = ".launch.lock"  # from the start of papermill to the signed notebook; .lock covers training alone
 LOCKS = (LAUNCH_LOCK, ".lock")
@@ -79,7 +79,7 @@ def prepare(params: Path, chosen: dict[str, Any], output: Path | None) -> Job:
     if job.finished:
         return job
     refuse_locked(job.folder, *LOCKS)
-    return with_data(job, load_data(job.config))
+    return replace(job, steps=plan(job.config, load_data(job.config)).total_steps)
 
 
 def plan_job(
@@ -107,12 +107,6 @@ def plan_job(
         check(config)
         refuse_unshared(config)
     return Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0, checked=checked)
-
-
-def with_data(job: Job, data: Any) -> Job:
-    """The job, checked against its data too, and how many steps it takes."""
-    check_data(job.config, data)
-    return replace(job, steps=total_steps(job.config, data))
 
 
 def execute(

@@ -3,14 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from dmtkit.config import Config, config_type
 from dmtkit.errors import ConfigError, DmtkitError, listing
-from dmtkit.jobs.notebook_job import Job, plan_job, with_data
+from dmtkit.jobs.notebook_job import Job, plan_job
 from dmtkit.methods import METHODS
 from dmtkit.methods.lab import Training
 from dmtkit.own import import_code, is_from_file
@@ -18,7 +18,7 @@ from dmtkit.params import load_params
 from dmtkit.registry import without_others
 from dmtkit.runs.run import Phase
 from dmtkit.training.baselines import store_for
-from dmtkit.training.experiment import baselines, load_data
+from dmtkit.training.experiment import baselines, load_data, plan
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _with_baselines(jobs: list[Job]) -> Batch:
         if settings != last[0]:
             last = settings, load_data(job.config)
         data = last[1]
-        waiting.append(with_data(job, data))
+        waiting.append(replace(job, steps=plan(job.config, data).total_steps))
         store = store_for(job.folder)
         starts = {store / key: training for key, training in baselines(job.config, data).items()}
         needs[job.name] = tuple(starts)

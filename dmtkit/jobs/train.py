@@ -23,11 +23,10 @@ import typer
 from dmtkit import distributed
 from dmtkit.errors import ConfigError, DmtkitError
 from dmtkit.jobs.console import Bar, Output, Override, Params, joined, message, overrides, program, show_results
-from dmtkit.jobs.notebook_job import Job, plan_job
+from dmtkit.jobs.notebook_job import plan_job
 from dmtkit.jobs.process import OUTCOME
 from dmtkit.runs.folder import refuse_locked
-from dmtkit.training.experiment import check_data, load_data, run_methods
-from dmtkit.training.loop import check_shares
+from dmtkit.training.experiment import load_data, plan, run_methods
 
 app = typer.Typer(add_completion=False)
 FAILED = "dmtkit/failed"  # how many processes met an error; the first of them says what it was
@@ -40,23 +39,24 @@ def train(params: Params, override: Override = None, output: Output = None) -> N
     """Train every method of a params file, without a notebook; run it again to go on after a stop."""
     code = 2  # until everything is checked, nothing is written
     try:
-        job = _plan(params, override, output)
-        device = start_team("cpu" if isinstance(job, DmtkitError) else job.config.device)
-        if isinstance(job, DmtkitError):
-            raise job
+        try:
+            job = plan_job(params, overrides(override), output, rendered=False)
+        except DmtkitError:
+            start_team("cpu")  # once the processes have met, one of them says what is wrong
+            raise
+        device = start_team(job.config.device)
         size, folder = distributed.size(), job.folder
         if job.config.processes not in (1, size):
             raise ConfigError(
                 f"processes: found {job.config.processes} where {size} started; `dmtkit run` starts as many as that, and "
                 f"`accelerate launch --multi_gpu --num_processes {job.config.processes} -m dmtkit.jobs.train` does"
             )
-        check_shares(job.config, size)
         ended = "finished already, nothing to do"
         if not distributed.broadcast((folder / "DONE.json").is_file):
             if distributed.rank_zero():
                 refuse_locked(folder)
             data = distributed.in_turn(lambda: load_data(job.config))
-            distributed.in_turn(lambda: check_data(job.config, data))
+            distributed.in_turn(lambda: plan(job.config, data))
             code, ended = 1, "finished"
             _say(f"{folder}: training" + f" in {size} processes" * (size > 1))
             shown = distributed.rank_zero() and sys.stderr.isatty()
@@ -101,14 +101,6 @@ def start_team(device: str) -> str:
     if distributed.size() > 1 and device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device: found {device!r}; several processes take a GPU each: use auto, cuda or cpu")
     return device if distributed.size() == 1 else str(state.device.type)
-
-
-def _plan(params: Path, pairs: list[str] | None, output: Path | None) -> Job | DmtkitError:
-    """The checked run, or what is wrong with it: said once the processes have met, so that one of them says it."""
-    try:
-        return plan_job(params, overrides(pairs), output, rendered=False)
-    except DmtkitError as error:
-        return error
 
 
 def _say(text: str) -> None:

@@ -20,8 +20,7 @@ from dmtkit.own import place_of, refuse_unshared, with_code
 from dmtkit.params import project_root
 from dmtkit.runs.folder import refuse_other_run
 from dmtkit.runs.run import Run, load_run
-from dmtkit.training.experiment import check, check_data, load_data, total_steps
-from dmtkit.training.loop import check_shares
+from dmtkit.training.experiment import check, load_data, plan
 from dmtkit.training.resume import Progress
 
 
@@ -37,16 +36,15 @@ def train_together(
     refuse_other_run(config, folder)
     if (folder / "DONE.json").is_file():
         return load_run(folder)
-    check(config)
-    check_shares(config, processes)
+    asked_for = config.model_copy(update={"processes": processes})
+    check(asked_for)
     loaded = load_data(config)
     if data is not None and data.describe() != loaded.describe():
         raise RunError(
             "data: several processes load the data that the settings name, and this is other data; train it in one "
             "process, or put it where the settings find it (dataset: folder)"
         )
-    check_data(config, loaded)
-    steps, log = total_steps(config, loaded), folder / "train.log"
+    steps, log = plan(asked_for, loaded).total_steps, folder / "train.log"
 
     def tell() -> None:
         done, last = newest_record(folder)

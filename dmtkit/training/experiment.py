@@ -17,7 +17,7 @@ from dmtkit.runs.folder import RunFolder, default_folder, open_run, refuse_other
 from dmtkit.runs.published import check_table
 from dmtkit.runs.run import Run, load_run, read_config
 from dmtkit.tasks.task import TASKS, DataSet, check_methods, methods_of
-from dmtkit.training.baselines import key_of
+from dmtkit.training.baselines import identity, key_of
 from dmtkit.training.loop import check_shares, processes
 from dmtkit.training.resume import Progress, Session, complete, train_baseline
 
@@ -52,7 +52,7 @@ def run_methods(
         return load_run(folder)
     check(config)
     loaded = data or in_turn(lambda: load_data(config))
-    in_turn(lambda: check_data(config, loaded))
+    in_turn(lambda: plan(config, loaded))
     with (
         with_threads(config, loaded, folder) as config,
         open_run(config, folder, describe_environment(config, processes())) as run,
@@ -83,7 +83,7 @@ def run_method(session: Session, name: str) -> dict[str, object]:
         if isinstance(call, Training):
             complete(session, call)
         elif isinstance(call, Score):
-            session.testing[call.method, call.phase] = task.test(call)
+            session.tested += task.test(call)
             for training in plan.done_with(session.position):
                 task.drop_labels(training)
         session.position += 1
@@ -129,15 +129,10 @@ def start_session(
     return Session(task, plan_of(methods_of(config), task.terms), progress)
 
 
-def plan(config: Config, data: DataSet) -> Plan:
-    """What a run will do."""
-    return start_session(config, data).plan
-
-
 def baselines(config: Config, data: DataSet) -> dict[str, Training]:
     """The models of phase 0 that a run needs, by their key in the store of baselines."""
     session = start_session(config, data)
-    return {key_of(session.identity(training)): training for training in session.plan.baselines}
+    return {key_of(identity(session.task, training)): training for training in session.plan.baselines}
 
 
 def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
@@ -145,7 +140,7 @@ def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
     config = with_code(config)
     check(config)
     data = load_data(config)
-    check_data(config, data)
+    plan(config, data)
     store.mkdir(parents=True, exist_ok=True)
     session = start_session(config, data)
     session.task.start(RunFolder(store, config))
@@ -154,24 +149,19 @@ def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
         return train_baseline(session, training)
 
 
-def total_steps(config: Config, data: DataSet) -> int:
-    """Training steps of all phases of a run."""
-    return plan(config, data).total_steps
-
-
 def check(config: Config) -> None:
     """Refuse, before anything starts, what the config alone shows to be impossible."""
     check_methods(config)
     DATASETS[config.task].check(config.dataset)
     check_table(config.published)
-    check_shares(config, max(config.processes, processes()))
+    check_shares(config)
     pick_device(config.device)
     TASKS[config.task].check(config)
 
 
-def check_data(config: Config, data: DataSet) -> None:
-    """Refuse, before anything starts, what this data cannot give."""
+def plan(config: Config, data: DataSet) -> Plan:
+    """What a run will do; refuses, before anything starts, what this data cannot give."""
     session = start_session(config, data)
-    apart = any(training.learns == "views" for training in session.plan.trainings)
-    check_shares(config, max(config.processes, processes()), apart)
+    check_shares(config, apart=any(training.learns == "views" for training in session.plan.trainings))
     session.task.check_data(session.plan)
+    return session.plan

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from dmtkit.errors import RunError
 from dmtkit.losses.dynamic import gamma_ramp
+from dmtkit.methods.lab import Training
 from dmtkit.methods.method import Method
 from dmtkit.metrics.sums import Sums
 from dmtkit.models.sync_norm import spread
+from dmtkit.tasks.task import Task
 from dmtkit.training.optim import schedule, sgd
 
 State = dict[str, Any]
@@ -50,6 +52,13 @@ class Recipe:
         """γ1 and γ2 at `step`."""
         ramp = gamma_ramp(step, self.steps) if self.gamma_ramp else 1.0
         return self.gamma1 * ramp, self.gamma2 * ramp
+
+
+def recipe_of(task: Task, training: Training) -> Recipe:
+    """How a training of a run is done: the settings of a recipe's names, and what the task and the plan say of it."""
+    settings = {name: getattr(task.config, name) for name in Recipe.__dataclass_fields__ if hasattr(task.config, name)}
+    own = {"steps": training.steps, "seed": task.seed("steps", training), "precision": task.precision}
+    return Recipe(**{**settings, **own, **task.settings(training)})
 
 
 @dataclass

@@ -10,7 +10,7 @@ from dmtkit.errors import ConfigError
 from dmtkit.methods import METHODS, Method, method
 from dmtkit.methods.lab import Score
 from dmtkit.tasks.classification import Classification
-from dmtkit.training.experiment import check_data, load_data, plan, run_methods
+from dmtkit.training.experiment import load_data, plan, run_methods
 from tests import own_method
 from tests.helpers import TINY, TINY_SEGMENTATION
 
@@ -147,7 +147,7 @@ def test_labels_of_several_shares_are_refused_where_the_rule_labels_for_one():
     try:
         config = make_config(values)
         with pytest.raises(ConfigError, match=r"of supervised, phase 0, model A several are learned \(0.5, 0.7\)"):
-            check_data(config, load_data(config))
+            plan(config, load_data(config))
     finally:
         METHODS._known.pop("twofold")
 

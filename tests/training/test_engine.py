@@ -13,7 +13,7 @@ from dmtkit.methods import Helper, Method, Step
 from dmtkit.methods.given import Nets, Now
 from dmtkit.models import build
 from dmtkit.own import describe
-from dmtkit.training.experiment import check_data, load_data, plan, run_methods
+from dmtkit.training.experiment import load_data, plan, run_methods
 from dmtkit.training.state import Recipe, begin
 from dmtkit.training.step import advance
 from tests import own_method
@@ -289,5 +289,5 @@ def test_more_processes_than_a_batch_has_labeled_rows_are_refused(undisturbed):
     config, data, _ = undisturbed
     few = make_config({**config.model_dump(), "batch_labeled": 3, "processes": 4})
     with pytest.raises(ConfigError, match="a batch of 3 cannot be shared by 4 processes"):
-        check_data(few, data)
-    check_data(make_config({**few.model_dump(), "methods": ("supervised",)}), data)
+        plan(few, data)
+    plan(make_config({**few.model_dump(), "methods": ("supervised",)}), data)

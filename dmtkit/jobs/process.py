@@ -1,14 +1,13 @@
 """A command in a process of its own: logged, watched while it runs, stopped softly, ended with whoever started it."""
 
-import contextlib
-import datetime
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from types import FrameType
 
 import psutil
 
@@ -35,9 +34,9 @@ def watch(
     """
     asked = 0
     try:
+        log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "a", encoding="utf-8") as file:
-            now = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
-            print(f"--- {now} started by process {os.getpid()}", file=file, flush=True)
+            print(f"--- {datetime.now():%Y-%m-%d %H:%M:%S} started by process {os.getpid()}", file=file, flush=True)
             process = subprocess.Popen(
                 [sys.executable, "-m", "dmtkit.jobs.end_with_parent", *command],
                 cwd=cwd,
@@ -55,34 +54,18 @@ def watch(
                 asked += 1
                 _stop(process.pid, writer_of(log.parent) if asked == 1 else {})
             tick()
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(0.5)
     return process.returncode
 
 
 def _stop(pid: int, writer: Mapping[str, object]) -> None:
     """Ask the process that trains to save and stop; kill the whole group if it is none that `pid` started."""
-    with contextlib.suppress(ProcessLookupError, psutil.Error):  # it may have ended by itself just now
+    with suppress(ProcessLookupError, psutil.Error):  # it may have ended by itself just now
         for child in psutil.Process(pid).children(recursive=True):
             if (child.pid, HOST) == (writer.get("pid"), writer.get("host")):
                 return child.send_signal(signal.SIGINT)
         os.killpg(pid, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def count_interrupts() -> Iterator[Count]:
-    """While entered, Ctrl-C and SIGTERM are counted and do nothing else."""
-    met: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        met.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: len(met)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def last_lines(log: Path, count: int = 5) -> str:

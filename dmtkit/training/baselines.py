@@ -52,7 +52,7 @@ def identity(task: Task, training: Training) -> dict[str, Any]:
     file = weights.stat() if isinstance(weights, Path) and weights.is_file() else None  # size and time tell a new one
     left_out = UNUSED | NOT_COMPARED
     settings = config.model_dump(mode="json", exclude=left_out | RESOLVED)
-    learns = "every truth" if training.learns == "truth" else "X"
+    learns: object = "every truth" if training.learns == "truth" else "X"
     if learns == "X" and training.owner != "supervised":
         learns = data[PARTS[training.model]]
     deciding = {

@@ -129,8 +129,8 @@ def refuse_bad_loss(loop: Loop, batches: Callable[[int], Batch]) -> None:
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[list[int]]:
-    """The signals received: the first Ctrl-C or SIGTERM is only noted, to be met between two steps; a second interrupts at once.
+def asked_to_stop(patient: bool = False) -> Iterator[list[int]]:
+    """The signals received: the first Ctrl-C or SIGTERM is only noted; a second one, unless `patient`, interrupts at once.
 
     Outside the main thread signals cannot be caught, and there are none.
 
@@ -141,7 +141,7 @@ def asked_to_stop() -> Iterator[list[int]]:
     signals: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if signals:
+        if signals and not patient:
             raise KeyboardInterrupt
         signals.append(number)
 

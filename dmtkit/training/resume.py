@@ -136,7 +136,7 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
             loop.load_state_dict(state)
         except RunError as error:
             raise RunError(f"{place.folder}: {error}") from None
-    before, started = state["seconds"] if state else 0.0, time.monotonic()
+    began = time.monotonic() - (state["seconds"] if state else 0.0)
     where = {"method": training.owner, "phase": training.phase} | ({"model": training.model} if training.model else {})
     for log in logs:
         log.rewind_log(*training.key, loop.step)
@@ -146,7 +146,7 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
             log.log({**where, **record})
 
     def seconds() -> float:
-        return before + time.monotonic() - started
+        return time.monotonic() - began
 
     train(
         loop,

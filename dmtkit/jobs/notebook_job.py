@@ -17,7 +17,7 @@ from dmtkit.errors import ConfigError, DmtkitError, RunError
 from dmtkit.files import read_json
 from dmtkit.jobs.process import Count, last_lines, watch
 from dmtkit.own import import_code, refuse_unshared
-from dmtkit.params import load_params, notebook_of, outputs_root, project_root
+from dmtkit.params import load_params, notebook_of, outputs_root
 from dmtkit.registry import methods_in, without_others
 from dmtkit.runs.folder import hold, refuse_locked, refuse_other_run
 from dmtkit.runs.run import read_log
@@ -130,7 +130,7 @@ def execute(
         def tell() -> None:
             say(*progress_of(job.folder))
 
-        code = watch(command, job.log, project_root(), tick=tell, stops=stops, environment=quiet)
+        code = watch(command, job.log, tick=tell, stops=stops, environment=quiet)
         tell()
         if code == 0 and (job.folder / "DONE.json").is_file():
             return sign(job.output)

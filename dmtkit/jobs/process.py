@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from dmtkit.files import cannot_write
+from dmtkit.params import project_root
 from dmtkit.runs.folder import HOST, writer_of
 
 Count = Callable[[], int]
@@ -21,13 +22,12 @@ OUTCOME = "DMTKIT_OUTCOME"  # an environment variable: a file in which a process
 def watch(
     command: Sequence[str],
     log: Path,
-    cwd: Path,
     *,
     tick: Callable[[], None] = lambda: None,
     stops: Count = lambda: 0,
     environment: Mapping[str, str] | None = None,
 ) -> int:
-    """Run a command until it ends, adding what it prints to `log`; its exit code.
+    """Run a command from the project's folder until it ends, adding what it prints to `log`; its exit code.
 
     `tick` is called every half second. `stops` counts the requests to stop: at the first the process that trains is
     asked to save and stop, if .writer.json beside the log names one that we started; else, and at the second, all are killed.
@@ -39,7 +39,7 @@ def watch(
             print(f"--- {datetime.now():%Y-%m-%d %H:%M:%S} started by process {os.getpid()}", file=file, flush=True)
             process = subprocess.Popen(
                 [sys.executable, "-m", "dmtkit.jobs.end_with_parent", *command],
-                cwd=cwd,
+                cwd=project_root(),
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,

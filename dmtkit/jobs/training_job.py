@@ -16,7 +16,6 @@ from dmtkit.errors import RunError
 from dmtkit.jobs.notebook_job import newest_record
 from dmtkit.jobs.process import OUTCOME, last_lines, watch
 from dmtkit.own import place_of, refuse_unshared
-from dmtkit.params import project_root
 from dmtkit.runs.folder import refuse_other_run
 from dmtkit.runs.run import Run, load_run
 from dmtkit.training.experiment import start_session
@@ -57,7 +56,7 @@ def train_together(
         params.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
         command = [*launcher(processes), "-m", "dmtkit.jobs.train", str(params), "--output", str(folder.absolute())]
         variables = {OUTCOME: str(outcome)}
-        code = watch(command, log, project_root(), tick=tell, stops=lambda: len(signals), environment=variables)
+        code = watch(command, log, tick=tell, stops=lambda: len(signals), environment=variables)
         tell()
         said = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {}
     if code == 0 and (folder / "DONE.json").is_file():

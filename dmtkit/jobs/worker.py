@@ -15,7 +15,6 @@ from dmtkit.files import read_json, write_json
 from dmtkit.jobs.notebook_job import LOCKS, Job
 from dmtkit.jobs.plan import Baseline
 from dmtkit.jobs.process import Count, last_lines, watch
-from dmtkit.params import project_root
 from dmtkit.runs.folder import refuse_locked
 from dmtkit.training.experiment import run_baseline
 
@@ -115,7 +114,7 @@ def train_baseline(baseline: Baseline, stops: Count, environment: Environment) -
     """Train a model of phase 0 into the store, in a process of its own; RunError if that fails."""
     words = baseline.config.model_dump_json(), baseline.training.owner, baseline.training.model
     command = [sys.executable, "-m", "dmtkit.jobs.worker", *words, str(baseline.folder.parent)]
-    if code := watch(command, baseline.log, project_root(), stops=stops, environment=environment):
+    if code := watch(command, baseline.log, stops=stops, environment=environment):
         if stops():
             raise KeyboardInterrupt
         raise RunError(last_lines(baseline.log, 1) or f"exit code {code}")

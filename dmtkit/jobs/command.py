@@ -85,7 +85,7 @@ def run_list(batch: "Batch") -> Table:
     for column in ("run", "methods", "steps", "state"):
         table.add_column(column, justify="right" if column == "steps" else "left", overflow="fold")
     for baseline in batch.baselines.values():
-        users = sum(baseline.folder in places for places in batch.needs.values())
+        users = sum(baseline.folder in job.needs for job in batch.waiting)
         state = "there already" if baseline.finished else f"to do, {users} runs start from it"
         table.add_row(escape(baseline.name), "baseline", str(baseline.steps), state)
     waiting = {job.name: job for job in batch.waiting}

@@ -133,7 +133,7 @@ def _run(
         options = {"key": f"baseline-{place.name}-{stamp}", "retries": retry, "priority": 1}
         starts[place] = left[baseline.name] = client.submit(run, train_baseline, baseline, slot, **options)
     for number, job in enumerate(batch.waiting):
-        needed = [starts[place] for place in batch.needs[job.name] if place in starts]
+        needed = [starts[place] for place in job.needs if place in starts]
         options = {"key": f"{job.name}-{stamp}", "retries": retry, "priority": -number}
         left[job.name] = client.submit(run, execute, job, slot, needed, **options)
     to_do: list[Job | Baseline] = [*baselines.values(), *batch.waiting]

@@ -31,12 +31,13 @@ NOT_NAMED = {"seed", "split", "experiment", "output_dir", "data_dir", "code_from
 
 @dataclass(frozen=True)
 class Job:
-    """A checked run: its parameters and folder, and how many training steps it takes."""
+    """A checked run: its parameters and folder, how many training steps it takes, and which baselines it starts from."""
 
     config: Config
     parameters: dict[str, Any]
     folder: Path
     steps: int = 0
+    needs: tuple[Path, ...] = ()
     checked: bool = True  # whether its methods and data were; a dry run imports no code of one's own
 
     @property

@@ -59,7 +59,6 @@ class Batch:
 
     jobs: tuple[Job, ...]
     waiting: tuple[Job, ...]
-    needs: dict[str, tuple[Path, ...]] = field(default_factory=dict)  # by name of a run
     baselines: dict[Path, Baseline] = field(default_factory=dict)
 
 
@@ -124,7 +123,7 @@ def _variants(path: Path, axes: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 def _with_baselines(jobs: list[Job]) -> Batch:
     """Check every run's data, read once for all runs that share it, and find the models that they start from."""
-    waiting, needs, every = [], dict[str, tuple[Path, ...]](), dict[Path, Baseline]()
+    waiting, every = [], dict[Path, Baseline]()
     read = ""
     data: Any = None
     for job in (job for job in jobs if not job.finished):  # reads its notebook, so it is asked once
@@ -135,16 +134,13 @@ def _with_baselines(jobs: list[Job]) -> Batch:
         settings = job.config.model_copy(update={"methods": ()}).model_dump_json(exclude={"experiment", "published"})
         if settings != read:
             read, data = settings, load_data(job.config)
-        session = start_session(job.config, data)
-        waiting.append(replace(job, steps=session.plan.total_steps))
-        store = store_for(job.folder)
+        session, store = start_session(job.config, data), store_for(job.folder)
         starts = {store / key: training for key, training in baselines(session).items()}
-        needs[job.name] = tuple(starts)
+        waiting.append(replace(job, steps=session.plan.total_steps, needs=tuple(starts)))
         every = {place: Baseline(job.config, training, place) for place, training in starts.items()} | every
-    users = Counter(place for places in needs.values() for place in places)
+    users = Counter(place for job in waiting for place in job.needs)
     shared = {place: each for place, each in every.items() if users[place] > 1}  # a run trains what it alone needs
-    needs = {name: tuple(place for place in places if place in shared) for name, places in needs.items()}
-    return Batch(tuple(jobs), tuple(waiting), needs, shared)
+    return Batch(tuple(jobs), tuple(waiting), shared)
 
 
 def numbers(name: str, given: str | int | Sequence[int]) -> list[int]:

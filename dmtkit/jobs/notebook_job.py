@@ -31,9 +31,10 @@ NOT_NAMED = {"seed", "split", "experiment", "output_dir", "data_dir", "code_from
 
 @dataclass(frozen=True)
 class Job:
-    """A checked run: its parameters and folder, how many training steps it takes, and which baselines it starts from."""
+    """A checked run: its notebook, parameters and folder, its training steps, and the baselines that it starts from."""
 
     config: Config
+    notebook: Path
     parameters: dict[str, Any]
     folder: Path
     steps: int = 0
@@ -45,11 +46,6 @@ class Job:
         """Its folder below outputs/, which tells what it is."""
         root = Path(os.path.abspath(outputs_root()))
         return str(self.folder.relative_to(root) if self.folder.is_relative_to(root) else self.folder)
-
-    @property
-    def notebook(self) -> Path:
-        """The notebook of its task."""
-        return notebook_of(self.config.task)
 
     @property
     def output(self) -> Path:
@@ -107,7 +103,7 @@ def plan_job(params: Path, chosen: dict[str, Any], output: Path | None = None, i
         refuse_other_run(config, folder)
         check(config)
         refuse_unshared(config)
-    return Job(config, values | {"output_dir": str(folder)}, folder, checked=checked)
+    return Job(config, notebook_of(config.task), values | {"output_dir": str(folder)}, folder, checked=checked)
 
 
 def execute(

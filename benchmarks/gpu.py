@@ -20,7 +20,7 @@ from dmtkit.params import load_params
 from dmtkit.runs.environment import pick_device
 from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.run import load_run
-from dmtkit.training.experiment import plan, run_methods, start_session
+from dmtkit.training.experiment import run_methods, start_session
 
 RESERVE = 0.85  # the share of the time that is planned for; the rest is labelling, testing and surprises
 TINY: dict[str, tuple[list[str], dict[str, Any]]] = {
@@ -95,7 +95,7 @@ def gpu_cifar(
 
 def cut(config: Config, data: Data, seconds: dict[str, float], minutes: float) -> Config:
     """The config with all epochs scaled by one factor, so that the run takes `minutes`."""
-    whole = sum(training.steps * seconds[training.method] for training in plan(config, data).trainings)
+    whole = sum(training.steps * seconds[training.method] for training in start_session(config, data).plan.trainings)
     factor = min(1.0, RESERVE * 60 * minutes / whole)
     epochs = {name: max(1, round(getattr(config, name) * factor)) for name in ("epochs", "baseline_epochs")}
     return make_config({**config.model_dump(), **epochs})

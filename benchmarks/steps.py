@@ -54,7 +54,7 @@ def library(model: nn.Module, batches: Callable[[int], Any], how: Recipe) -> Ste
 
 def step_of(session: Session, training: Training) -> Step:
     """Steps of one of a run's trainings."""
-    loop, batches = start_loop(session, training), session.task.batches(training)
+    loop, batches = start_loop(session.task, training), session.task.batches(training)
     return lambda: advance(loop, batches(loop.step))
 
 

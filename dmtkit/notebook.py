@@ -123,12 +123,9 @@ def run_all(
     import pandas as pd
 
     from dmtkit.jobs.engine import run_batch
-    from dmtkit.jobs.plan import make_batch, names, numbers
+    from dmtkit.jobs.plan import make_batch
 
-    wanted = names("methods", methods) if isinstance(methods, str) else methods
-    seeds = numbers("seeds", str(seeds)) if isinstance(seeds, (int, str)) else seeds
-    splits = numbers("splits", str(splits)) if isinstance(splits, (int, str)) else splits
-    batch = make_batch([project_root() / params], seeds, splits, wanted, overrides)
+    batch = make_batch([project_root() / params], seeds, splits, methods, overrides)
 
     def show(statuses: "Sequence[Status]") -> None:
         done, steps = (sum(getattr(status, name) for status in statuses) for name in ("done", "steps"))

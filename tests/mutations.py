@@ -49,7 +49,7 @@ MUTATIONS: list[tuple[str, str, str, str]] = [
     ("training", 'state["memory"].items()}', "self.memory.items()}", "methods"),
     ("training", 'torch.set_rng_state(state["random"][0].cpu())', "pass", "methods tasks"),
     ("training", "log.rewind_log(", "(lambda *_: None)(", ""),
-    ("training", "phase.done and intact(session, training)", "phase.done", "tasks"),
+    ("training", "phase.done and intact()", "phase.done", "tasks"),
     ("training", "loop.best = scores[recipe.score]", "pass", "tasks"),
     ("training", "loop.sums, loop.logged = Sums(), loop.step", "loop.logged = loop.step", ""),
     # steps and methods: whose gradients, whose labels, over how many

@@ -18,7 +18,7 @@ from dmtkit.params import load_params
 from dmtkit.registry import METHODS
 from dmtkit.results.tables import collect
 from dmtkit.results.tables.experiment import methods_table
-from dmtkit.training.experiment import load_data, run_methods
+from dmtkit.training.experiment import run_methods
 from tests.commands import dmtkit as command
 from tests.helpers import TINY, Stop, fingerprint, stop_after
 from tests.own_cells import CELL, NETWORK, _cell, _forgotten, config_of, params_file  # noqa: F401
@@ -184,12 +184,12 @@ def test_a_file_that_fails_says_where(tmp_path, code, message):
 
 
 def test_an_own_network_has_baselines_of_its_own(tmp_path):
-    from dmtkit.training.experiment import baselines
+    from dmtkit.training.experiment import baselines, start_session
 
     keys = []
     for code in (NETWORK, NETWORK.replace("64 *", "64  *  1 *"), NETWORK):
         job = plan_job(params_file(tmp_path, CELL + code, model="plain"), {})
-        keys.append(next(iter(baselines(job.config, load_data(job.config)))))
+        keys.append(next(iter(baselines(start_session(job.config)))))
     assert keys[0] == keys[2] != keys[1]
 
 

@@ -18,12 +18,8 @@ if TYPE_CHECKING:  # which load torch
     from dmtkit.jobs.plan import Batch
     from dmtkit.jobs.worker import Outcome
 
-MARKS = {
-    "failed": "red",
-    "stopped": "yellow",
-    "running": "cyan",
-    "waiting": "yellow",
-}  # states worth a bar of their own
+# States worth a bar of their own.
+MARKS = {"failed": "red", "stopped": "yellow", "running": "cyan", "waiting": "yellow"}
 
 
 def run(params: Params, override: Override = None, output: Output = None) -> None:
@@ -56,31 +52,20 @@ def batch(
     seeds: Annotated[str | None, typer.Option(help="seeds, such as 1-5 or 1,2,7")] = None,
     splits: Annotated[str | None, typer.Option(help="splits, such as 0,1,2 (segmentation)")] = None,
     methods: Annotated[str | None, typer.Option(help="a run for each of these, such as dmt,cbst; or all")] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, help="runs at a time, here; threads and GPUs are divided among them")
-    ] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="runs at a time, here; they share threads and GPUs")] = 1,
     dry_run: Annotated[bool, typer.Option(help="show the list of runs, check them, and do nothing")] = False,
     retry: Annotated[int, typer.Option(min=0, help="how often a failed run is tried again")] = 0,
-    scheduler: Annotated[
-        str | None, typer.Option(help="the address of a Dask scheduler, such as tcp://host:8786")
-    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="a Dask scheduler, such as tcp://host:8786")] = None,
     host: Annotated[str, typer.Option(help="the address that our own scheduler binds to")] = "127.0.0.1",
     override: Override = None,
 ) -> None:
     """Run params × seeds × splits × methods, several at a time; run it again to go on after a stop."""
     from dmtkit.jobs.engine import run_batch
-    from dmtkit.jobs.plan import make_batch, names, numbers
+    from dmtkit.jobs.plan import make_batch
 
     console = Console()
     with exits(code=2):
-        chosen = make_batch(
-            params,
-            None if seeds is None else numbers("--seeds", seeds),
-            None if splits is None else numbers("--splits", splits),
-            None if methods is None else names("--methods", methods),
-            overrides(override),
-            imports=not dry_run,
-        )
+        chosen = make_batch(params, seeds, splits, methods, overrides(override), imports=not dry_run)
     console.print(run_list(chosen))
     if dry_run:
         return
@@ -100,7 +85,7 @@ def run_list(batch: "Batch") -> Table:
     for column in ("run", "methods", "steps", "state"):
         table.add_column(column, justify="right" if column == "steps" else "left", overflow="fold")
     for baseline in batch.baselines.values():
-        users = sum(baseline.folder in places for places in batch.needs.values())
+        users = sum(baseline.folder in job.needs for job in batch.waiting)
         state = "there already" if baseline.finished else f"to do, {users} runs start from it"
         table.add_row(escape(baseline.name), "baseline", str(baseline.steps), state)
     waiting = {job.name: job for job in batch.waiting}

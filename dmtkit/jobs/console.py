@@ -1,6 +1,7 @@
 """What every command shares: -p options, errors as a message and an exit code, the progress bar, the table of results."""
 
 import sys
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -31,19 +32,22 @@ def exits(code: int) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             yield
-    except DmtkitError as error:
-        typer.secho(message(error), fg=typer.colors.RED, err=True)
-        raise typer.Exit(code) from None
-    except KeyboardInterrupt as stop:
-        typer.echo(f"\n{stop or 'stopped'}", err=True)
-        raise typer.Exit(130) from None
+    except (DmtkitError, KeyboardInterrupt) as error:
+        raise typer.Exit(complain(error, code)) from None
 
 
-def message(error: DmtkitError) -> str:
-    """What the command line says of an error."""
-    kinds = {ConfigError: "parameters", DataError: "data", RunError: "run"}
-    kind = next((word for known, word in kinds.items() if isinstance(error, known)), "training")
-    return f"dmtkit: {kind}: {error}"
+def complain(error: BaseException, code: int) -> int:
+    """Say what ended a command; its exit code: `code` for an error of the kit's, 1 for any other, 130 where it was stopped."""
+    if isinstance(error, KeyboardInterrupt):
+        typer.echo(f"\n{str(error) or 'stopped'}", err=True)
+        return 130
+    kinds = {ConfigError: "parameters", DataError: "data", RunError: "run", DmtkitError: "training"}
+    if kind := next((word for known, word in kinds.items() if isinstance(error, known)), None):
+        text = f"dmtkit: {kind}: {error}"
+    else:
+        code, text = 1, "".join(traceback.format_exception(error))
+    typer.secho(text, fg=typer.colors.RED, err=True)
+    return code
 
 
 def overrides(pairs: list[str] | None) -> dict[str, Any]:

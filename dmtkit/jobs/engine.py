@@ -1,22 +1,22 @@
 """Runs a batch on Dask: what runs start from before them, failures apart, everything resumable."""
 
-import datetime
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dmtkit.errors import DmtkitError, RunError
-from dmtkit.files import read_json, write_json, writing
+from dmtkit.errors import RunError
+from dmtkit.files import write_json, writing
 from dmtkit.jobs.notebook_job import Job, execute, progress_of
 from dmtkit.jobs.plan import Baseline, Batch
-from dmtkit.jobs.process import count_interrupts
 from dmtkit.jobs.worker import FailedError, Outcome, Slot, run, train_baseline
 from dmtkit.params import outputs_root
+from dmtkit.training.loop import asked_to_stop
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -54,20 +54,21 @@ def run_batch(
     `show` is told how things stand, about once a second. Ctrl-C lets every run save and stop; a second one kills
     them. Raises RunError if no scheduler answers, or none can be started.
     """
-    outcomes = {job.name: Outcome(job.name, "skipped", message="finished already") for job in batch.jobs}
+    already = {job.name: Outcome(job.name, "skipped", message="finished already") for job in batch.jobs}
     if not batch.waiting:
-        return list(outcomes.values())
+        return list(already.values())
     with cluster(workers, scheduler, host) as client:
-        notes = outputs_root().resolve() / ".batches" / f"{datetime.datetime.now():%Y-%m-%d_%H%M%S}-{os.getpid()}"
+        notes = outputs_root().resolve() / ".batches" / f"{datetime.now():%Y-%m-%d_%H%M%S}-{os.getpid()}"
         with writing(notes):
             notes.mkdir(parents=True)
         started, slot = time.monotonic(), share_out(notes, workers, scheduler)
-        with count_interrupts() as asked:
-            outcomes |= _run(client, batch, slot, retry, show, asked)
+        with asked_to_stop(patient=True) as signals:
+            ended = _run(client, batch, slot, retry, show, signals)
+    outcomes = [ended.get(job.name, already[job.name]) for job in batch.jobs]
     told = {"seconds": time.monotonic() - started, "workers": workers, "scheduler": scheduler}
     with suppress(RunError):  # a full disk now takes nothing from the runs
-        write_json(notes / "batch.json", {**told, "outcomes": [vars(outcome) for outcome in outcomes.values()]})
-    return [outcomes[job.name] for job in batch.jobs]
+        write_json(notes / "batch.json", {**told, "outcomes": [vars(outcome) for outcome in outcomes]})
+    return outcomes
 
 
 @contextmanager
@@ -121,39 +122,36 @@ def share_out(notes: Path, workers: int, scheduler: str | None) -> Slot:
 
 
 def _run(
-    client: "Client", batch: Batch, slot: Slot, retry: int, show: Show, asked: Callable[[], int]
+    client: "Client", batch: Batch, slot: Slot, retry: int, show: Show, signals: Sequence[int]
 ) -> dict[str, Outcome]:
-    """The outcome of every run that was not finished, by name; Dask tries again, and starts nothing whose baseline failed."""
-    stamp = slot.notes.name
-    first = {
-        place: client.submit(
-            run, train_baseline, baseline, slot, key=f"baseline-{place.name}-{stamp}", retries=retry, priority=1
-        )
-        for place, baseline in batch.baselines.items()
-        if not baseline.finished
-    }
-    left = {batch.baselines[place].name: future for place, future in first.items()}
+    """The outcome of everything that was to do, by name; Dask tries again, and starts nothing whose baseline failed."""
+    starts, left, stamp = dict[Path, "Future"](), dict[str, "Future"](), slot.notes.name
+    baselines = {place: baseline for place, baseline in batch.baselines.items() if not baseline.finished}
+    for place, baseline in baselines.items():
+        options = {"key": f"baseline-{place.name}-{stamp}", "retries": retry, "priority": 1}
+        starts[place] = left[baseline.name] = client.submit(run, train_baseline, baseline, slot, **options)
     for number, job in enumerate(batch.waiting):
-        needed = [first[place] for place in batch.needs[job.name] if place in first]
-        key = f"{job.name}-{stamp}"
-        left[job.name] = client.submit(run, execute, job, slot, needed, key=key, retries=retry, priority=-number)
-    baselines = [batch.baselines[place] for place in first]
-    board, ended, stops, stopped = Board(slot.notes, [*baselines, *batch.waiting]), dict[str, Outcome](), 0, 0.0
+        needed = [starts[place] for place in job.needs if place in starts]
+        options = {"key": f"{job.name}-{stamp}", "retries": retry, "priority": -number}
+        left[job.name] = client.submit(run, execute, job, slot, needed, **options)
+    to_do: list[Job | Baseline] = [*baselines.values(), *batch.waiting]
+    statuses, ended, stops = dict[str, Status](), dict[str, Outcome](), list[float]()
     while left:
-        while stops < asked():
-            stops, stopped = stops + 1, time.monotonic()
-            (slot.notes / f"stop-{stops}").touch()
-        for name in [name for name, future in left.items() if future.done()]:
-            ended[name] = _outcome(name, left.pop(name))  # a future is dropped once read: Dask might compute it again
-        statuses = board.read(ended)
-        show(statuses)
-        over = stops > 1 and time.monotonic() - stopped > PATIENCE
-        for status in statuses if stops else []:
-            if status.name in left and (over or status.state == "pending"):
-                ended[status.name] = Outcome(status.name, "stopped", message="stopped before it began")
-                left.pop(status.name).cancel()
+        while len(stops) < len(signals):
+            stops.append(time.monotonic())
+            (slot.notes / f"stop-{len(stops)}").touch()
+        over = len(stops) > 1 and time.monotonic() - stops[-1] > PATIENCE
+        for what in (each for each in to_do if each.name in left):
+            name, told = what.name, slot.told(what.name)
+            if left[name].done():
+                ended[name] = _outcome(name, left.pop(name))  # read once: Dask might compute it again
+            elif over or (stops and told[0] == "pending"):
+                ended[name] = Outcome(name, "stopped", message="stopped before it began")
+                left.pop(name).cancel()
+            statuses[name] = status_of(what, told, ended.get(name))
+        show(list(statuses.values()))
         time.sleep(1)
-    return {job.name: ended[job.name] for job in batch.waiting}
+    return ended
 
 
 def _outcome(name: str, future: "Future") -> Outcome:
@@ -161,42 +159,21 @@ def _outcome(name: str, future: "Future") -> Outcome:
     if future.status == "finished":
         return future.result()
     if future.status in ("cancelled", "lost"):
-        message = "the connection to the Dask scheduler was lost; run the same command again"
-        return Outcome(name, "failed", message=message)
+        why = "the connection to the Dask scheduler was lost; run the same command again"
+        return Outcome(name, "failed", message=why)
     error = future.exception()
     if not isinstance(error, FailedError):
         return Outcome(name, "failed", message=f"Dask gave it up: {type(error).__name__}: {error}")
     failed: Outcome = error.args[0]
-    return (
-        failed
-        if failed.name == name
-        else replace(failed, name=name, message=f"it needs {failed.name}: {failed.message}")
-    )
+    if failed.name == name:
+        return failed
+    return replace(failed, name=name, message=f"it needs {failed.name}: {failed.message}")
 
 
-class Board:
-    """How everything stands that a batch has to do: read from the notes of its workers and the logs of its runs."""
-
-    def __init__(self, notes: Path, to_do: list[Job | Baseline]) -> None:
-        self.notes, self.to_do = notes, to_do
-        self.over: dict[str, Status] = {}
-
-    def read(self, ended: dict[str, Outcome]) -> list[Status]:
-        """The status of each, in order."""
-        told = {}
-        for path in self.notes.glob("*.json"):
-            with suppress(DmtkitError, KeyError):
-                note = read_json(path)
-                told[note["name"]] = note["state"], note["message"]
-        statuses = []
-        for what in self.to_do:
-            if what.name not in self.over:
-                state, text = told.get(what.name, ("pending", ""))
-                done, newest = progress_of(what.folder) if state == "running" or what.name in ended else (0, text)
-                if outcome := ended.get(what.name):
-                    state, newest = outcome.state, outcome.message.partition("\n")[0] or newest
-                status = Status(what.name, state, done, what.steps, newest)
-                if outcome:
-                    self.over[what.name] = status
-            statuses.append(self.over.get(what.name) or status)
-        return statuses
+def status_of(what: Job | Baseline, told: tuple[str, str], outcome: Outcome | None = None) -> Status:
+    """How something stands: by the state and message that its worker told, its log, and its outcome, if there is one."""
+    state, text = told
+    done, text = progress_of(what.folder) if outcome or state == "running" else (0, text)
+    if outcome:
+        state, text = outcome.state, outcome.message.partition("\n")[0] or text
+    return Status(what.name, state, done, what.steps, text)

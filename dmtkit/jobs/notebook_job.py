@@ -5,7 +5,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,29 +15,30 @@ from dmtkit import errors
 from dmtkit.config import Config, check_name, config_type, make_config
 from dmtkit.errors import ConfigError, DmtkitError, RunError
 from dmtkit.files import read_json
-from dmtkit.jobs.process import Count, count_interrupts, last_lines, watch
+from dmtkit.jobs.process import Count, last_lines, watch
 from dmtkit.own import import_code, refuse_unshared
-from dmtkit.params import load_params, notebook_of, outputs_root, project_root
+from dmtkit.params import load_params, notebook_of, outputs_root
 from dmtkit.registry import methods_in, without_others
 from dmtkit.runs.folder import hold, refuse_locked, refuse_other_run
 from dmtkit.runs.run import read_log
-from dmtkit.training.experiment import check, check_data, load_data, total_steps
+from dmtkit.training.experiment import check, start_session
+from dmtkit.training.loop import asked_to_stop
 
 LAUNCH_LOCK = ".launch.lock"  # from the start of papermill to the signed notebook; .lock covers training alone
 LOCKS = (LAUNCH_LOCK, ".lock")
-NOT_SETTINGS = {"output_dir"}  # a parameter of the notebook that is no setting of the run
 NOT_NAMED = {"seed", "split", "experiment", "output_dir", "data_dir", "code_from", "device", "processes", "threads"}
 
 
 @dataclass(frozen=True)
 class Job:
-    """A checked run: its notebook, parameters and folder, and how many training steps it takes."""
+    """A checked run: its notebook, parameters and folder, its training steps, and the baselines that it starts from."""
 
     config: Config
     notebook: Path
     parameters: dict[str, Any]
     folder: Path
-    steps: int
+    steps: int = 0
+    needs: tuple[Path, ...] = ()
     checked: bool = True  # whether its methods and data were; a dry run imports no code of one's own
 
     @property
@@ -79,16 +79,13 @@ def prepare(params: Path, chosen: dict[str, Any], output: Path | None) -> Job:
     if job.finished:
         return job
     refuse_locked(job.folder, *LOCKS)
-    return with_data(job, load_data(job.config))
+    return replace(job, steps=start_session(job.config).plan.total_steps)
 
 
-def plan_job(
-    params: Path, chosen: dict[str, Any], output: Path | None = None, rendered: bool = True, imports: bool = True
-) -> Job:
+def plan_job(params: Path, chosen: dict[str, Any], output: Path | None = None, imports: bool = True) -> Job:
     """The run of a params file and of what is `chosen` beside it; names, values and folder are checked.
 
-    A run that is not to be `rendered` needs no notebook. One that is only listed imports no code of one's own, and then is not
-    checked.
+    One that is only listed imports no code of one's own, and then is not checked.
     """
     values = {"experiment": params.stem} | load_params(params)
     kind = config_type(values | chosen)
@@ -97,22 +94,16 @@ def plan_job(
     if "methods" in chosen:  # some of the file's: what it sets for the others is not for this run
         values = without_others(values, methods_in(values, kind.model_fields), methods_in(chosen, kind.model_fields))
     values |= chosen
-    notebook = notebook_of(str(values.get("task", "classification"))) if rendered else Path()
-    config = make_config({name: value for name, value in values.items() if name not in NOT_SETTINGS})
-    folder = Path(output or str(values.get("output_dir") or "") or _default_folder(config, chosen))
+    place = values.pop("output_dir", None)  # a parameter of the notebook that is no setting of the run
+    config = make_config(values)
+    folder = Path(output or str(place or "") or _default_folder(config, chosen))
     folder = Path(os.path.abspath(folder))  # links stay: what lies below outputs/ shares its baselines
     checked = imports or not config.code_from
     if checked:
         refuse_other_run(config, folder)
         check(config)
         refuse_unshared(config)
-    return Job(config, notebook, values | {"output_dir": str(folder)}, folder, steps=0, checked=checked)
-
-
-def with_data(job: Job, data: Any) -> Job:
-    """The job, checked against its data too, and how many steps it takes."""
-    check_data(job.config, data)
-    return replace(job, steps=total_steps(job.config, data))
+    return Job(config, notebook_of(config.task), values | {"output_dir": str(folder)}, folder, checked=checked)
 
 
 def execute(
@@ -126,18 +117,21 @@ def execute(
     Raises RunError with the notebook's own message if it fails. Ctrl-C (or what `stops` counts in its place) lets the
     run write a checkpoint and raises KeyboardInterrupt.
     """
-    with hold(job.folder, LAUNCH_LOCK, seconds=0), nullcontext(stops) if stops else count_interrupts() as asked:
+    with hold(job.folder, LAUNCH_LOCK, seconds=0), asked_to_stop(patient=True) as signals:
+        stops = stops or (lambda: len(signals))
         encoded = base64.b64encode(yaml.safe_dump(job.parameters).encode()).decode()
         command = [sys.executable, "-m", "papermill", str(job.notebook), str(job.output), "-b", encoded]
         command += ["--no-progress-bar", "--kernel", "python3"]
         quiet = {"DMTKIT_LIVE": "0", **(environment or {})}  # nobody watches this kernel, whoever's environment it has
-        code = watch(
-            command, job.log, project_root(), tick=lambda: say(*progress_of(job.folder)), stops=asked, environment=quiet
-        )
-        say(*progress_of(job.folder))
+
+        def tell() -> None:
+            say(*progress_of(job.folder))
+
+        code = watch(command, job.log, tick=tell, stops=stops, environment=quiet)
+        tell()
         if code == 0 and (job.folder / "DONE.json").is_file():
             return sign(job.output)
-        if asked():
+        if stops():
             raise KeyboardInterrupt(f"{job.folder}: stopped; run the same command again to go on")
         raise RunError(f"{job.output}: the notebook failed: {_failure(job)}")
 

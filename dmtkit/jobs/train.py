@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -22,12 +21,11 @@ import typer
 
 from dmtkit import distributed
 from dmtkit.errors import ConfigError, DmtkitError
-from dmtkit.jobs.console import Bar, Output, Override, Params, joined, message, overrides, program, show_results
-from dmtkit.jobs.notebook_job import Job, plan_job
+from dmtkit.jobs.console import Bar, Output, Override, Params, complain, joined, overrides, program, show_results
+from dmtkit.jobs.notebook_job import plan_job
 from dmtkit.jobs.process import OUTCOME
 from dmtkit.runs.folder import refuse_locked
-from dmtkit.training.experiment import check_data, load_data, run_methods
-from dmtkit.training.loop import check_shares
+from dmtkit.training.experiment import run_methods, start_session
 
 app = typer.Typer(add_completion=False)
 FAILED = "dmtkit/failed"  # how many processes met an error; the first of them says what it was
@@ -40,33 +38,34 @@ def train(params: Params, override: Override = None, output: Output = None) -> N
     """Train every method of a params file, without a notebook; run it again to go on after a stop."""
     code = 2  # until everything is checked, nothing is written
     try:
-        job = _plan(params, override, output)
-        device = start_team("cpu" if isinstance(job, DmtkitError) else job.config.device)
-        if isinstance(job, DmtkitError):
-            raise job
-        size, folder = distributed.size(), job.folder
+        try:
+            job = plan_job(params, overrides(override), output)
+        except DmtkitError:
+            start_team("cpu")  # once the processes have met, one of them says what is wrong
+            raise
+        device = start_team(job.config.device)
+        size, speaks, folder = distributed.size(), distributed.rank_zero(), job.folder
         if job.config.processes not in (1, size):
             raise ConfigError(
                 f"processes: found {job.config.processes} where {size} started; `dmtkit run` starts as many as that, and "
                 f"`accelerate launch --multi_gpu --num_processes {job.config.processes} -m dmtkit.jobs.train` does"
             )
-        check_shares(job.config, size)
         ended = "finished already, nothing to do"
         if not distributed.broadcast((folder / "DONE.json").is_file):
-            if distributed.rank_zero():
+            if speaks:
                 refuse_locked(folder)
-            data = distributed.in_turn(lambda: load_data(job.config))
-            distributed.in_turn(lambda: check_data(job.config, data))
+            data = distributed.in_turn(lambda: start_session(job.config).task.data)
             code, ended = 1, "finished"
-            _say(f"{folder}: training" + f" in {size} processes" * (size > 1))
-            shown = distributed.rank_zero() and sys.stderr.isatty()
+            if speaks:
+                typer.echo(f"{folder}: training" + f" in {size} processes" * (size > 1))
             config = job.config.model_copy(update={"device": device})
-            run_methods(config, data, folder, progress=Bar() if shown else lambda progress: None)
-        _say(f"{folder}: {ended}")
-        if distributed.rank_zero():
+            run_methods(config, data, folder, Bar() if speaks and sys.stderr.isatty() else lambda progress: None)
+        if speaks:
+            typer.echo(f"{folder}: {ended}")
             show_results(folder)
-        words = [str(params), *(word for pair in override or [] for word in ("-p", pair)), "--output", str(folder)]
-        _say(f"\nRender its notebook with:  {shlex.join([str(program('dmtkit')), 'run', *words])}")
+            given = [word for pair in override or [] for word in ("-p", pair)]
+            words = [str(program("dmtkit")), "run", str(params), *given, "--output", str(folder)]
+            typer.echo(f"\nRender its notebook with:  {shlex.join(words)}")
         if size > 1:
             distributed.barrier()
             dist.destroy_process_group()
@@ -103,42 +102,20 @@ def start_team(device: str) -> str:
     return device if distributed.size() == 1 else str(state.device.type)
 
 
-def _plan(params: Path, pairs: list[str] | None, output: Path | None) -> Job | DmtkitError:
-    """The checked run, or what is wrong with it: said once the processes have met, so that one of them says it."""
-    try:
-        return plan_job(params, overrides(pairs), output, rendered=False)
-    except DmtkitError as error:
-        return error
-
-
-def _say(text: str) -> None:
-    if distributed.rank_zero():
-        typer.echo(text)
-
-
 def _end(error: BaseException, code: int) -> NoReturn:
     """Say what went wrong, unless another process was first, and end: the launcher then ends the others."""
     several = distributed.size() > 1
-    if several and (
-        isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
-    ):
-        code, error = (
-            1,
-            DmtkitError(
-                f"process {distributed.rank()} of {distributed.size()} lost another one, which ended without a word: killed, for want of "
-                "memory perhaps. Run the same command again: it goes on from the last checkpoint"
-            ),
+    gone = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
+    if several and gone:
+        code = 1
+        error = DmtkitError(
+            f"process {distributed.rank()} of {distributed.size()} lost another one, which ended without a word: killed, for want "
+            "of memory perhaps. Run the same command again: it goes on from the last checkpoint"
         )
-    if isinstance(error, KeyboardInterrupt):
-        code, text = 130, f"\n{error}" if str(error) else "\nstopped"
-    elif isinstance(error, DmtkitError):
-        text = message(error)
-    else:
-        code, text = 1, "".join(traceback.format_exception(error))
     if several and dist.distributed_c10d._get_default_store().add(FAILED, 1) > 1:  # it is the launcher's, and stays
         time.sleep(GRACE)
     else:
-        typer.secho(text, fg=None if code == 130 else typer.colors.RED, err=True)
+        code = complain(error, code)
         if os.environ.get(OUTCOME):
             said = {"kind": type(error).__name__, "message": str(error)}
             Path(os.environ[OUTCOME]).write_text(json.dumps(said), encoding="utf-8")

@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 from dmtkit.config import make_config
 from dmtkit.errors import DmtkitError, LockedError, RunError
-from dmtkit.files import write_json
+from dmtkit.files import read_json, write_json
 from dmtkit.jobs.notebook_job import LOCKS, Job
 from dmtkit.jobs.plan import Baseline
 from dmtkit.jobs.process import Count, last_lines, watch
-from dmtkit.params import project_root
 from dmtkit.runs.folder import refuse_locked
 from dmtkit.training.experiment import run_baseline
 
@@ -68,8 +67,18 @@ class Slot:
 
     def note(self, name: str, state: str, message: str = "") -> None:
         """Tell whoever shows the batch what a run is doing."""
-        path = self.notes / f"{name.replace('/', '~')}.json"
-        write_json(path, {"name": name, "state": state, "message": message})
+        write_json(self._note(name), {"name": name, "state": state, "message": message})
+
+    def told(self, name: str) -> tuple[str, str]:
+        """The state and the message that were noted of a run."""
+        try:
+            note = read_json(self._note(name))
+        except RunError:
+            return "pending", ""
+        return note["state"], note["message"]
+
+    def _note(self, name: str) -> Path:
+        return self.notes / f"{name.replace('/', '~')}.json"
 
 
 def run(start: Callable[..., None], what: Job | Baseline, slot: Slot, needed: Sequence[Outcome] = ()) -> Outcome:
@@ -103,26 +112,20 @@ def run(start: Callable[..., None], what: Job | Baseline, slot: Slot, needed: Se
 
 def train_baseline(baseline: Baseline, stops: Count, environment: Environment) -> None:
     """Train a model of phase 0 into the store, in a process of its own; RunError if that fails."""
-    described = {"config": baseline.config.model_dump(mode="json"), "store": str(baseline.folder.parent)}
-    described |= {"owner": baseline.training.owner, "model": baseline.training.model}
-    command = [sys.executable, "-m", "dmtkit.jobs.worker", json.dumps(described)]
-    baseline.folder.mkdir(parents=True, exist_ok=True)
-    if code := watch(command, baseline.log, project_root(), stops=stops, environment=environment):
+    words = baseline.config.model_dump_json(), baseline.training.owner, baseline.training.model
+    command = [sys.executable, "-m", "dmtkit.jobs.worker", *words, str(baseline.folder.parent)]
+    if code := watch(command, baseline.log, stops=stops, environment=environment):
         if stops():
             raise KeyboardInterrupt
         raise RunError(last_lines(baseline.log, 1) or f"exit code {code}")
 
 
-def main(described: str) -> str | int:
-    """The process that `train_baseline` starts: exit code 1 with a message as the log's last line where it fails."""
-    values = json.loads(described)
+def main(config: str, owner: str, model: str, store: str) -> None:
+    """The process that `train_baseline` starts: where it fails, the log's last line is a message."""
     try:
-        run_baseline(make_config(values["config"]), values["owner"], values["model"], Path(values["store"]))
-        return 0
-    except DmtkitError as error:
-        return f"{type(error).__name__}: {error}"
-    except KeyboardInterrupt as stop:
-        return str(stop) or "stopped"
+        run_baseline(make_config(json.loads(config)), owner, model, Path(store))
+    except (DmtkitError, KeyboardInterrupt) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
 
 
 def dask_setup(worker: Any) -> None:
@@ -131,4 +134,4 @@ def dask_setup(worker: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    main(*sys.argv[1:])

@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dmtkit.config import Config
 from dmtkit.files import TEMPORARY, alone, read_json, write_json
 from dmtkit.methods.lab import Training
 from dmtkit.own import own_code
@@ -22,9 +21,9 @@ from dmtkit.params import NOT_COMPARED, outputs_root, project_root
 from dmtkit.runs.environment import machine, versions
 from dmtkit.runs.folder import hold
 from dmtkit.runs.run import Phase
-from dmtkit.tasks.task import initial_weights
+from dmtkit.tasks.task import Task, initial_weights
 from dmtkit.training.loop import processes
-from dmtkit.training.state import Recipe
+from dmtkit.training.state import recipe_of
 
 STORE = ".baselines"
 # Settings that phase 0 does not depend on …
@@ -45,13 +44,15 @@ def store_for(run: Path) -> Path:
     return (root if place.is_relative_to(root) else run) / STORE
 
 
-def identity(config: Config, training: Training, recipe: Recipe, data: dict[str, Any], device: str) -> dict[str, Any]:
-    """Everything that decides the model of a phase 0, as JSON holds it; `data` describes the split."""
+def identity(task: Task, training: Training) -> dict[str, Any]:
+    """Everything that decides the model of a phase 0, as JSON holds it."""
+    config, recipe, data = task.config, recipe_of(task, training), task.data.describe(dates=True)
+    shares = "" if recipe.sync_batchnorm or processes() == 1 else f", batch statistics of {processes()} shares"
     weights = initial_weights(config, training.model)
     file = weights.stat() if isinstance(weights, Path) and weights.is_file() else None  # size and time tell a new one
     left_out = UNUSED | NOT_COMPARED
     settings = config.model_dump(mode="json", exclude=left_out | RESOLVED)
-    learns = "every truth" if training.learns == "truth" else "X"
+    learns: object = "every truth" if training.learns == "truth" else "X"
     if learns == "X" and training.owner != "supervised":
         learns = data[PARTS[training.model]]
     deciding = {
@@ -62,7 +63,7 @@ def identity(config: Config, training: Training, recipe: Recipe, data: dict[str,
         "starts from": [str(weights), file and file.st_size, file and file.st_mtime_ns],
         "data_dir": config.data_dir and os.path.abspath(project_root() / config.data_dir),
         "data": {name: value for name, value in data.items() if name not in PARTS.values()},
-        "device": device,
+        "device": f"{task.device.type}, {task.precision}{shares}",
         "versions": {name: text for name, text in versions().items() if name in PACKAGES},
         "code": code(),
         "own": own_code(config, baseline=True),
@@ -89,16 +90,14 @@ def key_of(what: dict[str, Any]) -> str:
 
 
 @contextmanager
-def baseline(store: Path, what: dict[str, Any], asks: Phase) -> Iterator[Phase]:
+def baseline(store: Path, task: Task, training: Training, asks: Phase) -> Iterator[Phase]:
     """The baseline's place in the store, locked: a second run that needs it waits until the first has trained it."""
+    what = identity(task, training)
     place = Phase(store / key_of(what), asks.run)
 
     def prepare() -> None:
         write_json(place.folder / "baseline.json", what)
-        here, note = (
-            machine(processes()),
-            place.folder / "machine.json",
-        )  # with other threads or processors bits may differ
+        here, note = machine(processes()), place.folder / "machine.json"  # on another one bits may differ
         if not note.is_file():
             write_json(note, here)
         elif (there := read_json(note)) != here:

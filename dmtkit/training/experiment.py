@@ -9,15 +9,15 @@ import torch
 from dmtkit.config import Config
 from dmtkit.errors import ConfigError
 from dmtkit.files import ask, in_turn, once
-from dmtkit.methods.lab import Call, Lab, Plan, Score, Training, plan_of
+from dmtkit.methods.lab import Call, Lab, Score, Training, plan_of
 from dmtkit.own import with_code
 from dmtkit.registry import DATASETS
 from dmtkit.runs.environment import describe_environment, operations, pick_device
 from dmtkit.runs.folder import RunFolder, default_folder, open_run, refuse_other_run
 from dmtkit.runs.published import check_table
 from dmtkit.runs.run import Run, load_run, read_config
-from dmtkit.tasks.task import TASKS, DataSet, check_methods
-from dmtkit.training.baselines import key_of
+from dmtkit.tasks.task import TASKS, DataSet, Task, check_methods
+from dmtkit.training.baselines import identity, key_of
 from dmtkit.training.loop import check_shares, processes
 from dmtkit.training.resume import Progress, Session, complete, train_baseline
 
@@ -50,15 +50,12 @@ def run_methods(
     refuse_other_run(config, folder)
     if ask((folder / "DONE.json").is_file):
         return load_run(folder)
-    check(config)
-    loaded = data or in_turn(lambda: load_data(config))
-    in_turn(lambda: check_data(config, loaded))
+    session = in_turn(lambda: start_session(config, data, progress))
     with (
-        with_threads(config, loaded, folder) as config,
+        with_threads(session.task, folder) as config,
         open_run(config, folder, describe_environment(config, processes())) as run,
     ):
-        run.keep_split(loaded.describe())
-        session = start_session(config, loaded, progress)
+        run.keep_split(session.task.data.describe())
         session.task.start(run)
         try:
             results = {name: run_method(session, name) for name in config.methods}
@@ -83,7 +80,7 @@ def run_method(session: Session, name: str) -> dict[str, object]:
         if isinstance(call, Training):
             complete(session, call)
         elif isinstance(call, Score):
-            session.testing[call.method, call.phase] = task.test(call)
+            session.tested += task.test(call)
             for training in plan.done_with(session.position):
                 task.drop_labels(training)
         session.position += 1
@@ -93,21 +90,20 @@ def run_method(session: Session, name: str) -> dict[str, object]:
 
 
 @contextmanager
-def with_threads(config: Config, data: DataSet, folder: Path | None = None) -> Iterator[Config]:
+def with_threads(task: Task, folder: Path) -> Iterator[Config]:
     """Compute with a run's number of CPU threads, which the config then names; never more than torch was allowed before.
 
     `auto` is what the run in `folder` was started with; else one where steps are small, and all where they are not.
     """
-    most = torch.get_num_threads()
+    config, most = task.config, torch.get_num_threads()
 
     def number() -> int:
-        begun = folder is not None and (folder / "config.yaml").is_file()
-        threads = read_config(folder).threads if folder and begun and config.threads == "auto" else config.threads
+        begun = (folder / "config.yaml").is_file()
+        threads = read_config(folder).threads if begun and config.threads == "auto" else config.threads
         if threads != "auto":
             return threads
         if begun or pick_device(config.device).type != "cpu":  # begun: by a version that always took all
             return most
-        task = TASKS[config.task](config, data)
         small = operations(task.build(), task.image) * task.batch < SMALL_STEP * processes()
         return 1 if small else most
 
@@ -120,42 +116,30 @@ def with_threads(config: Config, data: DataSet, folder: Path | None = None) -> I
 
 
 def start_session(
-    config: Config, data: DataSet, progress: Callable[[Progress], None] = lambda progress: None
+    config: Config, data: DataSet | None = None, progress: Callable[[Progress], None] = lambda progress: None
 ) -> Session:
-    """A run and its plan."""
-    task = TASKS[config.task](config, data)
-    methods = {name: task.methods[name] for name in config.methods}
-    return Session(task, plan_of(methods, task.terms), progress)
+    """A run and its plan; refuses, before anything starts, what its settings or its data show to be impossible."""
+    check(config)
+    task = TASKS[config.task](config, data or load_data(config))
+    plan = plan_of({name: task.methods[name] for name in config.methods}, task.terms)
+    check_shares(config, apart=any(training.learns == "views" for training in plan.trainings))
+    task.check_data(plan)
+    return Session(task, plan, progress)
 
 
-def plan(config: Config, data: DataSet) -> Plan:
-    """What a run will do."""
-    return start_session(config, data).plan
-
-
-def baselines(config: Config, data: DataSet) -> dict[str, Training]:
+def baselines(session: Session) -> dict[str, Training]:
     """The models of phase 0 that a run needs, by their key in the store of baselines."""
-    session = start_session(config, data)
-    return {key_of(session.identity(training)): training for training in session.plan.baselines}
+    return {key_of(identity(session.task, training)): training for training in session.plan.baselines}
 
 
 def run_baseline(config: Config, owner: str, model: str, store: Path) -> Path:
     """Train one model of phase 0 into the store, or what is left of it; its folder there."""
     config = with_code(config)
-    check(config)
-    data = load_data(config)
-    check_data(config, data)
-    store.mkdir(parents=True, exist_ok=True)
-    session = start_session(config, data)
+    session = start_session(config)
     session.task.start(RunFolder(store))
     (training,) = (each for each in session.plan.baselines if each.key == (owner, 0, model))
-    with with_threads(config, data):
+    with with_threads(session.task, store):
         return train_baseline(session, training)
-
-
-def total_steps(config: Config, data: DataSet) -> int:
-    """Training steps of all phases of a run."""
-    return plan(config, data).total_steps
 
 
 def check(config: Config) -> None:
@@ -163,14 +147,6 @@ def check(config: Config) -> None:
     check_methods(config)
     DATASETS[config.task].check(config.dataset)
     check_table(config.published)
-    check_shares(config, max(config.processes, processes()))
+    check_shares(config)
     pick_device(config.device)
     TASKS[config.task].check(config)
-
-
-def check_data(config: Config, data: DataSet) -> None:
-    """Refuse, before anything starts, what this data cannot give."""
-    session = start_session(config, data)
-    apart = any(training.learns == "views" for training in session.plan.trainings)
-    check_shares(config, max(config.processes, processes()), apart)
-    session.task.check_data(session.plan)

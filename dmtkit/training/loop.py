@@ -23,7 +23,7 @@ from dmtkit.errors import ConfigError, TrainingError
 from dmtkit.metrics.cases import from_sums
 from dmtkit.metrics.sums import Sums, total
 from dmtkit.models.sync_norm import share_statistics
-from dmtkit.training.state import Loop, Recipe, State
+from dmtkit.training.state import Loop, State
 from dmtkit.training.step import advance, can_compile
 
 
@@ -32,18 +32,12 @@ def processes() -> int:
     return distributed.size()
 
 
-def arithmetic(device: torch.device, precision: str, recipe: Recipe) -> str:
-    """On what, and how, a training computes: what decides its bits beside its settings."""
-    of_shares = distributed.size() > 1 and not recipe.sync_batchnorm
-    return f"{device.type}, {precision}" + (f", batch statistics of {distributed.size()} shares" if of_shares else "")
-
-
-def check_shares(config: Config, processes: int, apart: bool = False) -> None:
-    """Refuse a batch that cannot be shared among so many processes; `apart` where X and U are forwarded each by itself."""
-    sizes = [config.batch_labeled, config.batch_pseudo]
-    if (least := min(sizes) if apart else sum(sizes)) < processes:
+def check_shares(config: Config, apart: bool = False) -> None:
+    """Refuse a batch that the run's processes cannot share; `apart` where X and U are forwarded each by itself."""
+    sizes, count = [config.batch_labeled, config.batch_pseudo], max(config.processes, processes())
+    if (least := min(sizes) if apart else sum(sizes)) < count:
         raise ConfigError(
-            f"batch_labeled, batch_pseudo: a batch of {least} cannot be shared by {processes} processes; "
+            f"batch_labeled, batch_pseudo: a batch of {least} cannot be shared by {count} processes; "
             "start fewer, or make it larger"
         )
 
@@ -66,7 +60,7 @@ def train(
     """
     recipe = loop.recipe
     log_every = max(1, recipe.steps // recipe.log_points)
-    saved, checked, rounds = time.monotonic(), loop.step, distributed.Rounds(loop.step)
+    saved, rounds = time.monotonic(), distributed.Rounds(loop.step)
 
     def checkpoint() -> None:
         save(loop.state_dict())
@@ -87,8 +81,7 @@ def train(
             stopping, due = rounds(loop.step, bool(signals), due)  # it may be set at any moment: read once
             due = due or stopping
             if at_log_point or due:
-                refuse_bad_loss(loop, batches, checked)
-                checked = loop.step
+                refuse_bad_loss(loop, batches)
             if at_log_point:
                 log(log_record(loop, evaluate))
             if due:
@@ -120,14 +113,14 @@ def log_record(loop: Loop, evaluate: Callable[[nn.Module], dict[str, float]] | N
     return record | scores
 
 
-def refuse_bad_loss(loop: Loop, batches: Callable[[int], Batch], start: int) -> None:
-    """Raise TrainingError, naming network, step and samples, if a loss since step `start` was not finite."""
-    named = [(step, name) for step, losses in enumerate(loop.losses, start) for name in losses]
-    every = [loss for losses in loop.losses for loss in losses.values()]
-    bad = (~total(torch.stack(every)).isfinite()).nonzero() if every else torch.empty(0)
+def refuse_bad_loss(loop: Loop, batches: Callable[[int], Batch]) -> None:
+    """Raise TrainingError, naming network, step and samples, if a loss since the last such look was not finite."""
+    first = loop.step - len(loop.losses)
+    every = {(step, name): loss for step, losses in enumerate(loop.losses, first) for name, loss in losses.items()}
+    finite = total(torch.stack([*every.values()])).isfinite().tolist() if every else []
     loop.losses = []
-    if len(bad):
-        step, name = named[int(bad[0])]
+    if not all(finite):
+        step, name = [*every][finite.index(False)]
         of = f" of the network {name!r}" if len(loop.optimizers) > 1 else ""
         raise TrainingError(
             f"the loss{of} became NaN or infinite at step {step + 1}; lower `lr`, or look at the images of "
@@ -136,8 +129,8 @@ def refuse_bad_loss(loop: Loop, batches: Callable[[int], Batch], start: int) -> 
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[list[int]]:
-    """The signals received: the first Ctrl-C or SIGTERM is only noted, to be met between two steps; a second interrupts at once.
+def asked_to_stop(patient: bool = False) -> Iterator[list[int]]:
+    """The signals received: the first Ctrl-C or SIGTERM is only noted; a second one, unless `patient`, interrupts at once.
 
     Outside the main thread signals cannot be caught, and there are none.
 
@@ -148,7 +141,7 @@ def asked_to_stop() -> Iterator[list[int]]:
     signals: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if signals:
+        if signals and not patient:
             raise KeyboardInterrupt
         signals.append(number)
 

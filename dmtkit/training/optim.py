@@ -1,4 +1,4 @@
-"""Schedules and averages, thin over torch's own: SGD, cosine and poly, EMA."""
+"""Schedules and averages, thin over torch's own: cosine and poly, EMA."""
 
 import math
 from collections.abc import Callable
@@ -6,11 +6,6 @@ from typing import Literal
 
 import torch
 from torch import nn
-
-
-def sgd(model: nn.Module, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    """SGD with the recipe's momentum and weight decay, all of it in one pass over the weights."""
-    return torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
 
 
 def schedule(

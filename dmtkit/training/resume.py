@@ -18,9 +18,9 @@ from dmtkit.methods.lab import Plan, Training
 from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.run import Phase
 from dmtkit.tasks.task import Task
-from dmtkit.training.baselines import baseline, identity, store_for
-from dmtkit.training.loop import arithmetic, train
-from dmtkit.training.state import Loop, Recipe, begin
+from dmtkit.training.baselines import baseline, store_for
+from dmtkit.training.loop import train
+from dmtkit.training.state import Loop, begin, recipe_of
 
 
 @dataclass(frozen=True)
@@ -48,30 +48,17 @@ class Session:
     progress: Callable[[Progress], None]
     position: int = 0
     finished: dict[Training, dict[str, Any]] = field(default_factory=dict)
-    testing: dict[tuple[str, int], float] = field(default_factory=dict)
+    tested: float = 0.0
 
     @property
     def seconds(self) -> float:
         """Computing time of all finished phases and their tests, whichever process computed them."""
-        return sum(summary["seconds"] for summary in self.finished.values()) + sum(self.testing.values())
+        return sum(summary["seconds"] for summary in self.finished.values()) + self.tested
 
     def tell(self, training: Training, step: int = 0, of: int = 0) -> None:
         """Report progress: all finished phases, and `step` steps `of` so many of the one under way."""
         done = step + sum(summary["steps"] for summary in self.finished.values())
         self.progress(Progress(training.owner, training.phase, done, self.plan.total_steps, training.model, step, of))
-
-    def recipe(self, training: Training) -> Recipe:
-        """How a training is done: the settings of a recipe's names, and what the task and the plan say of it."""
-        task, config = self.task, self.task.config
-        settings = {name: getattr(config, name) for name in Recipe.__dataclass_fields__ if hasattr(config, name)}
-        own = {"steps": training.steps, "seed": task.seed("steps", training), "precision": task.precision}
-        return Recipe(**{**settings, **own, **task.settings(training)})
-
-    def identity(self, training: Training) -> dict[str, Any]:
-        """Everything that decides the model of a phase 0."""
-        task, recipe = self.task, self.recipe(training)
-        device = arithmetic(task.device, task.precision, recipe)
-        return identity(task.config, training, recipe, task.data.describe(dates=True), device)
 
 
 def complete(session: Session, training: Training) -> None:
@@ -114,7 +101,7 @@ def trained_model(session: Session, training: Training) -> tuple[nn.Module, floa
         if training.phase:
             train_model(session, training, phase, [task.run])
         else:
-            with baseline(store_for(task.run.path), session.identity(training), phase) as place:
+            with baseline(store_for(task.run.path), task, training, phase) as place:
                 task.run.take_log(place.folder, *training.key)
                 train_shared(session, training, place, [task.run])
                 phase.models.take(place.models)
@@ -125,7 +112,7 @@ def trained_model(session: Session, training: Training) -> tuple[nn.Module, floa
 def train_baseline(session: Session, training: Training) -> Path:
     """Train a model of phase 0 before any run needs it; its place in the store that the run's folder is."""
     store = session.task.run.path
-    with baseline(store, session.identity(training), Phase(store, store)) as place:
+    with baseline(store, session.task, training, Phase(store, store)) as place:
         train_shared(session, training, place, [])
     return place.folder
 
@@ -140,7 +127,7 @@ def train_shared(session: Session, training: Training, place: Phase, logs: list[
 
 def train_model(session: Session, training: Training, place: Phase, logs: Sequence[RunFolder]) -> None:
     """Train a model, from its newest checkpoint in `place` on, and keep it there."""
-    task, loop = session.task, start_loop(session, training)
+    task, loop = session.task, start_loop(session.task, training)
     batches, visits = task.batches(training), task.visits(training)
     torch.manual_seed(task.seed("training", training))
     state = place.checkpoint()
@@ -149,9 +136,8 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
             loop.load_state_dict(state)
         except RunError as error:
             raise RunError(f"{place.folder}: {error}") from None
-    before, started = state["seconds"] if state else 0.0, time.monotonic()
-    where: dict[str, Any] = {"method": training.owner, "phase": training.phase}
-    where |= {"model": training.model} if training.model else {}
+    began = time.monotonic() - (state["seconds"] if state else 0.0)
+    where = {"method": training.owner, "phase": training.phase} | ({"model": training.model} if training.model else {})
     for log in logs:
         log.rewind_log(*training.key, loop.step)
 
@@ -160,7 +146,7 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
             log.log({**where, **record})
 
     def seconds() -> float:
-        return before + time.monotonic() - started
+        return time.monotonic() - began
 
     train(
         loop,
@@ -175,10 +161,9 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
     place.models.save(training.steps, {**loop.networks(), "seconds": seconds()})
 
 
-def start_loop(session: Session, training: Training) -> Loop:
+def start_loop(task: Task, training: Training) -> Loop:
     """A training before its first step: every network that its method declares."""
-    task, method = session.task, session.task.method_of(training)
-    classes = len(task.data.classes)
+    method, classes = task.method_of(training), len(task.data.classes)
     networks = {name: task.network(training, name) for name in method.nets}
     with torch.random.fork_rng(devices=[]):
         for name, helper in method.helpers.items():
@@ -187,4 +172,4 @@ def start_loop(session: Session, training: Training) -> Loop:
         torch.manual_seed(task.seed("memory", training))
         memory = method.memory(len(task.data.unlabeled), classes)
     there = {name: value.to(task.device) for name, value in memory.items()}
-    return begin(method, networks, session.recipe(training), there)
+    return begin(method, networks, recipe_of(task, training), there)

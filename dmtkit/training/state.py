@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor, nn
 
 from dmtkit.errors import RunError
 from dmtkit.losses.dynamic import gamma_ramp
+from dmtkit.methods.lab import Training
 from dmtkit.methods.method import Method
 from dmtkit.metrics.sums import Sums
 from dmtkit.models.sync_norm import spread
-from dmtkit.training.optim import schedule, sgd
+from dmtkit.tasks.task import Task
+from dmtkit.training.optim import schedule
 
 State = dict[str, Any]
 
@@ -52,6 +55,13 @@ class Recipe:
         return self.gamma1 * ramp, self.gamma2 * ramp
 
 
+def recipe_of(task: Task, training: Training) -> Recipe:
+    """How a training of a run is done: the settings of a recipe's names, and what the task and the plan say of it."""
+    settings = {name: getattr(task.config, name) for name in Recipe.__dataclass_fields__ if hasattr(task.config, name)}
+    own = {"steps": training.steps, "seed": task.seed("steps", training), "precision": task.precision}
+    return Recipe(**{**settings, **own, **task.settings(training)})
+
+
 @dataclass
 class Loop:
     """A training under way. `kept` is what comes out where that is not the reported network as it is: its EMA, or its best snapshot."""
@@ -68,11 +78,6 @@ class Loop:
     step: int = 0
     logged: int = 0
     best: float = -1.0
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        return next(next(iter(self.modules.values())).parameters()).device
 
     @property
     def current(self) -> nn.Module:
@@ -126,9 +131,10 @@ class Loop:
                 f"found a checkpoint whose memory is of other sizes ({there}), expected {here}: it was kept with other data or "
                 "parameters; put them back, or remove this folder, and the phase is trained anew"
             )
-        self.memory = {name: value.to(self.device) for name, value in state["memory"].items()}
+        device = next(self.current.parameters()).device
+        self.memory = {name: value.to(device) for name, value in state["memory"].items()}
         self.step, self.logged, self.best = state["step"], state["logged"], state["best"]
-        self.sums.restore(state["sums"], self.device)
+        self.sums.restore(state["sums"], device)
         torch.set_rng_state(state["random"][0].cpu())
         if torch.cuda.is_available() and len(state["random"]) > 1:
             torch.cuda.set_rng_state_all([value.cpu() for value in state["random"][1:]])
@@ -139,12 +145,11 @@ def begin(
 ) -> Loop:
     """The state of a phase before its first step; `networks` are those that the method trains, nets and helpers."""
     modules = {name: spread(network, recipe.sync_batchnorm) for name, network in networks.items()}
-    optimizers: dict[str, torch.optim.Optimizer] = {
-        name: method.helpers[name].optimizer(list(module.parameters()))
-        if name in method.helpers
-        else sgd(module, recipe.lr, recipe.momentum, recipe.weight_decay)
-        for name, module in modules.items()
-    }
+    sgd = partial(torch.optim.SGD, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
+    optimizers: dict[str, torch.optim.Optimizer] = {}
+    for name, module in modules.items():
+        make = method.helpers[name].optimizer if name in method.helpers else sgd
+        optimizers[name] = make(list(module.parameters()))
     schedules = {
         name: schedule(recipe.schedule, optimizer, recipe.steps, recipe.poly_power)
         for name, optimizer in optimizers.items()

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from dmtkit.errors import ConfigError, DataError, RunError
 from dmtkit.jobs.command import run_list, shown, summary
-from dmtkit.jobs.engine import Board, Status, run_batch
+from dmtkit.jobs.engine import Status, run_batch, status_of
 from dmtkit.jobs.notebook_job import plan_job
 from dmtkit.jobs.plan import Batch, make_batch, names, numbers
 from dmtkit.jobs.worker import Outcome, Slot
@@ -121,21 +121,20 @@ def test_slots_share_out_threads_and_gpus(tmp_path):
     assert Slot(slot.notes).environment("tcp://elsewhere") == {"DMTKIT_OUTPUTS": str(tmp_path)}
 
 
-def test_the_board_tells_state_and_progress(outputs, tiny, tmp_path):
-    batch = make_batch([tiny()], methods=["cl", "dmt"])
-    first, second = batch.jobs
-    board = Board(tmp_path, [*batch.baselines.values(), *batch.waiting])
-    assert [status.state for status in board.read({})] == ["pending"] * 3
-    Slot(tmp_path).note(first.name, "running")
+def test_a_status_tells_state_and_progress(outputs, tiny, tmp_path):
+    batch, slot = make_batch([tiny()], methods=["cl", "dmt"]), Slot(tmp_path)
+    first, second = batch.waiting
+    assert [status_of(what, slot.told(what.name)).state for what in (*batch.baselines.values(), first)] == [
+        "pending"
+    ] * 2
+    slot.note(first.name, "running")
     first.folder.mkdir(parents=True)
     record = {"method": "cl", "phase": 1, "step": 20, "loss": 0.5, "val_accuracy": 80.0}
     (first.folder / "metrics.jsonl").write_text(json.dumps(record) + "\n")
-    (tmp_path / "torn.json").write_text("{")
-    ended = {second.name: Outcome(second.name, "failed", message="why\nmore")}
-    found = {status.name: status for status in board.read(ended)}
-    assert found[first.name].text == "cl, phase 1, loss 0.500, val 80.0 %"
-    assert (found[first.name].done, found[first.name].steps) == (20, batch.waiting[0].steps)
-    assert (found[second.name].state, found[second.name].text) == ("failed", "why")
+    running = status_of(first, slot.told(first.name))
+    assert running == Status(first.name, "running", 20, first.steps, "cl, phase 1, loss 0.500, val 80.0 %")
+    failed = status_of(second, slot.told(second.name), Outcome(second.name, "failed", message="why\nmore"))
+    assert (failed.state, failed.text) == ("failed", "why")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -166,16 +166,15 @@ def test_only_a_process_of_our_own_is_asked_to_stop(tmp_path):
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     (tmp_path / ".writer.json").write_text(json.dumps({"pid": other.pid, "host": HOST}))
     asked = iter([0, 0] + [1] * 1000)
-    code = watch(
-        [sys.executable, "-c", "import time; time.sleep(600)"], tmp_path / "log", tmp_path, stops=lambda: next(asked)
-    )
+    code = watch([sys.executable, "-c", "import time; time.sleep(600)"], tmp_path / "log", stops=lambda: next(asked))
     assert code != 0, "what waits for somebody else's lock has nothing to save: it does not sleep to its end"
     assert other.poll() is None
     other.kill()
     other.wait()
 
 
-def test_a_process_that_we_started_is_asked_softly(tmp_path):
+def test_a_process_that_we_started_is_asked_softly(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     program = (
         "import json, os, socket, time\n"
         "json.dump({'pid': os.getpid(), 'host': socket.gethostname()}, open('.writer.json', 'w'))\n"
@@ -184,10 +183,7 @@ def test_a_process_that_we_started_is_asked_softly(tmp_path):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a Dask worker has it
     try:
         watch(
-            [sys.executable, "-c", program],
-            tmp_path / "log",
-            tmp_path,
-            stops=lambda: int((tmp_path / ".writer.json").is_file()),
+            [sys.executable, "-c", program], tmp_path / "log", stops=lambda: int((tmp_path / ".writer.json").is_file())
         )
     finally:
         signal.signal(signal.SIGINT, before)
@@ -198,7 +194,7 @@ def test_what_we_started_ends_with_us(tmp_path):
     program = (
         "import sys; from pathlib import Path; from dmtkit.jobs.process import watch\n"
         "watch([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'], "
-        "Path('log').absolute(), Path.cwd())\n"
+        "Path('log').absolute())\n"
     )
     starter = subprocess.Popen(
         [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}

@@ -138,7 +138,8 @@ def test_a_notebook_trains_in_two_processes(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_a_notebook_shows_what_its_processes_met(tmp_path, monkeypatch, said, kind, match):
-    def watch(command, log, cwd, *, environment, **_):
+    def watch(command, log, *, environment, **_):
+        log.parent.mkdir(exist_ok=True)
         log.write_text("last words\n")
         if said:
             Path(environment[OUTCOME]).write_text(json.dumps(said))

@@ -12,7 +12,7 @@ from dmtkit.losses.dynamic import gamma_ramp
 from dmtkit.metrics.cases import case_rows, from_sums
 from dmtkit.metrics.scores import accuracy, reliability
 from dmtkit.training.optim import schedule as make_schedule
-from dmtkit.training.optim import sgd, update_average
+from dmtkit.training.optim import update_average
 
 
 def test_gamma_ramp_by_hand():
@@ -21,7 +21,7 @@ def test_gamma_ramp_by_hand():
 
 def test_cosine_by_hand_and_resumed():
     model = torch.nn.Linear(1, 1)
-    optimizer = sgd(model, 0.1, 0.9, 0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     schedule = make_schedule("cosine", optimizer, 10)
     rates = []
     for _ in range(10):

@@ -13,7 +13,7 @@ from dmtkit.config import make_config
 from dmtkit.data import load
 from dmtkit.errors import RunError
 from dmtkit.tasks import segmentation
-from dmtkit.training.experiment import run_methods, total_steps
+from dmtkit.training.experiment import run_methods, start_session
 from tests.helpers import TINY_SEGMENTATION, Stop, fingerprint, relay, stop_after
 
 CONFIG = make_config({**TINY_SEGMENTATION, "checkpoint_seconds": 0})
@@ -54,11 +54,11 @@ def test_results_name_both_models_and_their_mean(whole):
 
 
 def test_a_run_tells_its_progress_to_the_end(data, tmp_path):
-    seen = []
-    run_methods(make_config({**TINY_SEGMENTATION, "methods": ("dmt",)}), data, tmp_path / "run", progress=seen.append)
+    config, seen = make_config({**TINY_SEGMENTATION, "methods": ("dmt",)}), []
+    run_methods(config, data, tmp_path / "run", progress=seen.append)
     steps = [p.step for p in seen]
     assert steps == sorted(steps)
-    assert steps[-1] == seen[-1].steps == total_steps(make_config({**TINY_SEGMENTATION, "methods": ("dmt",)}), data)
+    assert steps[-1] == seen[-1].steps == start_session(config, data).plan.total_steps
     assert {p.model for p in seen} == {"A", "B"}
 
 

@@ -14,7 +14,7 @@ import dmtkit
 from dmtkit.config import make_config
 from dmtkit.training import resume
 from dmtkit.training.baselines import STORE, code, store_for
-from dmtkit.training.experiment import baselines, load_data, run_baseline, run_methods
+from dmtkit.training.experiment import baselines, load_data, run_baseline, run_methods, start_session
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, fingerprint, stop_after
 
 CONFIG = make_config({**TINY, "methods": ("cl",)})
@@ -36,7 +36,7 @@ def trained(monkeypatch):
 
 def keys(**changes):
     config = make_config({**TINY, "methods": ("dmt",), **changes})
-    return set(baselines(config, load_data(config)))
+    return set(baselines(start_session(config)))
 
 
 def test_two_runs_share_one_baseline_and_end_in_the_bits_of_runs_of_their_own(outputs, tmp_path, trained):
@@ -92,7 +92,7 @@ def test_models_parts_and_the_oracle_have_baselines_of_their_own():
 
     def found(**changes):
         config = make_config({**values, **changes})
-        return {(training.owner, training.model): key for key, training in baselines(config, load_data(config)).items()}
+        return {(training.owner, training.model): key for key, training in baselines(start_session(config)).items()}
 
     plain = found(methods=("supervised", "dmt", "oracle"))
     assert len(set(plain.values())) == 3
@@ -120,7 +120,7 @@ def test_a_baseline_half_trained_by_one_run_is_taken_up_by_another(outputs, tmp_
 
 def test_trained_ahead_it_is_only_taken_over(outputs, trained):
     data = load_data(CONFIG)
-    ((key, training),) = baselines(CONFIG, data).items()
+    ((key, training),) = baselines(start_session(CONFIG, data)).items()
     folder = run_baseline(CONFIG, training.owner, training.model, outputs / STORE)
     assert folder == outputs / STORE / key
     assert len(trained) == 1
@@ -145,7 +145,7 @@ def test_a_damaged_baseline_is_trained_again(outputs, tmp_path):
 
 def test_a_run_waits_for_a_baseline_that_another_trains_and_says_so(outputs):
     data = load_data(CONFIG)
-    ((key, _),) = baselines(CONFIG, data).items()
+    ((key, _),) = baselines(start_session(CONFIG, data)).items()
     place = outputs / STORE / key
     place.mkdir(parents=True)
     (place / ".writer.json").write_text(json.dumps({"pid": 12345, "host": "elsewhere"}))

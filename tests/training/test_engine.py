@@ -14,7 +14,7 @@ from dmtkit.methods import Helper, Method, Step
 from dmtkit.methods.given import Nets, Now
 from dmtkit.models import build
 from dmtkit.own import describe
-from dmtkit.training.experiment import check_data, load_data, plan, run_methods
+from dmtkit.training.experiment import load_data, run_methods, start_session
 from dmtkit.training.state import Recipe, begin
 from dmtkit.training.step import advance
 from tests import own_method
@@ -42,11 +42,13 @@ def test_a_method_of_ones_own_trains_and_reports(undisturbed):
     config, data, run = undisturbed
     assert set(run.results) == {"supervised", "own"}
     assert len(run.results["own"]["phases"]) == 1
-    trainings = {training.key: training for training in plan(config, data).trainings}
+    trainings = {training.key: training for training in start_session(config, data).plan.trainings}
     model = run.task.first
     steps = trainings["own", 1, model].steps
     labels = make_config({**config.model_dump(), "methods": ("cl" if not model else "cbst",)})
-    assert steps == sum(t.steps for t in plan(labels, data).trainings), "phase 0 and all phases of one model together"
+    assert steps == sum(t.steps for t in start_session(labels, data).plan.trainings), (
+        "phase 0 and all phases of one model together"
+    )
     logged = run.metrics[run.metrics["method"] == "own"]
     assert {"loss", "loss_model", "loss_second", "loss_critic", "sure"} <= set(logged.dropna(axis=1).columns)
     assert (logged["loss"] - logged[["loss_model", "loss_second", "loss_critic"]].sum(axis=1)).abs().max() < 1e-6
@@ -289,5 +291,5 @@ def test_more_processes_than_a_batch_has_labeled_rows_are_refused(undisturbed):
     config, data, _ = undisturbed
     few = make_config({**config.model_dump(), "batch_labeled": 3, "processes": 4})
     with pytest.raises(ConfigError, match="a batch of 3 cannot be shared by 4 processes"):
-        check_data(few, data)
-    check_data(make_config({**few.model_dump(), "methods": ("supervised",)}), data)
+        start_session(few, data)
+    start_session(make_config({**few.model_dump(), "methods": ("supervised",)}), data)

@@ -200,4 +200,4 @@ def test_one_process_goes_on_where_two_were_stopped_and_says_so(places):
 
 def test_a_batch_smaller_than_the_team_is_refused():
     with pytest.raises(ConfigError, match=r"a batch of 32 cannot be shared by 33 processes"):
-        check_shares(make_config(TINY), 33)
+        check_shares(make_config({**TINY, "processes": 33}))

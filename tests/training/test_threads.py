@@ -1,5 +1,7 @@
 """Threads of a run: one where steps are small, all where they are not; what a run began with, it goes on with."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import yaml
@@ -8,7 +10,7 @@ from dmtkit.config import make_config
 from dmtkit.errors import ConfigError
 from dmtkit.runs.folder import refuse_other_run
 from dmtkit.training import experiment
-from dmtkit.training.experiment import load_data, run_methods, with_threads
+from dmtkit.training.experiment import load_data, run_methods, start_session, with_threads
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, fingerprint, make_tree, stop_after
 
 SCENES = {"task": "segmentation", "scenes": 12, "denominator": 3}
@@ -23,9 +25,9 @@ def four():
     torch.set_num_threads(1)
 
 
-def number(values, folder=None):
+def number(values):
     config = make_config(values)
-    with with_threads(config, load_data(config), folder) as used:
+    with with_threads(start_session(config, load_data(config)).task, Path("no/run")) as used:
         assert used.threads == torch.get_num_threads()
     assert torch.get_num_threads() == 4
     return used.threads

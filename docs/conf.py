@@ -42,7 +42,7 @@ autodoc_preserve_defaults, add_module_names = True, False
 maximum_signature_line_length = 100
 html_theme, html_title, html_math_renderer = "furo", "dmtkit", "mathml"
 html_static_path, html_css_files = ["style.css"], ["style.css"]
-html_show_sourcelink = False
+html_show_sourcelink = html_show_copyright = False
 
 
 def write_api_pages(app: Any, config: Any) -> None:

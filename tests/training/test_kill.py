@@ -14,7 +14,7 @@ from dmtkit import files
 from dmtkit.config import make_config
 from dmtkit.training.experiment import load_data, run_methods
 from tests.commands import ENVIRONMENT
-from tests.helpers import ROOT, TINY, TINY_SEGMENTATION, fingerprint
+from tests.helpers import ALL_TEST_SCENES, ROOT, TINY, TINY_SEGMENTATION, fingerprint
 
 SETTINGS = {
     "classification": {**TINY, "checkpoint_seconds": 0, "methods": ("dmt",)},
@@ -36,6 +36,14 @@ run_methods(make_config(json.loads(sys.argv[2])), output_dir=sys.argv[1])
 """
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _all_test_scenes():
+    """As many as the processes have that are killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dmtkit.data.segmentation.TEST_SCENES", ALL_TEST_SCENES)
+        yield
 
 
 class Crash(BaseException):

@@ -4,25 +4,17 @@
 field, what was found and the remedy.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from dmtkit.errors import ConfigError, unknown_name
+from dmtkit.errors import ConfigError, quoted, unknown_name
+from dmtkit.params import check_name, texts, unwritable
 from dmtkit.registry import METHODS, Parameters, flat_names, gather, methods_in, of_task, owner_of
 
 STORED = "stored"  # the context in which a run's own config is read
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,-]*")
-
-
-def check_name(value: str) -> str:
-    """Return `value` if it can name a run folder without leaving its parent, else ValueError."""
-    if not NAME.fullmatch(value) or ".." in value:
-        raise ValueError("expected letters, digits and _ . + = , - (no '..', no slash): it names a folder")
-    return value
 
 
 def _distinct(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -60,13 +52,19 @@ def _known(value: Parameters, info: ValidationInfo) -> Parameters:
     return {name: given for name, given in own.items() if given}
 
 
-Positive = Annotated[int, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0, le=10**9)]
+Rate = Annotated[float, Field(gt=0, le=1e30)]
+NotNegative = Annotated[float, Field(ge=0, le=1e30)]
+Exponent = Annotated[float, Field(ge=0, le=1000)]
+Batch = Annotated[int, Field(gt=0, le=65_536)]
+Number = Annotated[int, Field(ge=0, le=10**9)]
 Name = Annotated[str, AfterValidator(check_name)]
 Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
 Shares = Annotated[tuple[float, ...], AfterValidator(_rising)]
 Scales = Annotated[tuple[float, float], AfterValidator(_scales)]
-Size = tuple[Positive, Positive]  # height, width
+Side = Annotated[int, Field(gt=0, le=16_384)]
+Size = tuple[Side, Side]  # height, width
+Crop = tuple[Annotated[Side, Field(ge=16)], Annotated[Side, Field(ge=16)]]  # room for a blur's border
 
 
 class Config(BaseModel):
@@ -80,7 +78,7 @@ class Config(BaseModel):
     methods: Names
     parameters: Annotated[Parameters, AfterValidator(_known)] = {}
     code_from: str | None = None
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, le=2**64)] = 1
     published: str | None = None
     # data
     dataset: str
@@ -91,22 +89,22 @@ class Config(BaseModel):
     label_ratios: Shares = (0.2, 0.4, 0.6, 0.8, 1.0)
     epochs: Positive
     baseline_epochs: Positive
-    batch_labeled: Positive
-    batch_pseudo: Positive
-    lr: Annotated[float, Field(gt=0)]
+    batch_labeled: Batch
+    batch_pseudo: Batch
+    lr: Rate
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: NotNegative = 5e-4
     # the dynamic loss
-    gamma1: NotNegative
-    gamma2: NotNegative
+    gamma1: Exponent
+    gamma2: Exponent
     online_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.9
     quiet_unlabeled: bool
     # how it is computed
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
-    threads: Positive | Literal["auto"] = "auto"
-    processes: Positive = 1
+    threads: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"] = "auto"
+    processes: Annotated[int, Field(gt=0, le=4096)] = 1
     sync_batchnorm: bool = True
     log_points: Positive = 20
     checkpoint_seconds: NotNegative = 60.0
@@ -122,6 +120,8 @@ class Config(BaseModel):
         """`fixmatch_threshold: 0.9` is kept as `parameters: {fixmatch: {threshold: 0.9}}`; a list may be `a,b`; `no` is no 0."""
         values = gather(values, cls.model_fields)
         for name, value in values.items():
+            if reason := next(filter(None, map(unwritable, texts(value))), ""):
+                raise ValueError(f"{name}: found {quoted(value)}, expected {reason}")
             annotation = cls.model_fields[name].annotation if name in cls.model_fields else bool
             if isinstance(value, bool) and annotation is not bool:
                 raise ValueError(
@@ -152,21 +152,21 @@ class ClassificationConfig(Config):
     methods: Names = ("supervised", "cl", "dmt")
     dataset: str = "digits"
     labels: Positive | None = 2
-    val: Annotated[int, Field(ge=0)] = 5
+    val: Number = 5
     model: str = "wrn-10-1"
     epochs: Positive = 40
     baseline_epochs: Positive = 400
-    batch_labeled: Positive = 16
-    batch_pseudo: Positive = 48
-    lr: Annotated[float, Field(gt=0)] = 0.1
+    batch_labeled: Batch = 16
+    batch_pseudo: Batch = 48
+    lr: Rate = 0.1
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
-    gamma1: NotNegative = 4.0
-    gamma2: NotNegative = 4.0
+    gamma1: Exponent = 4.0
+    gamma2: Exponent = 4.0
     gamma_ramp: bool = True
     quiet_unlabeled: bool = True
     # augmentation
     mixup: NotNegative = 0.75
-    crop_padding: Annotated[int, Field(ge=0)] = 1
+    crop_padding: Annotated[int, Field(ge=0, le=1000)] = 1
     flip: bool = False
     augment: Names = ("all",)
 
@@ -189,33 +189,33 @@ class SegmentationConfig(Config):
     labeled_list: str | None = None
     denominator: Annotated[float, Field(ge=1)] | None = 6
     split: Annotated[int, Field(ge=0, le=999)] = 0
-    val: Annotated[int, Field(ge=0)] = 0
+    val: Number = 0
     sampling: Literal["all", "dms"] = "all"
     resize: Size | None = None
-    scenes: Positive = 480
+    scenes: Annotated[int, Field(gt=0, le=100_000)] = 480
     scene_size: Annotated[int, Field(ge=16, le=1024)] = 48
     scene_difficulty: Annotated[float, Field(ge=0, le=1)] = 0.1
     # models and schedule
     model: str = "deeplab-tiny"
     label_ratios: Shares = (0.25, 0.5, 0.75, 1.0)
-    aspp_rates: tuple[Positive, ...] = (1, 2)
+    aspp_rates: tuple[Side, ...] = (1, 2)
     init_a: str | None = None
     init_b: str | None = None
     epochs: Positive = 14
     baseline_epochs: Positive = 90
-    batch_labeled: Positive = 4
-    batch_pseudo: Positive = 12
-    lr: Annotated[float, Field(gt=0)] = 0.05
-    baseline_lr: Annotated[float, Field(gt=0)] = 0.1
-    poly_power: NotNegative = 0.9
+    batch_labeled: Batch = 4
+    batch_pseudo: Batch = 12
+    lr: Rate = 0.05
+    baseline_lr: Rate = 0.1
+    poly_power: Exponent = 0.9
     snapshot: Literal["last", "best"] = "last"
     # pseudo labels and the dynamic loss
     label_rule: Literal["argmax", "normalized"] = "argmax"
-    gamma1: NotNegative = 3.0
-    gamma2: NotNegative = 3.0
+    gamma1: Exponent = 3.0
+    gamma2: Exponent = 3.0
     quiet_unlabeled: bool = False
     # augmentation and evaluation
-    crop: Size = (48, 48)
+    crop: Crop = (48, 48)
     scale: Scales = (0.7, 1.4)
     flip: bool = False
     eval_size: Size | None = None
@@ -259,6 +259,8 @@ def make_config(values: Mapping[str, Any], context: str = "") -> Config:
       - sed: unknown parameter; did you mean 'seed'?
     """
     kind = config_type(values)
+    if strange := [str(name) for name in values if not str(name).isidentifier() or len(name) > 100]:
+        raise ConfigError("; ".join(unknown_name(name, [*kind.model_fields]) for name in strange))
     try:
         return kind.model_validate(dict(values), context=context)
     except ValidationError as error:
@@ -280,15 +282,15 @@ def _type_name(annotation: Any) -> str:
 
 def _explain(item: Any, kind: type[Config], methods: Sequence[str]) -> str:
     """One pydantic error as: field, what was found, what was expected."""
-    name = ".".join(str(part) for part in item["loc"])
+    name = ".".join(quoted(str(part))[1:-1] for part in item["loc"])
     if item["type"] == "extra_forbidden":
         if owner := owner_of(name, list(METHODS)):
             return f"{name}: of a method that is not among `methods` ({owner})"
         return unknown_name(name, [*kind.model_fields, *flat_names(methods)])
     if item["type"] == "missing" and len(item["loc"]) > 1:
-        return f"{item['loc'][0]}: found {item['input']!r}, expected more values"
+        return f"{item['loc'][0]}: found {quoted(item['input'])}, expected more values"
     if item["loc"][:1] == ("threads",):  # of a union pydantic tells every part
-        return f"threads: found {item['input']!r}, expected auto or a number from 1 on"
+        return f"threads: found {quoted(item['input'])}, expected auto or a number from 1 on"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
     says_where = not name or (name == "parameters" and item["type"] == "value_error")
-    return message if says_where else f"{name}: found {item['input']!r}, expected {message}"
+    return message if says_where else f"{name}: found {quoted(item['input'])}, expected {message}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from dmtkit.errors import ConfigError, unknown_name
+from dmtkit.errors import ConfigError, quoted, unknown_name
 
 if TYPE_CHECKING:
     from dmtkit.methods.method import Method
@@ -131,8 +131,8 @@ def model(name: str, task: str) -> Callable[[Build], Build]:
 
 def of_task(things: Mapping[str, T], task: str) -> T:
     """What there is for a task; ConfigError for one that does not exist."""
-    if task not in things:
-        raise ConfigError(f"task: found {task!r}, expected one of {', '.join(things)}")
+    if not isinstance(task, str) or task not in things:
+        raise ConfigError(f"task: found {quoted(task)}, expected one of {', '.join(things)}")
     return things[task]
 
 

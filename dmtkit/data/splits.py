@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from dmtkit.config import Config
 from dmtkit.errors import DataError, listing
-from dmtkit.params import project_root
+from dmtkit.params import project_root, read_yaml
 
 UNKNOWN = -1  # the truth of an image that nobody labeled
 PAPER_SEED = 7777
@@ -103,8 +101,8 @@ def own_lists(config: Config) -> dict[str, list[str]]:
         return {}
     path = project_root() / config.lists
     try:
-        lists = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        lists = read_yaml(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise DataError(f"lists: {path} cannot be read: {error}") from None
     fields = (*Split._fields, *Sampling._fields)
     parts = {key: lists[key] for key in fields if key in lists} if isinstance(lists, dict) else {}

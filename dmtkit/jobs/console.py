@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
-from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError
-from dmtkit.params import from_project
+from dmtkit.errors import ConfigError, DataError, DmtkitError, RunError, quoted
+from dmtkit.params import from_project, read_yaml
 
 if TYPE_CHECKING:
     from dmtkit.training.resume import Progress
@@ -60,11 +59,13 @@ def overrides(pairs: list[str] | None) -> dict[str, Any]:
     for pair in pairs or []:
         name, separator, text = (part.strip() for part in pair.partition("="))
         if not separator:
-            raise ConfigError(f"-p {pair}: expected a name and a value, as in -p seed 2 or -p seed=2")
+            raise ConfigError(f"-p {quoted(pair)[1:-1]}: expected a name and a value, as in -p seed 2 or -p seed=2")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"{name}: {text!r} is not valid YAML; quote it, or close its brackets") from None
+            value = read_yaml(text)
+        except ValueError:
+            raise ConfigError(
+                f"{quoted(name)[1:-1]}: {quoted(text)} is not valid YAML; quote it, or close its brackets"
+            ) from None
         chosen[name] = from_project(Path.cwd() / value) if name == "code_from" and isinstance(value, str) else value
     return chosen
 

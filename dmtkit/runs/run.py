@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from dmtkit import files
 from dmtkit.config import STORED, Config, make_config
@@ -115,7 +114,7 @@ def read_config(path: Path) -> Config:
     """The config that a run folder was started with."""
     try:
         return make_config(read_settings(path / "config.yaml"), context=STORED)
-    except (OSError, ValueError, yaml.YAMLError, ConfigError) as error:
+    except (OSError, ValueError, ConfigError) as error:
         raise RunError(f"{path}: config.yaml cannot be read ({error})") from None
 
 

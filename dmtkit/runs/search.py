@@ -8,12 +8,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dmtkit.params import read_yaml
 
 MARK = ".dmtkit-report"  # lies in a folder of written reports, whose files are no foreign ones
 FEW = 3
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _read(folder: Path, name: str, found: Found) -> None:
             problem = f"cannot be read ({error.strerror})"
         except UnusableError as error:
             problem = str(error)
-        except (ValueError, RecursionError, yaml.YAMLError):
+        except (ValueError, RecursionError):
             problem = "is corrupt"
         return found.skipped.append((name, f"{file} {problem}"))
     found.finished[name] = (contents[0], contents[1])
@@ -111,8 +111,8 @@ def read_done(path: Path) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The content of a config.yaml; ValueError or YAMLError if it is no mapping of names."""
-    values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a safe loader
+    """The content of a config.yaml; ValueError if it is no mapping of names."""
+    values = read_yaml(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UnusableError("is no mapping of parameter names to values")
     return values

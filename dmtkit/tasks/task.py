@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psutil
 import torch
 from torch import nn
 
@@ -75,6 +76,12 @@ class Task(ABC):
         splitting = [name for name, method in self.methods.items() if method.splits]
         if splitting and (lacking := halves_lacking(self.build())):
             raise ConfigError(f"model: {self.config.model}: {lacking} (methods: {', '.join(splitting)})")
+        images, memory = 4 * self.batch * math.prod(self.image), psutil.virtual_memory().total
+        if 8 * images > memory:
+            raise ConfigError(
+                f"batch_labeled, batch_pseudo: {self.batch} images of {'×'.join(map(str, self.image))} take {images / 2**30:.1f} GiB, "
+                f"more than an eighth of this machine's {memory / 2**30:.0f}; a step needs many times that: take fewer or smaller ones"
+            )
         if "oracle" in self.config.methods and not getattr(self.data, "truth_complete", self.data.truth_known):
             what = "mask" if self.facts.pixels else "truth"
             raise ConfigError(f"methods: oracle needs the {what} of every unlabeled image, which this data lacks")

@@ -20,6 +20,7 @@ from dmtkit import distributed
 from dmtkit.config import Config
 from dmtkit.data.batches import Batch
 from dmtkit.errors import ConfigError, TrainingError
+from dmtkit.methods.given import Nets
 from dmtkit.metrics.cases import from_sums
 from dmtkit.metrics.sums import Sums, total
 from dmtkit.models.sync_norm import share_statistics
@@ -74,7 +75,8 @@ def train(
             if visits and loop.step in visits:
                 share_statistics(loop.current)
                 visits[loop.step](loop.current)
-            advance(loop, batches(loop.step))
+            batch = batches(loop.step)
+            advance(loop, batch)
             last = loop.step == recipe.steps
             at_log_point = last or loop.step % log_every == 0
             due = not last and time.monotonic() - saved >= recipe.checkpoint_seconds
@@ -83,6 +85,7 @@ def train(
             if at_log_point or due:
                 refuse_bad_loss(loop, batches)
             if at_log_point:
+                refuse_bad_output(loop, batch)
                 log(log_record(loop, evaluate))
             if due:
                 checkpoint()
@@ -125,6 +128,15 @@ def refuse_bad_loss(loop: Loop, batches: Callable[[int], Batch]) -> None:
         raise TrainingError(
             f"the loss{of} became NaN or infinite at step {step + 1}; lower `lr`, or look at the images of "
             f"that batch. The last checkpoint is kept. The batch's samples: {', '.join(batches(step).names)}"
+        )
+
+
+def refuse_bad_output(loop: Loop, batch: Batch) -> None:
+    """Raise TrainingError where losses were finite, but what the network now makes of a batch is not."""
+    logits = Nets(loop.modules, loop.recipe.precision).label(loop.method.reports, batch.x, "eval")
+    if total((~logits.isfinite()).sum()):
+        raise TrainingError(
+            f"the network's output became NaN or infinite by step {loop.step}: its weights have grown without bounds; lower `lr`"
         )
 
 

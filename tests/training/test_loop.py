@@ -2,13 +2,17 @@
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
+from dmtkit.config import make_config
+from dmtkit.errors import TrainingError
 from dmtkit.methods import METHODS
+from dmtkit.training.experiment import run_methods
 from dmtkit.training.loop import train
 from dmtkit.training.state import Recipe, begin
-from tests.helpers import batch_of
+from tests.helpers import TINY, TINY_SEGMENTATION, batch_of
 
 
 def test_the_best_snapshot_is_the_first_of_the_highest_score():
@@ -26,3 +30,16 @@ def test_the_best_snapshot_is_the_first_of_the_highest_score():
     for name, value in loop.networks()["kept"].items():
         assert torch.equal(value, seen[1][name])
         assert not torch.equal(value, seen[2][name])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {**TINY, "baseline_epochs": 1, "batch_labeled": 40, "lr": 1e30},
+        {**TINY_SEGMENTATION, "baseline_epochs": 1, "batch_labeled": 8, "baseline_lr": 1e30},
+    ],
+)
+def test_weights_that_grow_without_bounds_in_the_last_step_are_said_to(values, tmp_path):
+    """The loss of that step was finite."""
+    with pytest.raises(TrainingError, match=r"output became NaN or infinite by step 1: .* lower `lr`"):
+        run_methods(make_config({**values, "methods": ("supervised",)}), None, tmp_path / "run")

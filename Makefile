@@ -4,7 +4,7 @@ BIN := .venv/bin
 PAPERMILL := $(BIN)/papermill
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-segmentation test test-all test-browser lint lab bench docs constraints clean
+.PHONY: help setup demo demo-segmentation test test-all crash test-browser lint lab bench docs constraints clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -28,6 +28,10 @@ test: setup  ## run the tests of every day
 
 test-all: setup  ## run these and the long ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not browser'
+
+crash: setup  ## end runs at every file operation, and draw hostile settings by the hundred thousand (two hours)
+	$(BIN)/python -m tests.crash
+	$(BIN)/python -m tests.fuzz 100000
 
 test-browser: setup  ## try the notebooks and the explorer in JupyterLab, driven by the system's Chromium
 	$(BIN)/python -m pytest -m browser tests/browser -s

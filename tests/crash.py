@@ -1,0 +1,164 @@
+"""Ends a run at its k-th file operation, for every k; the next start must end in the bits of a run that nothing disturbed.
+
+An operation is an open, a write (half of it is done), an fsync, a rename, a link, a removal or a new folder, in the run's folder.
+Every start is a fork of this process, which has loaded torch and the data but computed nothing, so that no thread is lost.
+By hand: `python -m tests.crash [TASK …] [every]`, an hour for both tasks; what it counted is printed as JSON.
+"""
+
+import builtins
+import json
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from dmtkit.config import make_config
+from dmtkit.files import TEMPORARY
+from dmtkit.training.experiment import load_data, run_methods
+from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
+
+SETTINGS = {
+    task: {**tiny, "checkpoint_seconds": 0}
+    for task, tiny in {"classification": TINY, "segmentation": TINY_SEGMENTATION}.items()
+}
+EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
+DIED = 77
+
+
+class Operations:
+    """Counts the file operations below a folder, in the order they are made, and ends the process before the last one.
+
+    Hooks cannot be taken back: for a process of its own.
+    """
+
+    def __init__(self, folder: Path, last: int = 0) -> None:
+        self.folder, self.last, self.count = str(folder), last, 0
+        self.open, self.fsync = builtins.open, os.fsync
+        builtins.open, os.fsync = self._open, self._fsync
+        sys.addaudithook(self._hear)
+
+    def _next(self) -> bool:
+        self.count += 1
+        return self.count == self.last
+
+    def _hear(self, event: str, words: tuple) -> None:
+        if event not in EVENTS:
+            return
+        by_folder = event != "open" and words[-1] > 2  # a descriptor: rmtree's way
+        reads = event == "open" and not words[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        nothing = reads or (event == "os.mkdir" and os.path.isdir(words[0]))
+        if (by_folder or str(words[0]).startswith(self.folder)) and not nothing and self._next():
+            os._exit(DIED)
+
+    def _fsync(self, descriptor: int) -> None:
+        if self._next():
+            os._exit(DIED)
+        self.fsync(descriptor)
+
+    def _open(self, path, mode="r", *words, **more):
+        file = self.open(path, mode, *words, **more)
+        return Half(file, self) if set(mode) & set("wa+x") and str(path).startswith(self.folder) else file
+
+
+class Half:
+    """A file whose last write is cut in two."""
+
+    def __init__(self, file, operations: Operations) -> None:
+        self._file, self._operations = file, operations
+
+    def write(self, content):
+        if self._operations._next():
+            self._file.write(content[: len(content) // 2])
+            self._file.flush()
+            os._exit(DIED)
+        return self._file.write(content)
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._file.close()
+
+
+def fork(work: Callable[[], object]) -> int:
+    """The exit status of a fork that does the work: 0 where it came to its end."""
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        warnings.simplefilter("ignore")
+        work()
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+    os._exit(0)
+
+
+class Crashes:
+    """Runs of one config, each in a folder of its own below `place`, that die at chosen operations and are started again."""
+
+    def __init__(self, settings: dict, place: Path) -> None:
+        self.config, self.place = make_config(settings), place
+        self.data = load_data(self.config)
+        if fork(lambda: self._note_undisturbed(place / "whole")):
+            raise RuntimeError("the run that nothing disturbs failed")
+        self.operations, self.bits = json.loads((place / "bits.json").read_text())
+
+    def _note_undisturbed(self, folder: Path) -> None:
+        counter = self._run(folder)
+        (self.place / "bits.json").write_text(json.dumps([counter.count, fingerprint(folder)]))
+
+    def _run(self, folder: Path, last: int = 0) -> Operations:
+        counter = Operations(folder, last)
+        run_methods(self.config, self.data, folder)
+        return counter
+
+    def die_at(self, first: int, second: int = 0) -> list[str]:
+        """What is wrong after a death at the `first` operation, and another at the `second` of the next start: nothing."""
+        folder = self.place / f"{first}-{second}"
+        ends = [fork(lambda k=k: self._run(folder, k)) for k in (first, second) if k]
+        wrong = [f"ended with {end}" for end in ends if end not in (DIED, 0)]  # 0: the second start had less to do
+        if fork(lambda: self._run(folder)):
+            wrong.append("cannot go on")
+        elif fingerprint(folder) != self.bits:
+            wrong.append("other bits: " + ", ".join(differing(fingerprint(folder), self.bits)))
+        wrong += [f"left over: {path.name}" for path in folder.rglob("*") if is_left_over(path)]
+        shutil.rmtree(folder)
+        return [f"{first}, {second}: {each}" for each in wrong]
+
+
+def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    """The names whose values differ."""
+    return [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
+
+
+def is_left_over(path: Path) -> bool:
+    """A file that no finished run has."""
+    return path.name.endswith(TEMPORARY) or path.name.startswith("checkpoint-") or path.name == ".writer.json"
+
+
+def try_all(settings: dict, place: Path, every: int = 1) -> dict[str, object]:
+    """Die at every so many operations of a run; with every third, the next start dies too, somewhere."""
+    crashes = Crashes(settings, place)
+    tried, wrong = Counter(), []
+    for k in range(1, crashes.operations + 1, every):
+        second = 1 + (37 * k) % max(1, crashes.operations - k) if k // every % 3 == 2 and k < crashes.operations else 0
+        wrong += crashes.die_at(k, second)
+        tried["twice" if second else "once"] += 1
+    return {"operations": crashes.operations, **tried, "wrong": wrong}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    every = next((int(word) for word in sys.argv[1:] if word.isdigit()), 1)
+    for task in [word for word in sys.argv[1:] if not word.isdigit()] or SETTINGS:
+        with tempfile.TemporaryDirectory() as place:
+            print(json.dumps({task: try_all(SETTINGS[task], Path(place), every)}, indent=1), flush=True)

@@ -1,0 +1,18 @@
+"""A short run that ends at any of its file operations, and again at another: every one is tried."""
+
+import pytest
+
+from tests.crash import SETTINGS, try_all
+
+SHORT = {
+    "classification": {"methods": ("cl",), "baseline_epochs": 1, "label_ratios": (0.02,), "log_points": 1},
+    "segmentation": {"methods": ("cbst",), "baseline_epochs": 1, "label_ratios": (0.5,), "log_points": 1, "scenes": 8},
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("task", "every"), [("classification", 1), ("segmentation", 6)])
+def test_ended_at_any_file_operation_a_run_goes_on_to_the_same_bits(task, every, tmp_path):
+    tried = try_all(SETTINGS[task] | SHORT[task], tmp_path, every)
+    assert not tried["wrong"]
+    assert tried["operations"] > 100

@@ -43,3 +43,21 @@ def test_weights_that_grow_without_bounds_in_the_last_step_are_said_to(values, t
     """The loss of that step was finite."""
     with pytest.raises(TrainingError, match=r"output became NaN or infinite by step 1: .* lower `lr`"):
         run_methods(make_config({**values, "methods": ("supervised",)}), None, tmp_path / "run")
+
+
+def test_a_network_that_draws_at_random_goes_on_in_the_same_bits():
+    label = torch.arange(6) % 3
+    batch = batch_of(torch.randn(6, 1, 8, 8), label, torch.ones(6), 6, truth=label, names=tuple("abcdef"))
+    recipe = Recipe(steps=4, seed=1, sync_batchnorm=False, checkpoint_seconds=0)
+    start = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    saved, loops = [], []
+    for state in (None, 1):
+        loop = begin(METHODS["supervised"], {"model": copy.deepcopy(start)}, recipe)
+        if state is not None:
+            torch.manual_seed(123)
+            loop.load_state_dict(saved[state])
+        train(loop, lambda step: batch, log=lambda record: None, save=lambda state: saved.append(copy.deepcopy(state)))
+        loops.append(loop)
+    assert len(saved) == 4, "after three steps, and then after the third"
+    for one, other in zip(*(loop.current.state_dict().values() for loop in loops), strict=True):
+        assert torch.equal(one, other)

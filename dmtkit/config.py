@@ -64,7 +64,6 @@ Shares = Annotated[tuple[float, ...], AfterValidator(_rising)]
 Scales = Annotated[tuple[float, float], AfterValidator(_scales)]
 Side = Annotated[int, Field(gt=0, le=16_384)]
 Size = tuple[Side, Side]  # height, width
-Crop = tuple[Annotated[Side, Field(ge=16)], Annotated[Side, Field(ge=16)]]  # room for a blur's border
 
 
 class Config(BaseModel):
@@ -215,7 +214,7 @@ class SegmentationConfig(Config):
     gamma2: Exponent = 3.0
     quiet_unlabeled: bool = False
     # augmentation and evaluation
-    crop: Crop = (48, 48)
+    crop: Size = (48, 48)
     scale: Scales = (0.7, 1.4)
     flip: bool = False
     eval_size: Size | None = None

@@ -186,7 +186,8 @@ class Checkpoints:
             with suppress(OSError):
                 content = path.read_bytes()
                 if hashlib.sha256(content).hexdigest()[:16] == path.stem.rsplit("-", 1)[1]:
-                    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                    buffer = io.BytesIO(content)
+                    return torch.load(buffer, map_location="cpu", weights_only=True)
             remedy = f"going back to {older.name}" if older else "that work is done again"
             note(f"{path}: damaged checkpoint, {remedy}")
         return None

@@ -125,11 +125,12 @@ class Crashes:
         """What is wrong after a death at the `first` operation, and another at the `second` of the next start: nothing."""
         folder = self.place / f"{first}-{second}"
         ends = [fork(lambda k=k: self._run(folder, k)) for k in (first, second) if k]
-        wrong = [f"ended with {end}" for end in ends if end not in (DIED, 0)]  # 0: the second start had less to do
+        wrong = [f"ended with {end}" for end in ends[:1] if end != DIED]
+        wrong += [f"then ended with {end}" for end in ends[1:] if end not in (DIED, 0)]  # 0: it had less to do by then
         if fork(lambda: self._run(folder)):
             wrong.append("cannot go on")
-        elif fingerprint(folder) != self.bits:
-            wrong.append("other bits: " + ", ".join(differing(fingerprint(folder), self.bits)))
+        elif other := differing(fingerprint(folder), self.bits):
+            wrong.append(f"other bits: {', '.join(other)}")
         wrong += [f"left over: {path.name}" for path in folder.rglob("*") if is_left_over(path)]
         shutil.rmtree(folder)
         return [f"{first}, {second}: {each}" for each in wrong]

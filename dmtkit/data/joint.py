@@ -128,6 +128,7 @@ def paint(image: UInt8[Tensor, "3 h w"], colour: Colour) -> UInt8[Tensor, "3 h w
     if colour.grey:
         image = F.rgb_to_grayscale(image, num_output_channels=3)
     if colour.sigma:
-        width = 2 * round(2 * colour.sigma) + 3
-        image = F.gaussian_blur(image, [width, width], [colour.sigma, colour.sigma])
+        whole, (height, width) = 2 * round(2 * colour.sigma) + 3, image.shape[1:]
+        kernel = [min(whole, 2 * side - 1) for side in (width, height)]  # what is reflected must be there
+        image = F.gaussian_blur(image, kernel, [colour.sigma, colour.sigma])
     return image

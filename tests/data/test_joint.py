@@ -192,3 +192,9 @@ def test_colours_are_torchvisions_and_drawn_by_the_seed():
     assert all(0.5 <= factor <= 1.5 for draw in draws for name, factor in draw.jitter if name != "hue")
     assert all(abs(factor) <= 0.25 for draw in draws for name, factor in draw.jitter if name == "hue")
     assert draw_colour(np.random.default_rng(7)) == draws[7]
+
+
+@pytest.mark.parametrize("shape", [(1, 60), (60, 1), (2, 3)])
+def test_a_crop_smaller_than_the_blur_is_blurred_as_far_as_it_goes(shape):
+    image = torch.full((3, *shape), 7, dtype=torch.uint8)
+    assert torch.equal(paint(image, Colour((), False, 2.0)), image)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dmtkit import files
 from tests.crash import SETTINGS, try_all
 
 SHORT = {
@@ -16,3 +17,14 @@ def test_ended_at_any_file_operation_a_run_goes_on_to_the_same_bits(task, every,
     tried = try_all(SETTINGS[task] | SHORT[task], tmp_path, every)
     assert not tried["wrong"]
     assert tried["operations"] > 100
+
+
+@pytest.mark.long
+def test_files_that_are_written_in_place_are_found_out(tmp_path, monkeypatch):
+    def in_place(path, content):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)
+
+    monkeypatch.setattr(files, "write_atomically", in_place)
+    assert try_all(SETTINGS["classification"] | SHORT["classification"], tmp_path, every=24)["wrong"]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from dmtkit.errors import ConfigError, quoted, unknown_name
+from dmtkit.errors import ConfigError, listing, quoted, unknown_name
 from dmtkit.params import check_name, texts, unwritable
 from dmtkit.registry import METHODS, Parameters, flat_names, gather, methods_in, of_task, owner_of
 
@@ -44,7 +44,7 @@ def _known(value: Parameters, info: ValidationInfo) -> Parameters:
         return value
     methods, task = info.data["methods"], info.data["task"]
     if foreign := [f"{name}_{each}" for name, given in value.items() if name not in methods for each in given or [""]]:
-        raise ValueError(f"{', '.join(foreign)}: of a method that is not among `methods`")
+        raise ValueError(f"{quoted(', '.join(foreign))[1:-1]}: of a method that is not among `methods`")
     try:
         own = {name: METHODS[name].changed(task, given) if name in METHODS else given for name, given in value.items()}
     except ConfigError as error:
@@ -119,16 +119,16 @@ class Config(BaseModel):
         """`fixmatch_threshold: 0.9` is kept as `parameters: {fixmatch: {threshold: 0.9}}`; a list may be `a,b`; `no` is no 0."""
         values = gather(values, cls.model_fields)
         for name, value in values.items():
+            annotation = cls.model_fields[name].annotation if name in cls.model_fields else bool
+            if isinstance(value, str) and "tuple" in str(annotation):
+                value = values[name] = [part.strip() for part in value.split(",") if part.strip()]
             if reason := next(filter(None, map(unwritable, texts(value))), ""):
                 raise ValueError(f"{name}: found {quoted(value)}, expected {reason}")
-            annotation = cls.model_fields[name].annotation if name in cls.model_fields else bool
             if isinstance(value, bool) and annotation is not bool:
                 raise ValueError(
                     f"{name}: found {value}, expected {_type_name(annotation)} "
                     "(YAML reads yes/no/on/off as true/false: write a number, or quote the word)"
                 )
-            if isinstance(value, str) and "tuple" in str(annotation):
-                values[name] = [part.strip() for part in value.split(",") if part.strip()]
         return values
 
     @model_validator(mode="after")
@@ -258,15 +258,17 @@ def make_config(values: Mapping[str, Any], context: str = "") -> Config:
       - sed: unknown parameter; did you mean 'seed'?
     """
     kind = config_type(values)
-    if strange := [str(name) for name in values if not str(name).isidentifier() or len(name) > 100]:
-        raise ConfigError("; ".join(unknown_name(name, [*kind.model_fields]) for name in strange))
+    names = {name for name in values if isinstance(name, str) and name.isidentifier() and len(name) <= 100}
+    lines = [unknown_name(str(name), [*kind.model_fields]) for name in values if name not in names]
     try:
-        return kind.model_validate(dict(values), context=context)
+        config = kind.model_validate({name: values[name] for name in values if name in names}, context=context)
     except ValidationError as error:
         methods = methods_in(values, kind.model_fields)
-        lines = list(dict.fromkeys(_explain(item, kind, methods) for item in error.errors()))
+        lines += [_explain(item, kind, methods) for item in error.errors()]
+    if lines := list(dict.fromkeys(lines)):
         count = "1 bad parameter" if len(lines) == 1 else f"{len(lines)} bad parameters"
-        raise ConfigError(f"{count}:\n" + "\n".join(f"  - {line}" for line in lines)) from None
+        raise ConfigError(f"{count}:\n{listing(lines)}")
+    return config
 
 
 def config_type(values: Mapping[str, Any]) -> type[Config]:

@@ -25,7 +25,7 @@ class LockedError(RunError):
 
 
 class TrainingError(DmtkitError):
-    """Training cannot go on: the loss is NaN or infinite."""
+    """Training cannot go on: a loss or an output is NaN or infinite."""
 
 
 def listing(items: list[str], limit: int = 20) -> str:

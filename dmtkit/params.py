@@ -1,4 +1,4 @@
-"""Parameters as people give them: params files, a notebook's variables, paths relative to the project."""
+"""Parameters as people give them: YAML, params files, a notebook's variables, text that can name a file, the project's paths."""
 
 import os
 import re
@@ -26,11 +26,9 @@ NOT_COMPARED = {
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=,-]*")
-DEEPEST, LARGEST, LONGEST = (
-    50,
-    2**20,
-    2000,
-)  # levels of YAML (libyaml crashes at some), bytes of a params file, letters of a text
+DEEPEST = 50  # levels of YAML; at some number libyaml crashes
+LARGEST = 2**20  # bytes of a params file
+LONGEST = 2000  # letters of a text
 
 
 def read_yaml(text: str) -> Any:
@@ -46,8 +44,16 @@ def read_yaml(text: str) -> Any:
             if depth > DEEPEST:
                 raise ValueError(f"more than {DEEPEST} levels")
         return yaml.load(text, LOADER)
-    except (ValueError, LookupError, AttributeError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise ValueError(f"is not valid YAML: {str(error)[:300]}") from None  # its constructors raise all of these
+    except (
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+        yaml.YAMLError,
+    ) as error:
+        raise ValueError(f"not valid YAML: {str(error)[:300]}") from None  # its constructors raise all of these
 
 
 def check_name(value: str) -> str:
@@ -92,7 +98,7 @@ def load_params(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: is {error}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigError(
             f"{path}: found a {type(values).__name__}, expected a mapping of parameter names to values "

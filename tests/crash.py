@@ -6,6 +6,7 @@ By hand: `python -m tests.crash [TASK …] [every]`, an hour for both tasks; wha
 """
 
 import builtins
+import io
 import json
 import os
 import shutil
@@ -40,7 +41,8 @@ class Operations:
     def __init__(self, folder: Path, last: int = 0) -> None:
         self.folder, self.last, self.count = str(folder), last, 0
         self.open, self.fsync = builtins.open, os.fsync
-        builtins.open, os.fsync = self._open, self._fsync
+        builtins.open = io.open = self._open
+        os.fsync = self._fsync
         sys.addaudithook(self._hear)
 
     def _next(self) -> bool:
@@ -50,7 +52,7 @@ class Operations:
     def _hear(self, event: str, words: tuple) -> None:
         if event not in EVENTS:
             return
-        by_folder = event != "open" and words[-1] > 2  # a descriptor: rmtree's way
+        by_folder = event not in ("open", "os.truncate") and words[-1] > 2  # a descriptor: rmtree's way
         reads = event == "open" and not words[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         nothing = reads or (event == "os.mkdir" and os.path.isdir(words[0]))
         if (by_folder or str(words[0]).startswith(self.folder)) and not nothing and self._next():

@@ -23,7 +23,7 @@ from dmtkit.registry import METHODS
 from dmtkit.training.experiment import run_methods
 from tests.helpers import TINY, TINY_SEGMENTATION, Stop, stop_after
 
-LONGEST = 5000  # letters of a message that a person still reads
+LONGEST = 10_000  # letters of a message: twenty lines
 
 
 def nested(depth: int) -> list:
@@ -66,6 +66,11 @@ TEXTS = [
     "{name}: !!binary x",
     "{name}: !!python/object/apply:os.getcwd []",
     "{name}: 190:20:30",
+    "{name}: " + "1:" * 200 + "1.0",
+    "seed: 3",
+    "{name}: " + ",".join(f"number_{k}" for k in range(100)),
+    "{name}: [" + "1, " * 5_000 + "1]",
+    "\n".join(f"unknown_{k}: 1" for k in range(60)),
     "{name}: *nowhere",
     "{name}: &a [*a]",
     '{name}: "\\0"',

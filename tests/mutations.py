@@ -76,8 +76,7 @@ MUTATIONS: list[tuple[str, str, str, str]] = [
     ("data", "int(len(shuffled) / denominator)", "round(len(shuffled) / denominator)", ""),
     ("data", "k % 8 == 1", "k % 8 == 9", ""),
     ("data", "math.ceil(0.2 * len(shuffled))", "math.ceil(0.25 * len(shuffled))", ""),
-    ("data", "UNKNOWN = -1", "UNKNOWN = -2", ""),
-    ("data", "position // n - first, position % n", "position // n - first, (position + 1) % n", ""),
+    ("data", "position // n - first, position % n", "position // n - first, position % (n // 2)", ""),
     # sums over batches and ranks, metrics
     ("metrics", "self.values[name] + value if", "value if", "training"),
     ("metrics", "flat = total(torch.cat(", "flat = (torch.cat(", "training"),

@@ -36,7 +36,7 @@ def survey(pictures: Pictures, classes: int, needed: Sequence[int]) -> Survey:
     if isinstance(pictures, Files):
         key = repr((pictures.checksum(dates=True), classes, sorted(needed))).encode()
         cache = outputs_root() / ".surveys" / f"{hashlib.sha256(key).hexdigest()[:32]}.npz"
-        with contextlib.suppress(RunError):  # not there, or damaged: they are looked at
+        with contextlib.suppress(RunError, TypeError):  # not there, damaged, or foreign: they are looked at
             return Survey(**read_arrays(cache))
     wanted = set(needed)
     with ThreadPoolExecutor(4) as pool:  # decoding leaves the interpreter alone

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,8 @@ def execute(
     Raises RunError with the notebook's own message if it fails. Ctrl-C (or what `stops` counts in its place) lets the
     run write a checkpoint and raises KeyboardInterrupt.
     """
-    with hold(job.folder, LAUNCH_LOCK, seconds=0), asked_to_stop(patient=True) as signals:
+    counting: AbstractContextManager[list[int]] = nullcontext([]) if stops else asked_to_stop(patient=True)
+    with hold(job.folder, LAUNCH_LOCK, seconds=0), counting as signals:
         stops = stops or (lambda: len(signals))
         encoded = base64.b64encode(yaml.safe_dump(job.parameters).encode()).decode()
         command = [sys.executable, "-m", "papermill", str(job.notebook), str(job.output), "-b", encoded]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
-from dmtkit.errors import ConfigError, unknown_name
+from dmtkit.errors import ConfigError, quoted, unknown_name
 from dmtkit.registry import METHODS
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def parameters(kind: type["Method"], task: str, given: Mapping[str, Any]) -> dic
             values[field.name] = _checked(hint, value)
         except ValidationError as error:
             reason = error.errors()[0]["msg"].removeprefix("Input should be ")
-            wrong.append(f"{name}: found {value!r}, expected {reason}")
+            wrong.append(f"{name}: found {quoted(value)}, expected {reason}")
         except PydanticSchemaGenerationError:
             wrong.append(f"{name}: found the type {hint}, expected a number, text, or a tuple of them")
     if wrong:

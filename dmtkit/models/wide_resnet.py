@@ -52,9 +52,8 @@ class WideResNet(nn.Module):
         self.channels = inputs
         self.head = nn.Linear(inputs, classes)
         for module in self.modules():
-            if (
-                isinstance(module, nn.Conv2d) and not module.weight.is_meta
-            ):  # where normal_ loads torch._dynamo: seconds
+            # On meta, where a config is only checked, normal_ would load torch._dynamo, which takes seconds.
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.head.bias)
 

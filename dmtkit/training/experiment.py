@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from dmtkit.config import Config
+from dmtkit.data import load
 from dmtkit.errors import ConfigError
 from dmtkit.files import ask, in_turn, once
 from dmtkit.methods.lab import Call, Lab, Score, Training, plan_of
@@ -33,7 +34,7 @@ def load_data(config: Config) -> DataSet:
             f"dataset: {config.dataset} is not known here, and code_from ({config.code_from}) is imported by `dmtkit run` and "
             "`dmtkit batch` alone"
         )
-    return DATASETS[config.task][config.dataset](config)
+    return load(config)
 
 
 def run_methods(

@@ -57,7 +57,7 @@ def train(
     """Train to the end of a phase, in place; with a state that `save` was given put back, it ends in the same bits.
 
     `visits` maps a number of finished steps to what is then done with the network; `note` is told where `recipe.compile`
-    cannot be followed. Raises TrainingError on a loss that is NaN or infinite; Ctrl-C saves and raises KeyboardInterrupt.
+    cannot be followed. Raises TrainingError on a loss or an output that is NaN or infinite; Ctrl-C saves and raises KeyboardInterrupt.
     """
     recipe = loop.recipe
     log_every = max(1, recipe.steps // recipe.log_points)
@@ -133,10 +133,11 @@ def refuse_bad_loss(loop: Loop, batches: Callable[[int], Batch]) -> None:
 
 def refuse_bad_output(loop: Loop, batch: Batch) -> None:
     """Raise TrainingError where losses were finite, but what the network now makes of a batch is not."""
-    logits = Nets(loop.modules, loop.recipe.precision).label(loop.method.reports, batch.x, "eval")
-    if total((~logits.isfinite()).sum()):
+    logits = Nets(loop.modules, loop.recipe.precision).label(loop.method.reports, batch.images, "eval")
+    if total(logits.softmax(1).isnan().sum()):  # a class may be ruled out by −∞
         raise TrainingError(
-            f"the network's output became NaN or infinite by step {loop.step}: its weights have grown without bounds; lower `lr`"
+            f"the network's output became NaN or infinite by step {loop.step}: its weights have grown without bounds; lower "
+            "`lr`. The last checkpoint is kept"
         )
 
 

@@ -141,7 +141,7 @@ def test_confusion_is_equal(places):
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-@pytest.mark.parametrize("name", KNOWN[:-1])
+@pytest.mark.parametrize("name", [each for each in KNOWN if "few" not in each.values])
 def test_a_run_of_two_processes_measures_what_one_measures(places, name):
     one, two = (place / name for place in places(name))
     logs = [list(read_log(folder / "metrics.jsonl")) for folder in (one, two)]
@@ -169,7 +169,7 @@ def test_a_run_of_two_processes_leaves_the_same_files(places, name):
         names = {file.rsplit("-", 1)[0] if file.endswith(".pt") else file for file in files}
         found.append({name for name in names if not name.startswith(".baselines")})
     assert found[0] == found[1]
-    run = load_run(folder)
+    run = load_run(places(name)[1] / name)
     assert run.finished
     assert read_json(run.path / "environment.json")["processes"] == 2
     alone = load_run(places(name)[0] / name)

@@ -55,9 +55,8 @@ def plot_progress(collected: Collected, experiment: str, ax: Axes | None = None)
             line = {"ls": LEVEL[once.index(name) % len(LEVEL)], "color": style["color"], "lw": 1.5}
             ax.axhline(means[-1], label=title(name), **line)
         elif name in moving:
-            at = numbers + 0.03 * (
-                moving.index(name) - (len(moving) - 1) / 2
-            )  # so that bars of sd do not hide each other
+            aside = moving.index(name) - (len(moving) - 1) / 2  # so that bars of sd do not hide each other
+            at = numbers + 0.03 * aside
             ax.errorbar(at, means, sds, label=title(name), capsize=3, lw=1.8, ms=7, **style)
     ax.set_xticks(range(int(table["phase"].max()) + 1) if moving else [])
     ax.set(xlabel="phase", ylabel=f"test {collected.label(experiment)} (%)")

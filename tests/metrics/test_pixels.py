@@ -37,6 +37,10 @@ def test_confusion_and_iou_equal_other_libraries(classes, seed):
     assert mean_iou(found.numpy()) == pytest.approx(np.nanmean(ours))
 
 
+def test_void_is_no_class_even_beside_as_many_classes_as_there_can_be():
+    assert confusion_matrix(torch.tensor([0, 0]), torch.tensor([255, 254]), 255).sum() == 1
+
+
 def test_a_class_that_is_nowhere_counts_nowhere():
     confusion = np.array([[5, 0, 0], [5, 0, 0], [0, 0, 0]])
     assert class_iou(confusion)[:2].tolist() == [50, 0]

@@ -1,12 +1,14 @@
 """Every link of every notebook, clicked in JupyterLab as `dmtkit lab` starts it: in a checkout and in a new project."""
 
+import re
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from dmtkit.jobs.project import make_project
-from tests.browser.lab import PATIENCE, Notebook, isolated, start_lab
+from tests.browser.lab import PATIENCE, Notebook, isolated, start_lab, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ".jp-RenderedMarkdown a[href]:not([href^='http']):not([href^='#']), .jp-RenderedMarkdown a[href*='127.0.0.1']"
@@ -26,6 +28,13 @@ def project(request, tmp_path):
     return folder
 
 
+def count_links(notebook: Path) -> int:
+    """How many links to other files its Markdown holds."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    texts = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return len(re.findall(r"\]\((?!http|#)", texts))
+
+
 @pytest.mark.browser
 def test_every_link_of_every_notebook_leads_somewhere(project, browser, tmp_path):
     clicked, dead = 0, []
@@ -35,7 +44,9 @@ def test_every_link_of_every_notebook_leads_somewhere(project, browser, tmp_path
         for path in sorted((project / "notebooks").glob("*.ipynb")):
             name = path.name
             Notebook(page, lab, name).open()
-            for place in range(page.locator(LOCAL).count()):
+            links = count_links(path)
+            wait_for(lambda n=links: page.wait_for_timeout(100) or page.locator(LOCAL).count() == n, f"{name}: {links} links")
+            for place in range(links):
                 link = page.locator(LOCAL).nth(place)
                 words = link.inner_text()
                 if "#" in (link.get_attribute("href") or "").partition("?")[0]:

@@ -22,7 +22,7 @@ BENCHMARKS = {  # the module and its functions, each a benchmark of that name
     "runs": "digits scenes precision_digits precision_scenes cifar10_cpu camvid",
     "ablations": "ablations",
     "peers": "peers",
-    "kill": "kill",
+    "trust": "crashes damages verifying",
     "steps": "steps threads",
     "profile": "profile",
     "parts": "loss augmentation",
@@ -34,7 +34,20 @@ BENCHMARKS = {  # the module and its functions, each a benchmark of that name
     "pictures": "pictures",
 }
 ALL = (
-    *("startup", "demos", "digits", "scenes", "kill", "steps --compile", "profile", "threads", "loss", "augmentation"),
+    *(
+        "startup",
+        "demos",
+        "digits",
+        "scenes",
+        "crashes",
+        "damages",
+        "verifying",
+        "steps --compile",
+        "profile",
+        "threads",
+        "loss",
+        "augmentation",
+    ),
     *("labelling", "scaling", "precision_digits", "precision_scenes", "batch", "report", "ablations", "pages"),
 )
 NAMES = " ".join(BENCHMARKS.values()).split()

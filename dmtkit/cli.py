@@ -1,4 +1,4 @@
-"""`dmtkit run | batch | data check | report | doctor`: exit 0 when done, 1 when something failed, 2 for bad input."""
+"""`dmtkit run | batch | data check | report | verify | new | lab | doctor`: exit 0 when done, 1 when something failed, 2 for bad input."""
 
 import sys
 from pathlib import Path
@@ -43,6 +43,31 @@ def report(
 
     with exits(code=2):
         command.report(folder, experiment or [], format or [], output)
+
+
+@app.command()
+def verify(
+    folder: Annotated[list[Path], typer.Argument(help="run folders, such as outputs/digits/split-0_seed-1")],
+) -> None:
+    """Compare every file of these runs with what was written, and say what is damaged and what to do; changes nothing."""
+    from dmtkit.runs import verify as runs
+    from dmtkit.runs.phase import MEND
+    from dmtkit.runs.run import load_run
+
+    damaged = False
+    for given in folder:
+        with exits(code=2):
+            place = load_run(given).path
+        compared, wrong = runs.verify(place)
+        typer.echo(
+            f"{place}: {compared} files, {f'{len(wrong)} of them damaged:' if wrong else 'all as they were written'}"
+        )
+        for line in wrong.values():
+            typer.secho(f"  {line}", fg=typer.colors.RED)
+        damaged |= bool(wrong)
+    if damaged:
+        typer.echo(MEND)
+    raise typer.Exit(1 if damaged else 0)
 
 
 @app.command()

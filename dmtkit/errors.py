@@ -24,6 +24,10 @@ class LockedError(RunError):
     """Another process is writing the run."""
 
 
+class DamagedError(RunError):
+    """A file of a run is not what was written."""
+
+
 class TrainingError(DmtkitError):
     """Training cannot go on: a loss or an output is NaN or infinite."""
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, checkpoints that carry their own checksum.
+"""Files that are whole or not there: atomic writes, checkpoints and JSON that carry their own checksum.
 
 Of several processes rank 0 alone writes and removes; for the others these functions do nothing. Whoever asks the disk a
 question on which all depend lets rank 0 ask it (`ask`), since another machine may see a file later.
@@ -7,7 +7,6 @@ question on which all depend lets rank 0 ask it (`ask`), since another machine m
 import errno
 import hashlib
 import io
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,7 +20,8 @@ import numpy as np
 import torch
 
 from dmtkit import distributed
-from dmtkit.errors import RunError
+from dmtkit.errors import DamagedError, RunError
+from dmtkit.params import SEAL, as_json, checksum, from_json
 
 ask = distributed.broadcast  # a question to the disk, on whose answer all processes depend
 in_turn = distributed.in_turn
@@ -118,18 +118,27 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, for people to read too."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+def checksum_of(path: Path) -> str:
+    """The checksum of a file, which may be large."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON atomically, for people to read too, with a checksum of its own."""
+    text = as_json({**value, SEAL: checksum(as_json(value).encode())})
     write_atomically(path, (text + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; RunError naming the file if it is not."""
+    """Read JSON; DamagedError naming the file, and what to do, if it is not there or not what was written."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error})") from None
+        return from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedError(
+            f"{path}: cannot be read ({error}). Remove it, and the run's DONE.json if there is one, and run the same again: "
+            "what can be made anew is made anew"
+        ) from None
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -147,7 +156,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # numpy and zipfile raise a dozen kinds on damaged files
-        raise RunError(f"{path}: cannot be read ({type(error).__name__}: {error})") from None
+        raise DamagedError(f"{path}: cannot be read ({type(error).__name__}: {error})") from None
 
 
 @dataclass(frozen=True)
@@ -175,8 +184,7 @@ class Checkpoints:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
-        checksum = hashlib.sha256(content).hexdigest()[:16]
-        write_atomically(self.folder / f"{self.stem}-{step:08d}-{checksum}.pt", content)
+        write_atomically(self.folder / f"{self.stem}-{step:08d}-{checksum(content)}.pt", content)
         self.drop(keep=self.keep)
 
     def load(self, note: Callable[[str], None]) -> dict[str, Any] | None:
@@ -185,7 +193,7 @@ class Checkpoints:
         for path, older in zip_longest(paths, paths[1:]):
             with suppress(OSError):
                 content = path.read_bytes()
-                if hashlib.sha256(content).hexdigest()[:16] == path.stem.rsplit("-", 1)[1]:
+                if checksum(content) == path.stem.rsplit("-", 1)[1]:
                     buffer = io.BytesIO(content)
                     return torch.load(buffer, map_location="cpu", weights_only=True)
             remedy = f"going back to {older.name}" if older else "that work is done again"

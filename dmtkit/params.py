@@ -1,5 +1,7 @@
-"""Parameters as people give them: YAML, params files, a notebook's variables, text that can name a file, the project's paths."""
+"""What comes as text: YAML, params files, JSON with its checksum, a notebook's variables, names of files, the project's paths."""
 
+import hashlib
+import json
 import os
 import re
 import unicodedata
@@ -11,6 +13,7 @@ import yaml
 
 from dmtkit.errors import ConfigError, unknown_name
 
+SEAL = "sha256"  # in what is written as JSON: a checksum of all the rest
 # Settings that change how a run is computed, or where its data lies, but not what comes out of it.
 NOT_COMPARED = {
     "device",
@@ -54,6 +57,24 @@ def read_yaml(text: str) -> Any:
         yaml.YAMLError,
     ) as error:
         raise ValueError(f"not valid YAML: {str(error)[:300]}") from None  # its constructors raise all of these
+
+
+def checksum(content: bytes) -> str:
+    """Sixteen digits of SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def as_json(value: Any) -> str:
+    """JSON for people to read too."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def from_json(text: str) -> Any:
+    """What JSON says, without its checksum; ValueError if it is not what was written."""
+    value = json.loads(text)
+    if isinstance(value, dict) and SEAL in value and value.pop(SEAL) != checksum(as_json(value).encode()):
+        raise ValueError("it is not what was written: its checksum is another")
+    return value
 
 
 def check_name(value: str) -> str:

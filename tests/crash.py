@@ -13,9 +13,10 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,7 @@ from dmtkit.config import make_config
 from dmtkit.files import TEMPORARY
 from dmtkit.training.experiment import load_data, run_methods
 from tests.helpers import TINY, TINY_SEGMENTATION, fingerprint
+from tests.ranks import Team
 
 SETTINGS = {
     task: {**tiny, "checkpoint_seconds": 0}
@@ -107,8 +109,8 @@ def fork(work: Callable[[], object]) -> int:
 class Crashes:
     """Runs of one config, each in a folder of its own below `place`, that die at chosen operations and are started again."""
 
-    def __init__(self, settings: dict, place: Path) -> None:
-        self.config, self.place = make_config(settings), place
+    def __init__(self, settings: dict, place: Path, ranks: int = 1) -> None:
+        self.config, self.place, self.ranks = make_config(settings), place, ranks
         self.data = load_data(self.config)
         if fork(lambda: self._note_undisturbed(place / "whole")):
             raise RuntimeError("the run that nothing disturbs failed")
@@ -120,7 +122,8 @@ class Crashes:
 
     def _run(self, folder: Path, last: int = 0) -> Operations:
         counter = Operations(folder, last)
-        run_methods(self.config, self.data, folder)
+        work = partial(run_methods, self.config, self.data, folder)
+        Team(self.ranks).run(work) if self.ranks > 1 else work()
         return counter
 
     def die_at(self, first: int, second: int = 0) -> list[str]:
@@ -148,20 +151,26 @@ def is_left_over(path: Path) -> bool:
     return path.name.endswith(TEMPORARY) or path.name.startswith("checkpoint-") or path.name == ".writer.json"
 
 
-def try_all(settings: dict, place: Path, every: int = 1) -> dict[str, object]:
-    """Die at every so many operations of a run; with every third, the next start dies too, somewhere."""
-    crashes = Crashes(settings, place)
-    tried, wrong = Counter(), []
-    for k in range(1, crashes.operations + 1, every):
+def try_all(
+    settings: dict, place: Path, every: int = 1, ranks: int = 1, so_far: Mapping[str, Any] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Die at every so many operations of a run; with every third, the next start dies too, somewhere: the counts so far."""
+    crashes = Crashes(settings, place, ranks)
+    told = {"operations": crashes.operations, "next": 1, "once": 0, "twice": 0, "wrong": [], **(so_far or {})}
+    yield told
+    for k in range(told["next"], crashes.operations + 1, every):
         second = 1 + (37 * k) % max(1, crashes.operations - k) if k // every % 3 == 2 and k < crashes.operations else 0
-        wrong += crashes.die_at(k, second)
-        tried["twice" if second else "once"] += 1
-    return {"operations": crashes.operations, **tried, "wrong": wrong}
+        told["wrong"] += crashes.die_at(k, second)
+        told["twice" if second else "once"] += 1
+        told["next"] = k + every
+        yield told
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     every = next((int(word) for word in sys.argv[1:] if word.isdigit()), 1)
     for task in [word for word in sys.argv[1:] if not word.isdigit()] or SETTINGS:
-        with tempfile.TemporaryDirectory() as place:
-            print(json.dumps({task: try_all(SETTINGS[task], Path(place), every)}, indent=1), flush=True)
+        for ranks, step in ((1, every), (2, 25 * every)):
+            with tempfile.TemporaryDirectory() as place:
+                *_, told = try_all(SETTINGS[task], Path(place), step, ranks)
+                print(json.dumps({f"{task}, processes: {ranks}": told}, indent=1), flush=True)

@@ -48,11 +48,14 @@ TINY_SEGMENTATION = {
 }
 
 
+NO_BITS = ("seconds", "owner", "files", "sha256")  # times, and what carries the checksum of a file that holds a time
+
+
 def fingerprint(folder: Path) -> dict[str, str]:
     """A checksum of everything a run computed; times and process numbers are left out."""
     bits = {"metrics.jsonl": (folder / "metrics.jsonl").read_text(), "split": (folder / "split.json").read_text()}
     done = json.loads((folder / "DONE.json").read_text())
-    bits["DONE"] = json.dumps({key: value for key, value in done.items() if key != "seconds"})
+    bits["DONE"] = json.dumps({key: value for key, value in done.items() if key not in NO_BITS})
     for path in sorted(p for p in folder.glob("*/phase_*/**/*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         if path.suffix == ".npz":
@@ -61,14 +64,12 @@ def fingerprint(folder: Path) -> dict[str, str]:
         elif path.suffix == ".pt":
             name = name.rsplit("-", 1)[0]  # the checksum in its name covers the seconds too
             state = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
-            parts = {part: value for part, value in state.items() if isinstance(value, dict)}
+            parts = {part: value for part, value in state.items() if isinstance(value, dict) and part != "left"}
             tensors = {f"{part}.{key}": value for part, values in parts.items() for key, value in values.items()}
             content = b"".join(key.encode() + value.numpy().tobytes() for key, value in sorted(tensors.items()))
         elif path.suffix == ".json":
             summary = json.loads(path.read_text())
-            for key in ("seconds", "owner"):  # the owner's name carries its file's checksum
-                summary.pop(key, None)
-            content = json.dumps(summary).encode()
+            content = json.dumps({key: value for key, value in summary.items() if key not in NO_BITS}).encode()
         else:
             content = path.read_bytes()
         bits[name] = hashlib.sha256(content).hexdigest()

@@ -35,7 +35,7 @@ def test_run_executes_the_notebook_and_a_second_time_does_nothing(tmp_path):
     assert "dmt" in first.stdout
     assert "over supervised" in first.stdout
     done = json.loads((folder / "DONE.json").read_text())
-    assert set(done) == {"experiment", "dataset", "task", "seed", "split", "seconds", "results"}
+    assert set(done) == {"experiment", "dataset", "task", "seed", "split", "seconds", "results", "files", "sha256"}
     assert len(done["results"]["dmt"]["phases"]) == 2
     figures = {path.stem for path in (folder / "figures").glob("*.png")}
     assert figures == {"curves", "phases", "reliability", "cases_dmt", "case_accuracy_dmt", "extremes_dmt"}

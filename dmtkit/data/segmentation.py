@@ -83,7 +83,11 @@ class Scenes:
             lines.append(f"  {name:10s} {len(part):7,d} images{share}")
             absent = [c for c, n in zip(self.classes, counts, strict=True) if not n]
             lines += [f"             no pixel of: {', '.join(absent)}"] if absent and any(counts) else []
-        return lines
+        size = 3 * self.sizes(self.unlabeled).prod(1).sum() / 1e6
+        return [
+            *lines,
+            f"  labels of U take {size:,.1f} MB for each model of each phase; keep_labels: false keeps none",
+        ]
 
     def describe(self, dates: bool = False) -> dict[str, object]:
         """Class names, who is in which part, and a checksum of the data (of its files' dates too)."""

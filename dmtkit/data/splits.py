@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from dmtkit.config import Config
 from dmtkit.errors import DataError, listing
-from dmtkit.params import project_root, read_yaml
+from dmtkit.params import SEAL, project_root, read_yaml
 
 UNKNOWN = -1  # the truth of an image that nobody labeled
 PAPER_SEED = 7777
@@ -79,7 +79,7 @@ def list_split(names: Sequence[str], lists: Mapping[str, Sequence[str]]) -> Spli
     Split(labeled=['b'], unlabeled=['a', 'c'], val=[])
     """
     split = Split(*(list(lists.get(key) or []) for key in Split._fields))
-    allowed = (*Split._fields, *Sampling._fields, "classes", "test", "checksum")
+    allowed = (*Split._fields, *Sampling._fields, "classes", "test", "checksum", SEAL)
     problems = [f"unknown list '{key}'" for key in lists if key not in allowed]
     problems += [f"list '{key}' is missing or empty" for key in ("labeled", "unlabeled") if not lists.get(key)]
     known, seen = set(names), dict[str, str]()

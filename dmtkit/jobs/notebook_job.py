@@ -21,7 +21,8 @@ from dmtkit.own import import_code, refuse_unshared
 from dmtkit.params import load_params, notebook_of, outputs_root
 from dmtkit.registry import methods_in, without_others
 from dmtkit.runs.folder import hold, refuse_locked, refuse_other_run
-from dmtkit.runs.run import read_log
+from dmtkit.runs.manifest import read_log
+from dmtkit.runs.run import Run
 from dmtkit.training.experiment import check, start_session
 from dmtkit.training.loop import asked_to_stop
 
@@ -61,7 +62,7 @@ class Job:
     @property
     def finished(self) -> bool:
         """Whether the run is done and its notebook was rendered without an error."""
-        if not (self.folder / "DONE.json").is_file():
+        if not Run(self.folder).finished:
             return False
         try:
             notebook = read_json(self.output)
@@ -131,7 +132,7 @@ def execute(
 
         code = watch(command, job.log, tick=tell, stops=stops, environment=quiet)
         tell()
-        if code == 0 and (job.folder / "DONE.json").is_file():
+        if code == 0 and Run(job.folder).finished:
             return sign(job.output)
         if stops():
             raise KeyboardInterrupt(f"{job.folder}: stopped; run the same command again to go on")

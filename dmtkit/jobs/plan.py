@@ -16,7 +16,7 @@ from dmtkit.methods.lab import Training
 from dmtkit.own import import_code, is_from_file
 from dmtkit.params import load_params
 from dmtkit.registry import without_others
-from dmtkit.runs.run import Phase
+from dmtkit.runs.phase import Phase
 from dmtkit.training.baselines import store_for
 from dmtkit.training.experiment import baselines, load_data, start_session
 

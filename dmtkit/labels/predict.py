@@ -137,6 +137,9 @@ def label_images(
                 _count(counts, images, label, level)
                 _write(writer, images, label, level)
             writer.predicted = distributed.total(counts).view(classes, LEVELS).sum(1).cpu().numpy()
+        for own in distributed.gather(writer.checksums):
+            for part, known in own.items():
+                writer.checksums[part] |= known
 
 
 def _count(counts: Tensor, images: WholeImages, label: Tensor, level: Tensor) -> None:

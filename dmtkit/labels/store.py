@@ -7,9 +7,10 @@ they are and where each image lies. A folder without it is not there yet.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
-from dmtkit.errors import DataError, RunError
+from dmtkit.errors import DamagedError, DataError, RunError
 from dmtkit.files import TEMPORARY, once, read_arrays, read_json, write_arrays, write_json, writing
 from dmtkit.labels.keep import ClassThresholds, keep_by_class
 from dmtkit.losses.levels import LEVELS
@@ -32,6 +33,7 @@ class LabelStore:
     folder: Path
     names: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
+    checksums: Mapping[str, Sequence[int | None]] = field(default_factory=dict)  # by part, of every image
 
     @cached_property
     def offsets(self) -> Int64[np.ndarray, " n1"]:
@@ -62,7 +64,19 @@ class LabelStore:
 
     def _view(self, part: str, position: int) -> np.ndarray:
         start, end = self.offsets[position], self.offsets[position + 1]
-        return self._mapped[part][start:end].reshape(self.sizes[position])
+        values = self._mapped[part][start:end]
+        if (part, position) not in self._read:  # the first time alone
+            known = self.checksums[part][position] if part in self.checksums else None
+            if known not in (None, zlib.crc32(values.data)):
+                raise DamagedError(
+                    f"{self.folder / part}: the labels of {self.names[position]} are not those that were written"
+                )
+            self._read.add((part, position))
+        return values.reshape(self.sizes[position])
+
+    @cached_property
+    def _read(self) -> set[tuple[str, int]]:
+        return set()
 
     @cached_property
     def _mapped(self) -> dict[str, np.ndarray]:
@@ -129,7 +143,9 @@ def _complete(store: LabelStore, owner: str, writer: "Writer") -> None:
         counts = writer.histogram.ravel()
         index = np.flatnonzero(counts)  # most levels of most classes never occur
         write_arrays(folder / "histogram.npz", {"index": index, "count": counts[index], "predicted": predicted})
-    write_json(folder / "index.json", {"owner": owner, "names": store.names, "sizes": store.sizes})
+    known = {part: [own.get(n) for n in range(len(store.names))] for part, own in writer.checksums.items()}
+    told = {"owner": owner, "names": store.names, "sizes": store.sizes, "checksums": known}
+    write_json(folder / "index.json", told)
 
 
 class Writer:
@@ -137,6 +153,7 @@ class Writer:
 
     def __init__(self, store: LabelStore, files: dict[str, BinaryIO]) -> None:
         self.store, self.files, self._place = store, files, 0
+        self.checksums: dict[str, dict[int, int]] = {part: {} for part in PARTS}
         self.histogram: np.ndarray | None = None
         self.predicted: np.ndarray | None = None
 
@@ -152,7 +169,9 @@ class Writer:
             with writing(self.store.folder / part, values.nbytes):
                 if start != self._place:
                     self.files[part].seek(start * PARTS[part].itemsize)
-                self.files[part].write(np.ascontiguousarray(values, PARTS[part]).data)
+                content = np.ascontiguousarray(values, PARTS[part])
+                self.files[part].write(content.data)
+                self.checksums[part][position] = zlib.crc32(content.data)
         self._place = start + label.size
 
     def close(self) -> None:
@@ -167,7 +186,8 @@ class Writer:
 def open_labels(folder: Path, owner: str, names: tuple[str, ...]) -> LabelStore:
     """Open a complete store; RunError if it is missing, truncated, or of another model or other images."""
     index = read_json(folder / "index.json")
-    store = LabelStore(folder, tuple(index["names"]), tuple((int(h), int(w)) for h, w in index["sizes"]))
+    sizes, checksums = tuple((int(h), int(w)) for h, w in index["sizes"]), index.get("checksums", {})
+    store = LabelStore(folder, tuple(index["names"]), sizes, checksums)
     if index["owner"] != owner:
         raise RunError(f"{folder}: holds the labels of another model ({index['owner']}, expected {owner})")
     if store.names != names:

@@ -49,6 +49,11 @@ class Training(Opaque):
         return "X" if self.labels is None else self.labels.kind
 
     @property
+    def teacher(self) -> "Training | None":
+        """Whose stored labels it learns, if it learns any."""
+        return None if self.labels is None else self.labels.teacher
+
+    @property
     def ratio(self) -> float:
         """The share α of labels that it learns."""
         return 0.0 if self.labels is None else self.labels.ratio
@@ -212,6 +217,12 @@ class Plan:
     def labelled_for(self, training: Training) -> tuple[float, ...]:
         """The shares of a model's labels of U that later phases learn; none if nobody needs them."""
         return tuple(dict.fromkeys(ratio for _, teacher, ratio in self._uses if teacher == training))
+
+    @cached_property
+    def last(self) -> set[Training]:
+        """The models that a method ends with."""
+        ends = {call.method: call for call in self.calls if isinstance(call, Score)}
+        return {training for score in ends.values() for _, training in score.models}
 
     def done_with(self, position: int) -> list[Training]:
         """Models whose labels were used for the last time between the score at this place and the one before it."""

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,15 @@ import yaml
 from filelock import FileLock, Timeout
 
 from dmtkit.config import Config
-from dmtkit.errors import LockedError, RunError
+from dmtkit.errors import DamagedError, LockedError, RunError
 from dmtkit.files import TEMPORARY, alone, append_line, note, read_json, write_atomically, write_json, writing
 from dmtkit.own import content_of, describe, own_code
 from dmtkit.params import NOT_COMPARED, outputs_root
-from dmtkit.runs.run import Phase, read_config, read_log
+from dmtkit.runs import manifest
+from dmtkit.runs.manifest import read_log
+from dmtkit.runs.phase import Phase
+from dmtkit.runs.run import read_config
+from dmtkit.runs.search import sealed
 
 HOST = socket.gethostname()
 # What must stay as it was for a resumed run to end in the same bits.
@@ -50,9 +54,18 @@ class RunFolder:
         """Forget what was logged of this phase after `step`, and a line torn by a crash."""
         records = list(read_log(self.path / "metrics.jsonl"))
         here = (method, phase, model)
-        kept = [r for r in records if (r["method"], r["phase"], r.get("model", "")) != here or r["step"] <= step]
-        text = "".join(json.dumps(record) + "\n" for record in kept)
+        self._write_log([r for r in records if manifest.key_of(r) != here or r["step"] <= step])
+
+    def _write_log(self, records: list[dict[str, Any]]) -> None:
+        text = "".join(json.dumps(record) + "\n" for record in records)
         write_atomically(self.path / "metrics.jsonl", text.encode())
+
+    def sort_log(self, keys: Sequence[manifest.Key]) -> None:
+        """Bring the log into the order of these trainings, which is another where one was done again; drop what is of none."""
+        records, place = list(read_log(self.path / "metrics.jsonl")), {key: n for n, key in enumerate(keys)}
+        known = [record for record in records if manifest.key_of(record) in place]
+        if (sorted_ := sorted(known, key=lambda record: place[manifest.key_of(record)])) != records:
+            self._write_log(sorted_)
 
     def take_log(self, other: Path, method: str, phase: int, model: str) -> None:
         """Replace what was logged of this phase by the records of another folder's log."""
@@ -65,6 +78,8 @@ class RunFolder:
         """Store the split (usable as a file of own `lists`); RunError if the run was started on other data."""
         path = self.path / "split.json"
         if not path.is_file():
+            if (self.path / "metrics.jsonl").is_file():
+                note(self.path, f"{path}: gone, made anew from the data as it is now")
             return write_json(path, split)
         there = read_json(path)
         differing = [name for name, value in split.items() if there.get(name) != json.loads(json.dumps(value))]
@@ -76,7 +91,7 @@ class RunFolder:
 
     def finish(self, done: dict[str, Any]) -> None:
         """Write DONE.json: from now on the run is finished."""
-        write_json(self.path / "DONE.json", done)
+        write_json(self.path / "DONE.json", {**done, "files": manifest.contents(self.path, manifest.RUN)})
 
 
 @contextmanager
@@ -87,16 +102,17 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
         for torn in path.rglob(f"*{TEMPORARY}"):
             torn.unlink(missing_ok=True)
         begun = (path / "config.yaml").is_file()
-        if not begun or (path / "methods.json").is_file():  # code may have changed that nothing was trained with
-            write_json(path / "methods.json", described)
-            if config.code_from:
-                write_atomically(path / Path(config.code_from).name, content_of(config.code_from))
+        if (path / "DONE.json").is_file():
+            note(path, f"{path / 'DONE.json'}: damaged, made anew")
+        write_json(path / "methods.json", described)  # code may have changed that nothing was trained with
+        if config.code_from:
+            write_atomically(path / Path(config.code_from).name, content_of(config.code_from))
         if begun:
             _note_other_machine(path, environment)
         else:
             write_json(path / "environment.json", environment)
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-            write_atomically(path / "config.yaml", text.encode())
+            write_atomically(path / "config.yaml", sealed(text).encode())
 
     refuse_other_run(config, path)
     described = describe(config)
@@ -170,8 +186,14 @@ def _locked(path: Path) -> LockedError:
 
 def _note_other_machine(path: Path, environment: dict[str, Any]) -> None:
     """Say, and record, that a run goes on under other conditions than it was started in."""
-    with contextlib.suppress(RunError, KeyError):
+    try:
         there = read_json(path / "environment.json")
+    except DamagedError:
+        note(
+            path, f"{path / 'environment.json'}: damaged or gone, and with it where this run began; the bits may differ"
+        )
+        return write_json(path / "environment.json", environment)
+    with contextlib.suppress(KeyError):
         last = {"processes": 1} | [there, *there.get("resumed", [])][-1]
         differing = [name for name in SAME_BITS if last[name] != environment[name]]
         if differing:
@@ -185,6 +207,10 @@ def refuse_other_run(config: Config, path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file, expected a folder; choose another with output_dir")
     if not (path / "config.yaml").is_file():
+        if any(path.glob("*/phase_*/*")):
+            raise RunError(
+                f"{path}: holds phases but no config.yaml; put it back, or remove this folder: it is trained anew"
+            )
         return
     recorded = read_json(path / "methods.json") if (path / "methods.json").is_file() else None
     there, here = read_config(path).model_dump(mode="json"), config.model_dump(mode="json")

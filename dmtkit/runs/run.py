@@ -3,111 +3,26 @@
 `<run>/`: config.yaml, environment.json, split.json, metrics.jsonl, `<method>/phase_<k>/`, figures/, notebook, DONE.json.
 """
 
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dmtkit import files
 from dmtkit.config import STORED, Config, make_config
-from dmtkit.errors import ConfigError, RunError, listing
+from dmtkit.errors import ConfigError, DamagedError, RunError, listing
 from dmtkit.params import outputs_root, project_root
 from dmtkit.registry import METHODS, TASK_FACTS, TaskFacts
+from dmtkit.runs import manifest
+from dmtkit.runs.phase import MEND, Phase
 from dmtkit.runs.search import find, read_settings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One phase of one method, `<run>/<method>/phase_<k>`, or of one of its models; complete with its phase.json."""
-
-    folder: Path
-    run: Path
-
-    @property
-    def number(self) -> int:
-        """Which phase it is, from 0."""
-        place = self.folder if self.folder.name.startswith("phase_") else self.folder.parent
-        return int(place.name.removeprefix("phase_"))
-
-    def model_folder(self, name: str) -> "Phase":
-        """What belongs to one model, A or B, of a phase that trains two."""
-        return Phase(self.folder / name, self.run)
-
-    @property
-    def done(self) -> bool:
-        """Whether the phase is complete."""
-        return (self.folder / "phase.json").is_file()
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """Steps, seconds, accuracies and case table of a finished phase."""
-        return files.read_json(self.folder / "phase.json")
-
-    def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """The arrays stored as `name`: predictions, pseudo_labels, test or samples."""
-        return files.read_arrays(self.folder / f"{name}.npz")
-
-    def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
-        """Store arrays, atomically."""
-        files.write_arrays(self.folder / f"{name}.npz", arrays)
-
-    @property
-    def checkpoints(self) -> files.Checkpoints:
-        """Those of the training under way."""
-        return files.Checkpoints(self.folder, "checkpoint", keep=2)
-
-    @property
-    def models(self) -> files.Checkpoints:
-        """The trained model, whose file's name tells its content, and damaged ones."""
-        return files.Checkpoints(self.folder, "model", keep=1)
-
-    def checkpoint(self) -> dict[str, Any] | None:
-        """The newest good checkpoint of the training under way."""
-        state = self.checkpoints.load(self.note)
-        if state and "networks" not in state:
-            self.note(f"{self.folder}: its checkpoint is of an earlier version of dmtkit; this phase is trained anew")
-            self.checkpoints.drop()  # else they would count as newer than all that follow
-            return None
-        return state
-
-    def model(self) -> dict[str, Any] | None:
-        """The trained model and what is reported of it: keys `model` and, if that is another, `kept`; None if there is none, or none undamaged."""
-        return self.models.load(self.note)
-
-    def weights(self) -> dict[str, Any]:
-        """The trained model of a finished phase; RunError if it is missing or damaged."""
-        if (state := self.model()) is None:
-            raise RunError(f"{self.folder}: its model is missing or damaged")
-        return state
-
-    def remark(self, message: str) -> None:
-        """Add a line to the run's notes.log, once."""
-        place = self.run / "notes.log"
-        if not place.is_file() or message not in place.read_text(encoding="utf-8").splitlines():
-            files.append_line(place, message, durable=False)
-
-    def note(self, message: str) -> None:
-        """Warn, and keep the warning in the run's notes.log, which the command line shows."""
-        files.note(self.run, message)
-
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Drop the checkpoints, then write the summary that marks the phase complete."""
-        self.checkpoints.drop()
-        files.write_json(self.folder / "phase.json", summary)
-
-
-def reported(state: dict[str, Any]) -> dict[str, Any]:
-    """The weights that a trained model's file reports: its average or best snapshot, where it has one."""
-    return state.get("kept") or state["model"]
 
 
 def read_config(path: Path) -> Config:
@@ -115,18 +30,9 @@ def read_config(path: Path) -> Config:
     try:
         return make_config(read_settings(path / "config.yaml"), context=STORED)
     except (OSError, ValueError, ConfigError) as error:
-        raise RunError(f"{path}: config.yaml cannot be read ({error})") from None
-
-
-def read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a metrics.jsonl; what is none, such as a line torn by a crash, is passed over."""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and {"method", "phase", "step"} <= record.keys():
-            yield record
+        raise RunError(
+            f"{path}: config.yaml cannot be read ({error}); put it back, or remove this folder: it is trained anew"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -163,13 +69,16 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether DONE.json is there."""
-        return (self.path / "DONE.json").is_file()
+        """Whether DONE.json is there, and what was written; without, the run goes on."""
+        place = self.path / "DONE.json"
+        with suppress(DamagedError):
+            return place.is_file() and files.read_json(place) is not None
+        return False
 
     @cached_property
     def done(self) -> dict[str, Any]:
         """DONE.json: experiment, dataset, seed, seconds, results."""
-        if not self.finished:
+        if not (self.path / "DONE.json").is_file():
             raise RunError(f"{self.path}: this run is not finished; run the same command again to go on")
         return files.read_json(self.path / "DONE.json")
 
@@ -180,10 +89,15 @@ class Run:
 
     @cached_property
     def metrics(self) -> "pd.DataFrame":
-        """metrics.jsonl as a table, one row a log point."""
+        """metrics.jsonl as a table, one row a log point; DamagedError if lines of a finished phase are not those written."""
         import pandas as pd
 
-        return pd.DataFrame(read_log(self.path / "metrics.jsonl"))
+        for place in sorted(self.path.glob("*/phase_*/**/phase.json")):
+            if not Phase(place.parent, self.path).log_is_whole:
+                raise DamagedError(
+                    f"{self.path / 'metrics.jsonl'}: lines of {place.parent} are damaged or gone; {MEND}"
+                )
+        return pd.DataFrame(manifest.read_log(self.path / "metrics.jsonl"))
 
     @cached_property
     def classes(self) -> list[str]:

@@ -1,6 +1,5 @@
 """Finds run folders and reads their DONE.json and config.yaml, the only files of a run that are opened."""
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dmtkit.params import read_yaml
+from dmtkit.params import SEAL, checksum, from_json, read_yaml
 
 MARK = ".dmtkit-report"  # lies in a folder of written reports, whose files are no foreign ones
 FEW = 3
@@ -96,7 +95,7 @@ class Done(BaseModel):
 
 def read_done(path: Path) -> dict[str, Any]:
     """The content of a DONE.json, checked; ValueError says what it lacks."""
-    done = json.loads(path.read_text(encoding="utf-8"))
+    done = from_json(path.read_text(encoding="utf-8"))
     if not isinstance(done, dict):
         raise UnusableError("is no mapping of names to values")
     if lacking := [key for key in Done.model_fields if key not in done]:
@@ -110,9 +109,17 @@ def read_done(path: Path) -> dict[str, Any]:
     return done
 
 
+def sealed(text: str) -> str:
+    """The text of a config.yaml, below a checksum of it."""
+    return f"# {SEAL}: {checksum(text.encode())}\n{text}"
+
+
 def read_settings(path: Path) -> dict[str, Any]:
-    """The content of a config.yaml; ValueError if it is no mapping of names."""
-    values = read_yaml(path.read_text(encoding="utf-8"))
+    """The content of a config.yaml; ValueError if it is no mapping of names, or not what was written."""
+    text = path.read_text(encoding="utf-8")
+    if text.startswith(f"# {SEAL}") and text != sealed(text.partition("\n")[2]):
+        raise UnusableError("is not what was written: its checksum is another")
+    values = read_yaml(text)
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UnusableError("is no mapping of parameter names to values")
     return values

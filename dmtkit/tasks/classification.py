@@ -116,7 +116,9 @@ class Classification(Task):
         """Accuracy."""
         return {"val_accuracy": accuracy(self.predict(model, self.data.val).label, _numpy(self.data.val.labels))}
 
-    def measure(self, training: Training, model: nn.Module, labelled_for: tuple[float, ...]) -> dict[str, Any]:
+    def measure(
+        self, training: Training, model: nn.Module, labelled_for: tuple[float, ...], last: bool
+    ) -> dict[str, Any]:
         """Test the phase's EMA, and ask it about U: its labels for the next phase, and each weight it would give."""
         data, phase, truth = self.data, self.phase(training), _numpy(self.data.test.labels)
         pseudo = self.pseudo(training.labels) if training.learns == "labels" else None
@@ -136,12 +138,6 @@ class Classification(Task):
             phase.write_arrays("samples", pixels=pixels, **chosen)
             summary |= cases
         return summary
-
-    def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
-        """Also the accuracy, and the predictions on U."""
-        super().read(training, labelled_for)
-        phase = self.phase(training)
-        _ = phase.summary["accuracy"], phase.arrays("predictions")["level"]
 
     def headline(self, scores: list[Score]) -> dict[str, object]:
         """Accuracies."""

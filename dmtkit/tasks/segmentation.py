@@ -4,11 +4,9 @@ Phase 0 trains A and B supervised on X. In each phase k both label U as they are
 that A is surest of, class by class, fine-tune B, and those of B fine-tune A.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,20 +18,17 @@ from dmtkit.data.crops import Ahead, Crops, blank
 from dmtkit.data.pictures import Part
 from dmtkit.data.segmentation import Scenes
 from dmtkit.data.whole_images import Reader, look
-from dmtkit.errors import ConfigError, RunError
+from dmtkit.errors import ConfigError
 from dmtkit.files import ask, once
 from dmtkit.labels.keep import class_thresholds
 from dmtkit.labels.predict import label_images
-from dmtkit.labels.store import Kept, LabelStore, open_labels
+from dmtkit.labels.store import Kept, open_labels
 from dmtkit.methods.lab import Plan, Score, Training
 from dmtkit.metrics.evaluate import confusion_matrices
 from dmtkit.metrics.scores import class_iou, mean_iou
 from dmtkit.models.weights import load_weights
-from dmtkit.runs.run import Phase
 from dmtkit.tasks.probes import Probe, none_for_nan
 from dmtkit.tasks.task import TASKS, Task, Visit, initial_weights
-
-DROPPED = "labels-dropped"
 
 
 @TASKS.register("segmentation")
@@ -104,20 +99,11 @@ class Segmentation(Task):
 
     def kept(self, training: Training) -> Kept | None:
         """Of every class the share of its teacher's labels that it is surest of; None where none are stored."""
-        labels = training.labels
-        if labels is None or labels.teacher is None:
+        if training.teacher is None:
             return None
-        place = self.phase(labels.teacher)
-        if (place.folder / DROPPED).is_file():
-            raise RunError(
-                f"{self.phase(training).folder}: the labels it needs were dropped; remove the folder of this method and run "
-                "again, or set keep_labels"
-            )
-        store = self._stored(place)
-        return Kept(store, class_thresholds(torch.from_numpy(store.histogram), labels.ratio))
-
-    def _stored(self, place: Phase) -> LabelStore:
-        return open_labels(place.folder / "labels", place.models.name, self.data.unlabeled.names)
+        place = self.phase(training.teacher)
+        store = open_labels(place.folder / "labels", place.models.name, self.data.unlabeled.names)
+        return Kept(store, class_thresholds(torch.from_numpy(store.histogram), training.ratio))
 
     def whole(self, part: Part) -> Reader:
         """The images of a part, read whole."""
@@ -135,30 +121,26 @@ class Segmentation(Task):
         kept = self.kept(training)
         return Probe(self, training, kept).visits(training.steps) if kept else {}
 
-    def measure(self, training: Training, model: nn.Module, labelled_for: tuple[float, ...]) -> dict[str, Any]:
-        """Let the model label U for later phases, if any learn it, and weigh in the same pass the labels it learned."""
+    def measure(
+        self, training: Training, model: nn.Module, labelled_for: tuple[float, ...], last: bool
+    ) -> dict[str, Any]:
+        """Let the model label U for later phases, and for people after the last; weigh in the same pass the labels it learned."""
         phase, kept, u = self.phase(training), self.kept(training), self.whole(self.data.unlabeled)
         probe = Probe(self, training, kept) if kept else None
         observe = probe.observe if probe else None
-        if labelled_for:
-            ratio = labelled_for[0] if self.config.label_rule == "normalized" else None
+        if labelled_for or (last and self.config.keep_labels):
+            ratio = labelled_for[0] if labelled_for and self.config.label_rule == "normalized" else None
             place = phase.folder / "labels", phase.models.name, len(self.data.classes)
             label_images(model, u, *place, normalized_ratio=ratio, observe=observe)
         elif observe is not None:
             look(model, u, observe)
         return probe.finish(model) if probe else {}
 
-    def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
-        """Also its labels of U, unless they were dropped."""
-        super().read(training, labelled_for)
-        phase = self.phase(training)
-        if labelled_for and not (phase.folder / DROPPED).is_file():
-            self._stored(phase)
-
     def test(self, score: Score) -> float:
         """mIoU in percent of each model and of their mean on the test images, kept in the phase's own phase.json."""
         phase, started = self.run.phase(score.method, score.phase), time.monotonic()
-        if ask(lambda: not phase.done):
+        if not ask(phase.intact):
+            once(phase.reopen)
             models = {name: self.trained(training) for name, training in score.models}
             confusions = confusion_matrices(models, self.whole(self.data.test), len(self.data.classes))
             phase.write_arrays("confusion", **confusions)
@@ -176,9 +158,4 @@ class Segmentation(Task):
     def drop_labels(self, training: Training) -> None:
         """Remove them unless `keep_labels`, and leave a mark."""
         if not self.config.keep_labels:
-            once(lambda: _drop(self.phase(training).folder))
-
-
-def _drop(folder: Path) -> None:
-    (folder / DROPPED).touch()
-    shutil.rmtree(folder / "labels", ignore_errors=True)
+            once(self.phase(training).drop_labels)

@@ -29,7 +29,7 @@ from dmtkit.params import project_root
 from dmtkit.registry import TASK_FACTS, Registry
 from dmtkit.runs.environment import pick_device, pick_precision
 from dmtkit.runs.folder import RunFolder
-from dmtkit.runs.run import Phase, reported
+from dmtkit.runs.phase import Phase, reported
 from dmtkit.seeds import derive
 
 Visit = Callable[[nn.Module], None]
@@ -138,12 +138,13 @@ class Task(ABC):
         return {}
 
     @abstractmethod
-    def measure(self, training: Training, model: nn.Module, labelled_for: tuple[float, ...]) -> dict[str, Any]:
-        """Look at a finished model, let it label U where later phases learn the shares `labelled_for`; sum the phase up."""
+    def measure(
+        self, training: Training, model: nn.Module, labelled_for: tuple[float, ...], last: bool
+    ) -> dict[str, Any]:
+        """Look at a finished model, let it label U where later phases learn the shares `labelled_for`; sum the phase up.
 
-    def read(self, training: Training, labelled_for: tuple[float, ...]) -> None:
-        """RunError if anything that a complete training passes on is missing or damaged."""
-        self.phase(training).weights()
+        `last`: what its method ends with.
+        """
 
     # ---- results
 

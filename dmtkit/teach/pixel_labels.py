@@ -14,7 +14,8 @@ from dmtkit.labels.keep import class_thresholds
 from dmtkit.labels.store import Kept, LabelStore, open_labels
 from dmtkit.losses.levels import confidence_of
 from dmtkit.metrics.error_search import SCORES
-from dmtkit.runs.run import Phase, Run
+from dmtkit.runs.phase import Phase
+from dmtkit.runs.run import Run
 from dmtkit.tasks.probes import TIMES, probed
 
 
@@ -46,9 +47,7 @@ def store_of(run: Run, method: str, phase: int, model: str) -> LabelStore:
     if phase == 0 and not own.is_dir():  # shared by all methods whose models start from the whole of X
         own = run.path / "supervised" / "phase_0" / model
     if not (own / "labels" / "index.json").is_file():
-        raise RunError(
-            f"{own}: holds no labels (of the last phase none are needed, and `keep_labels: false` removes them)"
-        )
+        raise RunError(f"{own}: holds no labels (`keep_labels: false` removes them)")
     names = tuple(read_json(run.path / "split.json")["unlabeled"])
     return open_labels(own / "labels", Phase(own, run.path).models.name, names)
 

@@ -14,13 +14,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dmtkit.errors import DamagedError
 from dmtkit.files import TEMPORARY, alone, read_json, write_json
 from dmtkit.methods.lab import Training
 from dmtkit.own import own_code
 from dmtkit.params import NOT_COMPARED, outputs_root, project_root
 from dmtkit.runs.environment import machine, versions
 from dmtkit.runs.folder import hold
-from dmtkit.runs.run import Phase
+from dmtkit.runs.phase import Phase
 from dmtkit.tasks.task import Task, initial_weights
 from dmtkit.training.loop import processes
 from dmtkit.training.state import recipe_of
@@ -97,11 +98,19 @@ def baseline(store: Path, task: Task, training: Training, asks: Phase) -> Iterat
 
     def prepare() -> None:
         write_json(place.folder / "baseline.json", what)
-        here, note = machine(processes()), place.folder / "machine.json"  # on another one bits may differ
-        if not note.is_file():
+        here, note = {"machine": machine(processes())}, place.folder / "machine.json"
+        if not (note.is_file() or place.models.name):
             write_json(note, here)
-        elif (there := read_json(note)) != here:
-            asks.remark(f"phase 0 was trained elsewhere ({there}; here: {here}): trained here its bits may differ")
+        try:
+            there = read_json(note)
+        except DamagedError:
+            there = {"machine": "nobody knows where"}
+            write_json(note, here)
+        if there not in (here, here["machine"]):  # a word alone by an earlier version
+            where = there["machine"] if isinstance(there, dict) else there
+            asks.remark(
+                f"phase 0 was trained elsewhere ({where}; here: {here['machine']}): trained here its bits may differ"
+            )
         for torn in place.folder.glob(f"*{TEMPORARY}"):
             torn.unlink(missing_ok=True)
 

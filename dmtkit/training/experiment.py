@@ -49,7 +49,7 @@ def run_methods(
     """
     folder, config = Path(output_dir) if output_dir else default_folder(config), with_code(config)
     refuse_other_run(config, folder)
-    if ask((folder / "DONE.json").is_file):
+    if ask(lambda: Run(folder).finished):
         return load_run(folder)
     session = in_turn(lambda: start_session(config, data, progress))
     with (
@@ -65,6 +65,9 @@ def run_methods(
             raise KeyboardInterrupt(f"{folder}: stopped{where}; run the same again and it goes on from here") from None
         done = {name: getattr(config, name) for name in ("experiment", "dataset", "task", "seed")}
         done |= {"split": getattr(config, "split", config.seed), "seconds": session.seconds, "results": results}
+        for training in session.plan.trainings:
+            session.task.drop_labels(training)  # that were needed once more, where something was damaged
+        once(lambda: run.sort_log([training.key for training in session.plan.trainings]))
         once(lambda: run.finish(done))
     return load_run(folder)
 

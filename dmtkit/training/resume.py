@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from dmtkit.errors import RunError, TrainingError
+from dmtkit.errors import DamagedError, RunError, TrainingError
 from dmtkit.files import ask, once
 from dmtkit.methods.lab import Plan, Training
+from dmtkit.runs import manifest
 from dmtkit.runs.folder import RunFolder
-from dmtkit.runs.run import Phase
+from dmtkit.runs.phase import Phase
 from dmtkit.tasks.task import Task
 from dmtkit.training.baselines import baseline, store_for
 from dmtkit.training.loop import train
@@ -64,26 +65,26 @@ class Session:
 def complete(session: Session, training: Training) -> None:
     """Bring a training to its end; its folder is complete afterwards.
 
-    Where something that it passes on is damaged, it is measured again.
+    Where something in it is damaged or gone, it is measured again, and trained again if it must be; labels that it learns are
+    made again where they were removed, and at the next start where they prove to be damaged.
     """
-    task, uses = session.task, session.plan.labelled_for(training)
-    phase = task.phase(training)
-
-    def intact() -> bool:
-        try:
-            task.read(training, uses)
-            return True
-        except (RunError, KeyError) as error:
-            phase.note(f"{phase.folder}: a damaged file, measuring this phase again ({error})")
-            return False
-
-    if not ask(lambda: phase.done and intact()):
+    task, plan = session.task, session.plan
+    phase, teacher = task.phase(training), training.teacher
+    if not ask(phase.intact):
+        once(phase.reopen)
+        if teacher is not None and ask(lambda: task.phase(teacher).dropped):
+            once(task.phase(teacher).reopen)
+            complete(session, teacher)
         try:
             model, trained = trained_model(session, training)
+            started = time.monotonic()
+            summary = task.measure(training, model, plan.labelled_for(training), training in plan.last)
         except TrainingError as error:
             raise TrainingError(f"{training}: {error}") from None
-        started = time.monotonic()
-        summary = task.measure(training, model, uses)
+        except DamagedError as error:
+            if teacher is not None:  # whichever process found it
+                task.phase(teacher).reopen()
+            raise RunError(f"{training}: {error}; run the same again: it is made anew") from None
         seconds = trained + time.monotonic() - started
         once(lambda: phase.finish({"steps": training.steps, "seconds": seconds, "ratio": training.ratio, **summary}))
     session.finished[training] = phase.summary
@@ -96,7 +97,7 @@ def trained_model(session: Session, training: Training) -> tuple[nn.Module, floa
     The models of phase 0 are trained in a place that all runs share, and taken over from there.
     """
     task, phase = session.task, session.task.phase(training)
-    if ask(lambda: phase.model() is None):
+    if not ask(lambda: is_whole(phase.model(), phase, task.run, training)):
         phase.models.drop()
         if training.phase:
             train_model(session, training, phase, [task.run])
@@ -119,18 +120,22 @@ def train_baseline(session: Session, training: Training) -> Path:
 
 def train_shared(session: Session, training: Training, place: Phase, logs: list[RunFolder]) -> None:
     """Train a model in a place that runs share, unless it is there; the place keeps a log of its own."""
-    if ask(lambda: place.model() is None):
+    own = RunFolder(place.folder)
+    if not ask(lambda: is_whole(place.model(), place, own, training)):
         place.models.drop()
-        train_model(session, training, place, [RunFolder(place.folder), *logs])
+        train_model(session, training, place, [own, *logs])
         place.checkpoints.drop()
 
 
 def train_model(session: Session, training: Training, place: Phase, logs: Sequence[RunFolder]) -> None:
-    """Train a model, from its newest checkpoint in `place` on, and keep it there."""
+    """Train a model, from its newest checkpoint in `place` on, and keep it there; the first of the logs is the place's own."""
     task, loop = session.task, start_loop(session.task, training)
     batches, visits = task.batches(training), task.visits(training)
     torch.manual_seed(task.seed("training", training))
     state = place.checkpoint()
+    if not ask(lambda: is_whole(state, place, logs[0], training)):
+        once(place.restart)
+        state = None
     if state:
         try:
             loop.load_state_dict(state)
@@ -145,20 +150,36 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
         for log in logs:
             log.log({**where, **record})
 
-    def seconds() -> float:
-        return time.monotonic() - began
+    def beside(step: int) -> dict[str, Any]:
+        """What is kept beside the networks: the time it took, and what else was left by then."""
+        return {"seconds": time.monotonic() - began, "left": left_by(place, logs[0], training, step)}
 
     train(
         loop,
         batches,
         log=write,
-        save=lambda state: place.checkpoints.save(state["step"], state | {"seconds": seconds()}),
+        save=lambda state: place.checkpoints.save(state["step"], state | beside(state["step"])),
         evaluate=task.evaluate if len(task.data.val) else None,
         visits=visits,
         tick=lambda step: session.tell(training, step, training.steps),
         note=place.note,
     )
-    place.models.save(training.steps, {**loop.networks(), "seconds": seconds()})
+    place.models.save(training.steps, {**loop.networks(), **beside(training.steps)})
+
+
+def left_by(place: Phase, log: RunFolder, training: Training, step: int) -> dict[str, Any]:
+    """What a training has left by a step beside its networks, by checksum: lines of a log, and what was looked at."""
+    lines = manifest.checksum_of_log(log.path / "metrics.jsonl", training.key, step)
+    return {"step": step, "lines of metrics.jsonl": lines} | manifest.contents(place.folder, ["*.npz"])
+
+
+def is_whole(state: dict[str, Any] | None, place: Phase, log: RunFolder, training: Training) -> bool:
+    """Whether there is a checkpoint or model, and all that its training had left by then; says what is not."""
+    recorded = (state or {}).get("left", {})  # none by an earlier version
+    there = left_by(place, log, training, recorded["step"]) if recorded else {}
+    if lost := [name for name, content in recorded.items() if there.get(name) != content]:
+        place.note(f"{place.folder}: {', '.join(lost)}: damaged or gone, so this model is trained anew")
+    return state is not None and not lost
 
 
 def start_loop(task: Task, training: Training) -> Loop:

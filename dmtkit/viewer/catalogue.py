@@ -12,7 +12,8 @@ import numpy as np
 import dmtkit
 from dmtkit.errors import ConfigError, RunError, unknown_name
 from dmtkit.files import read_json
-from dmtkit.runs.run import Phase, Run
+from dmtkit.runs.phase import Phase
+from dmtkit.runs.run import Run
 from dmtkit.viewer.packs import LAYOUTS, pack, thumbnail
 
 VOID = 255

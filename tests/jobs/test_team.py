@@ -17,7 +17,7 @@ from dmtkit.jobs import train as command
 from dmtkit.jobs import training_job
 from dmtkit.jobs.process import OUTCOME
 from dmtkit.jobs.training_job import launcher
-from dmtkit.runs.run import read_log
+from dmtkit.runs.manifest import read_log
 from dmtkit.training.experiment import load_data
 from tests.commands import ENVIRONMENT, PATIENCE, wait_for
 from tests.helpers import ROOT, TINY

@@ -7,7 +7,7 @@ import torch
 from dmtkit.config import make_config
 from dmtkit.methods import METHODS
 from dmtkit.methods.lab import plan_of
-from dmtkit.runs.run import reported
+from dmtkit.runs.phase import reported
 from dmtkit.tasks.classification import Classification
 from dmtkit.training import resume
 from dmtkit.training.experiment import load_data, run_methods
@@ -128,5 +128,5 @@ def test_online_self_training_goes_on_from_the_supervised_model(tmp_path, monkey
         (path,) = place.glob("model-*.pt")
         state = reported(torch.load(path, weights_only=True))
         assert all(torch.equal(value, state[name]) for name, value in starts["online_st"].items())
-        assert not list(run.path.glob("*/phase_*/**/labels")), "it stores no labels"
+        assert not list(run.path.glob("supervised/phase_*/**/labels")), "it learns no stored labels"
         assert not list(run.path.glob("*/phase_*/**/pseudo_labels.npz"))

@@ -79,7 +79,7 @@ def test_labels_beside_the_truth_and_whose_they_are(run, data):
     assert list(labels.label.cat.categories) == list(data.classes)
     assert (labels.wrong == (labels.label != labels.truth)).all()
     with pytest.raises(RunError, match="holds no labels"):
-        teach.labels(run, "dmt", 2, "A", data)
+        teach.labels(run, "dmt", 3, "A", data)
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 1.0])

@@ -1,7 +1,6 @@
 """What the engine promises to every method, shown on one that declares all that can be declared."""
 
 import copy
-import json
 
 import pytest
 import torch
@@ -9,11 +8,12 @@ from torch import nn
 
 from dmtkit.config import make_config
 from dmtkit.errors import ConfigError, RunError, TrainingError
-from dmtkit.files import Checkpoints
+from dmtkit.files import Checkpoints, write_json
 from dmtkit.methods import Helper, Method, Step
 from dmtkit.methods.given import Nets, Now
 from dmtkit.models import build
 from dmtkit.own import describe
+from dmtkit.runs.search import sealed
 from dmtkit.training.experiment import load_data, run_methods, start_session
 from dmtkit.training.state import Recipe, begin
 from dmtkit.training.step import advance
@@ -231,9 +231,11 @@ def test_a_checkpoint_of_another_method_is_refused(undisturbed, tmp_path):
     other = make_config({**config.model_dump(), "methods": ("supervised", "online_st")})
     with pytest.raises(RunError, match=r"methods: .*own.* there, .*online_st.* now"):
         run_methods(other, data, tmp_path / "run")
-    config_file.write_text(config_file.read_text().replace("- own", "- online_st"))
-    (tmp_path / "run" / "methods.json").write_text(json.dumps(describe(other)))
+    config_file.write_text(sealed(config_file.read_text().partition("\n")[2].replace("- own", "- online_st")))
+    write_json(tmp_path / "run" / "methods.json", describe(other))
     (tmp_path / "run" / "own").rename(tmp_path / "run" / "online_st")
+    log = tmp_path / "run" / "metrics.jsonl"
+    log.write_text(log.read_text().replace('"own"', '"online_st"'))
     with pytest.raises(
         RunError, match=r"online_st.*phase_1.*checkpoint of another method \(own, with the networks model, second"
     ):

@@ -1,18 +1,14 @@
-"""Crashes: before every file that a run writes, and by SIGKILL; the re-run ends in the bits of the undisturbed one."""
+"""A process that ends by SIGKILL: the re-run ends in the bits of the undisturbed one. tests/crash.py has every moment."""
 
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from benchmarks.kill import MOMENTS, trial
-from dmtkit import files
 from dmtkit.config import make_config
-from dmtkit.training.experiment import load_data, run_methods
+from dmtkit.training.experiment import run_methods
 from tests.commands import ENVIRONMENT
 from tests.helpers import ALL_TEST_SCENES, ROOT, TINY, TINY_SEGMENTATION, fingerprint
 
@@ -23,7 +19,6 @@ SETTINGS = {
 # Ends itself when a file is written but not yet at its place, for the 12th time: in the first phase.
 PROGRAM = """
 import itertools, json, os, signal, sys
-from dmtkit import files
 from dmtkit.config import make_config
 from dmtkit.training.experiment import run_methods
 calls, real = itertools.count(1), os.replace
@@ -46,41 +41,12 @@ def _all_test_scenes():
         yield
 
 
-class Crash(BaseException):
-    """The end, whoever would like to go on."""
-
-
 @pytest.fixture(scope="module", params=["classification", pytest.param("segmentation", marks=pytest.mark.long)])
 def undisturbed(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     config = make_config(SETTINGS[request.param])
     run_methods(config, output_dir=folder)
     return SETTINGS[request.param], fingerprint(folder)
-
-
-@pytest.mark.long
-def test_a_crash_before_every_file_that_is_written_loses_nothing(tmp_path, undisturbed, monkeypatch):
-    settings, bits = undisturbed
-    config, real, seen, run = make_config(settings), os.replace, set(), None
-    data = load_data(config)
-
-    def replace(source, target):
-        name = re.sub(r"-[0-9a-f]{16}\.pt$", "", str(target))  # its checksum covers the seconds too
-        if name not in seen:
-            seen.add(name)
-            raise Crash
-        real(source, target)
-
-    monkeypatch.setattr(files.os, "replace", replace)
-    while run is None:
-        before = len(seen)
-        try:
-            run = run_methods(config, data, tmp_path / "run")
-        except Crash:
-            assert len(seen) == before + 1
-    assert fingerprint(tmp_path / "run") == bits
-    assert len(seen) > 30
-    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_a_killed_run_ends_in_the_same_bits(tmp_path, undisturbed):
@@ -94,11 +60,3 @@ def test_a_killed_run_ends_in_the_same_bits(tmp_path, undisturbed):
     assert not (folder / "DONE.json").exists()
     run_methods(make_config(settings), output_dir=folder)
     assert fingerprint(folder) == bits
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("moment", list(MOMENTS))
-def test_killed_from_outside_it_ends_in_the_same_bits(tmp_path, undisturbed, moment):
-    """It may end before it is killed, where the machine is busy with other things: then there is nothing to compare."""
-    settings, bits = undisturbed
-    assert trial(tmp_path / "run", settings, moment, 0, bits)["same_bits"]

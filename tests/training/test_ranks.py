@@ -12,7 +12,8 @@ from dmtkit.config import make_config
 from dmtkit.errors import ConfigError
 from dmtkit.files import read_json
 from dmtkit.labels.store import open_labels
-from dmtkit.runs.run import load_run, read_log
+from dmtkit.runs.manifest import read_log
+from dmtkit.runs.run import load_run
 from dmtkit.training.experiment import check_shares, run_methods
 from tests import teamwork
 from tests.helpers import TINY, fingerprint

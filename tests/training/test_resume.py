@@ -14,6 +14,7 @@ from dmtkit import files
 from dmtkit.config import make_config
 from dmtkit.data import load
 from dmtkit.errors import RunError, TrainingError
+from dmtkit.files import read_json, write_json
 from dmtkit.runs.folder import RunFolder
 from dmtkit.runs.run import load_run
 from dmtkit.training.experiment import run_methods
@@ -126,7 +127,7 @@ def test_other_data_under_the_same_settings_is_refused(tmp_path):
 def test_going_on_elsewhere_is_noted(tmp_path, data, begun):
     copy(begun, tmp_path)
     path = tmp_path / "run" / "environment.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "machine": "an abacus"}))
+    write_json(path, {**read_json(path), "machine": "an abacus"})
     with pytest.warns(UserWarning, match="goes on with another machine"):
         run_methods(CONFIG, data, tmp_path / "run")
     assert "another machine" in (tmp_path / "run" / "notes.log").read_text()

@@ -12,7 +12,8 @@ from matplotlib.patches import Patch
 
 from dmtkit.losses.levels import TOP
 from dmtkit.results.style import CASE_COLOURS, CASE_HATCHES, VOID_COLOUR, WEIGHT_MAP, case_title, class_colours
-from dmtkit.runs.run import Phase, Run
+from dmtkit.runs.phase import Phase
+from dmtkit.runs.run import Run
 
 if TYPE_CHECKING:
     from dmtkit.data.segmentation import Scenes

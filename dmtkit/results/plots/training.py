@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from dmtkit.results.plots.common import nothing
 from dmtkit.results.style import CASE_COLOURS, CASE_HATCHES, CASES, MODEL_LINES, case_title, method_style
-from dmtkit.runs.run import Phase, Run
+from dmtkit.runs.phase import Phase
+from dmtkit.runs.run import Run
 
 
 def plot_phases(run: Run, ax: Axes | None = None) -> Axes:

@@ -8,7 +8,8 @@ from dmtkit.results.style import CASES
 from dmtkit.runs.published import published
 
 if TYPE_CHECKING:
-    from dmtkit.runs.run import Phase, Run  # importing it loads torch, which reading tables needs not
+    from dmtkit.runs.phase import Phase
+    from dmtkit.runs.run import Run  # importing it loads torch, which reading tables needs not
 
 
 def results_table(run: "Run") -> pd.DataFrame:

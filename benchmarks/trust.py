@@ -20,19 +20,22 @@ from tests import crash, damage
 def crashes(*tasks: str, every: int = 1, goes_on: bool = False) -> Iterator[dict[str, Any]]:
     """Die at every so many file operations of a tiny run, and of one of two processes at every 25th of these.
 
-    --goes-on: from what the committed result says was tried.
+    --goes-on: from what the result says was tried. The tasks may be tried at one time.
     """
     torch.set_num_threads(1)
-    results: dict[str, Any] = (load("crashes") or {}).get("results", {}) if goes_on else {}
     for task in tasks or crash.SETTINGS:
         for ranks, step in ((1, every), (2, 25 * every)):
             name = f"{task}, processes: {ranks}"
             with TemporaryDirectory() as place:
-                for told in crash.try_all(crash.SETTINGS[task], Path(place), step, ranks, results.get(name)):
-                    results[name] = told
-                    if (told["once"] + told["twice"]) % 20 == 0:
-                        yield results
-            yield results
+                so_far = known().get(name) if goes_on else None
+                for told in crash.try_all(crash.SETTINGS[task], Path(place), step, ranks, so_far):
+                    if (told["once"] + told["twice"]) % 20 == 0 or told["next"] > told["operations"]:
+                        yield {**known(), name: told}
+
+
+def known() -> dict[str, Any]:
+    """What was tried by now, by this process or another."""
+    return (load("crashes") or {}).get("results", {})
 
 
 def damages(*tasks: str, every: int = 1) -> Iterator[dict[str, Any]]:

@@ -35,21 +35,21 @@ DIED = 77
 
 
 class Operations:
-    """Counts the file operations below a folder, in the order they are made, and ends the process before the last one.
+    """Counts the file operations below a folder, in the order they are made, and says so before each; of a write half is done.
 
     Hooks cannot be taken back: for a process of its own.
     """
 
-    def __init__(self, folder: Path, last: int = 0) -> None:
-        self.folder, self.last, self.count = str(folder), last, 0
+    def __init__(self, folder: Path, reached: Callable[[int], object] = lambda count: None) -> None:
+        self.folder, self.reached, self.count = str(folder) + os.sep, reached, 0
         self.open, self.fsync = builtins.open, os.fsync
         builtins.open = io.open = self._open
         os.fsync = self._fsync
         sys.addaudithook(self._hear)
 
-    def _next(self) -> bool:
+    def next(self) -> None:
         self.count += 1
-        return self.count == self.last
+        self.reached(self.count)
 
     def _hear(self, event: str, words: tuple) -> None:
         if event not in EVENTS:
@@ -57,12 +57,11 @@ class Operations:
         by_folder = event not in ("open", "os.truncate") and words[-1] > 2  # a descriptor: rmtree's way
         reads = event == "open" and not words[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         nothing = reads or (event == "os.mkdir" and os.path.isdir(words[0]))
-        if (by_folder or str(words[0]).startswith(self.folder)) and not nothing and self._next():
-            os._exit(DIED)
+        if (by_folder or str(words[0]).startswith(self.folder)) and not nothing:
+            self.next()
 
     def _fsync(self, descriptor: int) -> None:
-        if self._next():
-            os._exit(DIED)
+        self.next()
         self.fsync(descriptor)
 
     def _open(self, path, mode="r", *words, **more):
@@ -71,17 +70,17 @@ class Operations:
 
 
 class Half:
-    """A file whose last write is cut in two."""
+    """A file that is written in halves."""
 
     def __init__(self, file, operations: Operations) -> None:
         self._file, self._operations = file, operations
 
     def write(self, content):
-        if self._operations._next():
-            self._file.write(content[: len(content) // 2])
-            self._file.flush()
-            os._exit(DIED)
-        return self._file.write(content)
+        half = len(content) // 2
+        self._file.write(content[:half])
+        self._file.flush()
+        self._operations.next()
+        self._file.write(content[half:])
 
     def __getattr__(self, name):
         return getattr(self._file, name)
@@ -120,25 +119,49 @@ class Crashes:
         counter = self._run(folder)
         (self.place / "bits.json").write_text(json.dumps([counter.count, fingerprint(folder)]))
 
-    def _run(self, folder: Path, last: int = 0) -> Operations:
-        counter = Operations(folder, last)
-        work = partial(run_methods, self.config, self.data, folder)
+    def _run(self, folder: Path, reached: Callable[[int], object] = lambda count: None) -> Operations:
+        counter, work = Operations(folder, reached), partial(run_methods, self.config, self.data, folder)
         Team(self.ranks).run(work) if self.ranks > 1 else work()
         return counter
 
-    def die_at(self, first: int, second: int = 0) -> list[str]:
-        """What is wrong after a death at the `first` operation, and another at the `second` of the next start: nothing."""
-        folder = self.place / f"{first}-{second}"
-        ends = [fork(lambda k=k: self._run(folder, k)) for k in (first, second) if k]
-        wrong = [f"ended with {end}" for end in ends[:1] if end != DIED]
-        wrong += [f"then ended with {end}" for end in ends[1:] if end not in (DIED, 0)]  # 0: it had less to do by then
+    def deaths(self, chosen: range) -> Iterator[tuple[int, Path]]:
+        """The number of an operation, and the folder as a process leaves it that ends there: one run, looked at on its way."""
+        there, here, left = os.pipe(), os.pipe(), self.place / "left"
+
+        def reached(k: int) -> None:
+            if k in chosen:
+                shutil.copytree(self.place / "run", left, copy_function=shutil.copy)
+                os.write(there[1], b"%d\n" % k)
+                os.read(here[0], 1)
+
+        if not (child := os.fork()):
+            os.close(there[0])
+            warnings.simplefilter("ignore")
+            self._run(self.place / "run", reached)
+            os._exit(0)
+        os.close(there[1])
+        with os.fdopen(there[0]) as lines:
+            for line in lines:
+                yield int(line), left
+                shutil.rmtree(left)
+                os.write(here[1], b".")
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            raise RuntimeError("the run that was looked at failed")
+        os.close(here[0])
+        os.close(here[1])
+        shutil.rmtree(self.place / "run")
+
+    def go_on(self, folder: Path, second: int = 0) -> list[str]:
+        """What is wrong after a death, and another at the `second` operation of the next start: nothing."""
+        wrong = []
+        if second:
+            end = fork(lambda: self._run(folder, lambda k: k == second and os._exit(DIED)))
+            wrong += [f"then ended with {end}"] if end not in (DIED, 0) else []  # 0: it had less to do by then
         if fork(lambda: self._run(folder)):
             wrong.append("cannot go on")
         elif other := differing(fingerprint(folder), self.bits):
             wrong.append(f"other bits: {', '.join(other)}")
-        wrong += [f"left over: {path.name}" for path in folder.rglob("*") if is_left_over(path)]
-        shutil.rmtree(folder)
-        return [f"{first}, {second}: {each}" for each in wrong]
+        return wrong + [f"left over: {path.name}" for path in folder.rglob("*") if is_left_over(path)]
 
 
 def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
@@ -156,11 +179,12 @@ def try_all(
 ) -> Iterator[dict[str, Any]]:
     """Die at every so many operations of a run; with every third, the next start dies too, somewhere: the counts so far."""
     crashes = Crashes(settings, place, ranks)
-    told = {"operations": crashes.operations, "next": 1, "once": 0, "twice": 0, "wrong": [], **(so_far or {})}
+    count = crashes.operations
+    told = {"operations": count, "next": 1, "once": 0, "twice": 0, "wrong": [], **(so_far or {})}
     yield told
-    for k in range(told["next"], crashes.operations + 1, every):
-        second = 1 + (37 * k) % max(1, crashes.operations - k) if k // every % 3 == 2 and k < crashes.operations else 0
-        told["wrong"] += crashes.die_at(k, second)
+    for k, folder in crashes.deaths(range(told["next"], count + 1, every)):
+        second = 1 + (37 * k) % max(1, count - k) if k // every % 3 == 2 and k < count else 0
+        told["wrong"] += [f"{k}, {second}: {each}" for each in crashes.go_on(folder, second)]
         told["twice" if second else "once"] += 1
         told["next"] = k + every
         yield told

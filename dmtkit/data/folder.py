@@ -46,9 +46,9 @@ def folder(config: ClassificationConfig) -> Data:
     if problems:
         raise DataError(f"data_dir: {root} is not a complete folder of class folders:\n{listing(problems)}")
     train = entries["train"] + [(file, UNKNOWN) for file in _files(root / "unlabeled")]
-    files = [file for file, _ in (*train, *entries["test"])]
-    refuse_outside(root, files)
-    every, end, notes = _read_all(root, train + entries["test"]), len(train), _passed_over(root, {*files})
+    read = [file for file, _ in (*train, *entries["test"])]
+    refuse_outside(root, read)
+    every, end, notes = _read_all(root, train + entries["test"]), len(train), _passed_over(root, {*read})
     try:
         data = split_images(config, every.select(range(end)), every.select(range(end, len(every))), classes)
     except DataError as error:

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from dmtkit.config import ClassificationConfig
 from dmtkit.data.images import Data, Images, data_dir, split_images
 from dmtkit.data.reader import SUFFIXES, read_image, refuse_outside, why
-from dmtkit.data.splits import UNKNOWN
+from dmtkit.data.splits import UNKNOWN, check_names
 from dmtkit.errors import DataError, listing
 from dmtkit.registry import dataset
 
@@ -31,6 +31,7 @@ def folder(config: ClassificationConfig) -> Data:
     if not (root / "train").is_dir():
         raise DataError(f"data_dir: {root} holds no train/ folder with one folder for each class")
     classes = _class_names(root / "train")
+    check_names(classes)
     problems, empty = list[str](), list[str]()
     entries: dict[str, list[tuple[Path, int]]] = {}
     for part in ("train", "test"):
@@ -39,7 +40,7 @@ def folder(config: ClassificationConfig) -> Data:
         files = {name: _files(root / part / name) for name in classes}
         if part == "train" or there:
             empty = [name for name in classes if not files[name] and name not in empty]  # each once
-            problems += [f"{part}/{name}: no images ({READ}) in this class folder" for name in empty]
+            problems += [f"{part}/{name}: no images ({READ}) right in this class folder" for name in empty]
         entries[part] = [(file, label) for label, name in enumerate(classes) for file in files[name]]
     if not 2 <= len(classes) <= 255:
         problems.append(f"train: found {len(classes)} class folders, expected 2 to 255")
@@ -49,11 +50,8 @@ def folder(config: ClassificationConfig) -> Data:
     read = [file for file, _ in (*train, *entries["test"])]
     refuse_outside(root, read)
     every, end, notes = _read_all(root, train + entries["test"]), len(train), _passed_over(root, {*read})
-    try:
-        data = split_images(config, every.select(range(end)), every.select(range(end, len(every))), classes)
-    except DataError as error:
-        raise DataError("\n".join([str(error), *notes])) from None
-    return replace(data, notes=tuple(notes))
+    data = split_images(config, every.select(range(end)), every.select(range(end, len(every))), classes)
+    return replace(data, notes=notes)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
@@ -64,7 +62,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in SUFFIXES)
 
 
-def _passed_over(root: Path, read: set[Path]) -> list[str]:
+def _passed_over(root: Path, read: set[Path]) -> tuple[str, ...]:
     """A note of the files that lie there and are not read, by folder and ending."""
     parts = [root / part for part in ("train", "test", "unlabeled", "val")]
     found = Counter(f"{part.name}, a file instead of a folder" for part in parts if part.is_file())
@@ -73,7 +71,7 @@ def _passed_over(root: Path, read: set[Path]) -> list[str]:
         found[f"{place}/*{path.suffix}"] += not SILENT.search(f"{place}/{path.name}")
     lines = [f"{count} × {what}" for what, count in found.items() if count]
     where = f"passed over, as only {READ} right in train/<class>, test/<class> and unlabeled/ are read"
-    return [f"{where}:\n{listing(lines)}"] if lines else []
+    return (f"{where}:\n{listing(lines)}",) if lines else ()
 
 
 def _read_all(root: Path, entries: list[tuple[Path, int]]) -> Images:

@@ -151,7 +151,7 @@ def split_images(
     if not len(test):
         raise DataError("nothing to measure on: there is no test/ folder and `val` is 0; set `val` to 5 or more")
     if not len(unlabeled):
-        raise DataError("no unlabeled images are left; lower `labels`, or put images right into unlabeled/")
+        raise DataError("no unlabeled images are left; lower `labels`, or add some in unlabeled/, not in sub-folders")
     mean, std = statistics or _statistics(train)
     return Data(labeled, unlabeled, val, test, classes, mean, std)
 

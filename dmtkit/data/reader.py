@@ -52,11 +52,11 @@ def why(error: Exception) -> str:
 
 def files_of(folder: Path, names: Iterable[str], suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
     """The file `folder`/<name>.<ending> of every name that has one, whatever the case of the ending."""
-    paths, found = {name: folder / name for name in names}, dict[Path, Path]()
-    for place in {path.parent for path in paths.values()}:
-        there = [path for path in place.glob("*") if path.suffix.lower() in suffixes]
-        there.sort(key=lambda path: (suffixes.index(path.suffix.lower()), path.suffix), reverse=True)
-        found |= {path.with_suffix(""): path for path in there}
+    paths = {name: folder / name for name in names}
+    there = [each for place in {path.parent for path in paths.values()} for each in place.glob("*.*")]
+    there = [path for path in there if path.suffix.lower() in suffixes]
+    there.sort(key=lambda path: (suffixes.index(path.suffix.lower()), path.suffix), reverse=True)
+    found = {path.with_suffix(""): path for path in there}
     return {name: found[path] for name, path in paths.items() if os.path.isfile(found.get(path, path))}
 
 
@@ -67,16 +67,11 @@ def refuse_outside(root: Path, files: Iterable[Path]) -> None:
     leaving = [file for file in links if not any(real(file).is_relative_to(real(at)) for at in (root, file.parent))]
     if leaving:
         shown = listing([f"{file.relative_to(root)} → {real(file)}" for file in leaving])
-        raise DataError(f"data_dir: {len(leaving)} links lead out of {root}; copy those files into it:\n{shown}")
+        raise DataError(f"data_dir: links lead out of {root}; copy the files, or name a folder with all:\n{shown}")
 
 
 def twins(images: Mapping[str, tuple[str, Any]], read: Callable[[Any], bytes], size: Callable[[Any], int]) -> list[str]:
-    """A warning with examples, where images (place and source by name) of different places have the same content.
-
-    >>> print(*twins({"a": ("train/cat", b"x"), "b": ("test/dog", b"x")}, bytes, len))
-    warning: 1 × identical images where there should be none:
-      - a (train/cat) = b (test/dog)
-    """
+    """A warning with examples, where images (place and source by name) of different places have the same content."""
     sizes, contents = Counter(size(source) for _, source in images.values()), defaultdict[bytes, list[str]](list)
     for name, (_, source) in images.items():
         if sizes[size(source)] > 1:

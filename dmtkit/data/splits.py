@@ -17,7 +17,7 @@ PAPER_SEED = 7777
 PAPER_SAMPLED = (8, 20, 50, 105.82)  # the VOC splits for which the paper has difference-maximised lists
 
 # A line of a list: a name, maybe with its ending, the image's folder, the mask beside it.
-ENTRY = re.compile(r"(?:/?JPEGImages/)?(.+?)(?:\.(?i:jpe?g|png|bmp|webp))?(?:\s+/?SegmentationClass/\1\.(?i:png))?")
+ENTRY = re.compile(r"(/?JPEGImages/)?(.+?)(\.(?i:jpe?g|png|bmp|webp))?(\s+(/?SegmentationClass/)?\2\.(?i:png))?")
 
 
 class Split(NamedTuple):
@@ -128,7 +128,7 @@ def read_names(folder: Path, name: str) -> list[str]:
             f"data_dir: there is no readable list {path} (text in UTF-8, a name a line); lists found: {there}"
         ) from None
     matches = (ENTRY.fullmatch(line.strip()) for line in lines)
-    names = [match[1] for match in matches if match]
+    names = [match[2] for match in matches if match]
     check_names(names)
     if leaving := [name for name in names if name.startswith("/") or ".." in name.split("/")]:
         raise DataError(f"{path}: names that lead out of the data's folder, expected such as im00:\n{listing(leaving)}")

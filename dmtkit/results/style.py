@@ -80,11 +80,7 @@ def method_style(name: str, position: int = 0) -> dict[str, Any]:
 
 
 def as_text(name: str, longest: int = 32) -> str:
-    """A class's name for figures: cut where it is long; `$` begins no formula, and a leading `_` hides nothing in a legend.
-
-    >>> as_text("$^$"), as_text("a" * 9, longest=4), as_text("_other")
-    ('\\\\$^\\\\$', 'aaa…', ' _other')
-    """
+    """A class's name for figures: cut where it is long; `$` begins no formula, and a leading `_` hides nothing in a legend."""
     name = name if len(name) <= longest else f"{name[: longest - 1]}…"
     return " " * name.startswith("_") + name.replace("$", r"\$")
 

@@ -115,7 +115,7 @@ MASKS = [
     ("folders", listed("JPEGImages/{}.jpg"), few),
     ("two columns", listed("JPEGImages/{0}.jpg SegmentationClass/{0}.png"), few),
     ("two columns, as DeepLab has them", listed("/JPEGImages/{0}.jpg /SegmentationClass/{0}.png"), few),
-    ("two columns without folders' names", listed("{0}.jpg {0}.png"), "expected one name a line"),
+    ("two columns without folders' names", listed("{0}.jpg {0}.png"), few),
     ("columns of two names", listed("JPEGImages/{}.jpg SegmentationClass/other.png"), "expected one name a line"),
     ("masks of another folder", listed("JPEGImages/{0}.jpg SegmentationClassAug/{0}.png"), "expected one name a line"),
     ("a list of one class", listed("{} -1"), "expected one name a line, such as im00 for im00.jpg:\n  - 'im_000 -1'"),

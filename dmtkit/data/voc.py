@@ -53,8 +53,7 @@ def voc2012(config: SegmentationConfig) -> Scenes:
         names = {path.stem for path in augmented.glob("*.*") if path.suffix.lower() == ".png"} | set(own_train)
         masks = {name: augmented / f"{name}.png" for name in names} | files_of(augmented, names, (".png",))
     else:
-        masks = _sbd_masks(place, folder)
-        masks |= _own_masks(folder, own_train)
+        masks = _sbd_masks(place, folder) | _own_masks(folder, own_train)
     masks |= {name: folder / "SegmentationClass" / f"{name}.png" for name in val} | _own_masks(folder, val)
     if missing := sorted(name for name, mask in masks.items() if not mask.is_file()):
         raise DataError(f"{len(missing)} images have no mask below {place}:\n{listing(missing)}")

@@ -40,7 +40,7 @@ def listing(items: list[str], limit: int = 20) -> str:
       - b
       … and 1 more
     """
-    lines = [f"  - {item}" for item in items[:limit]]
+    lines = [f"  - {item}".encode("utf-8", "backslashreplace").decode() for item in items[:limit]]  # file names
     if len(items) > limit:
         lines.append(f"  … and {len(items) - limit} more")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ import numpy as np
 from dmtkit.config import SegmentationConfig
 from dmtkit.data.images import data_dir
 from dmtkit.data.pictures import VOID, Files
+from dmtkit.data.reader import refuse_outside
 from dmtkit.data.segmentation import Scenes, split_scenes
 from dmtkit.errors import DataError, listing
 from dmtkit.registry import dataset
@@ -35,6 +36,7 @@ def cityscapes(config: SegmentationConfig) -> Scenes:
     missing = [f"{name}{MASK}" for name, mask in zip(shared, masks, strict=True) if not mask.is_file()]
     if missing:
         raise DataError(f"{len(missing)} images have no mask below {folder / 'gtFine'}:\n{listing(missing)}")
+    refuse_outside(folder, (*images, *masks))
     names = tuple(name.partition("/")[2] for name in shared)
     files = Files(names, images, masks, config.resize, TRAIN_IDS)
     return split_scenes(config, files, len(train), tuple(CLASSES.split(", ")))

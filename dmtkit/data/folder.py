@@ -1,19 +1,23 @@
 """Own images for classification: a folder of class folders; every file that cannot be used is named, all at once."""
 
+import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image
 
 from dmtkit.config import ClassificationConfig
 from dmtkit.data.images import Data, Images, data_dir, split_images
-from dmtkit.data.splits import UNKNOWN
+from dmtkit.data.reader import SUFFIXES, read_image, refuse_outside, why
+from dmtkit.data.splits import UNKNOWN, check_names
 from dmtkit.errors import DataError, listing
 from dmtkit.registry import dataset
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+READ = ", ".join(SUFFIXES).replace(".", "")
+SILENT = re.compile(r"/(\.|thumbs\.db$|desktop\.ini$)", re.IGNORECASE)  # what systems leave behind
 
 
 @dataset("folder", task="classification")
@@ -27,23 +31,27 @@ def folder(config: ClassificationConfig) -> Data:
     if not (root / "train").is_dir():
         raise DataError(f"data_dir: {root} holds no train/ folder with one folder for each class")
     classes = _class_names(root / "train")
-    problems = []
+    check_names(classes)
+    problems, empty = list[str](), list[str]()
     entries: dict[str, list[tuple[Path, int]]] = {}
     for part in ("train", "test"):
         there = _class_names(root / part)
         problems += [f"{part}/{name}: a class that train/ does not have" for name in there if name not in classes]
         files = {name: _files(root / part / name) for name in classes}
         if part == "train" or there:
-            empty = [name for name in classes if not files[name]]
-            problems += [f"{part}/{name}: no images (jpg, png, bmp, webp) in this class folder" for name in empty]
+            empty = [name for name in classes if not files[name] and name not in empty]  # each once
+            problems += [f"{part}/{name}: no images ({READ}) right in this class folder" for name in empty]
         entries[part] = [(file, label) for label, name in enumerate(classes) for file in files[name]]
     if not 2 <= len(classes) <= 255:
         problems.append(f"train: found {len(classes)} class folders, expected 2 to 255")
     if problems:
         raise DataError(f"data_dir: {root} is not a complete folder of class folders:\n{listing(problems)}")
     train = entries["train"] + [(file, UNKNOWN) for file in _files(root / "unlabeled")]
-    every, end = _read_all(root, train + entries["test"]), len(train)
-    return split_images(config, every.select(range(end)), every.select(range(end, len(every))), classes)
+    read = [file for file, _ in (*train, *entries["test"])]
+    refuse_outside(root, read)
+    every, end, notes = _read_all(root, train + entries["test"]), len(train), _passed_over(root, {*read})
+    data = split_images(config, every.select(range(end)), every.select(range(end, len(every))), classes)
+    return replace(data, notes=notes)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
@@ -52,6 +60,18 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in SUFFIXES)
+
+
+def _passed_over(root: Path, read: set[Path]) -> tuple[str, ...]:
+    """A note of the files that lie there and are not read, by folder and ending."""
+    parts = [root / part for part in ("train", "test", "unlabeled", "val")]
+    found = Counter(f"{part.name}, a file instead of a folder" for part in parts if part.is_file())
+    for path in (path for part in parts for path in part.rglob("*") if path not in read and path.is_file()):
+        place = path.relative_to(root).parent.as_posix()
+        found[f"{place}/*{path.suffix}"] += not SILENT.search(f"{place}/{path.name}")
+    lines = [f"{count} × {what}" for what, count in found.items() if count]
+    where = f"passed over, as only {READ} right in train/<class>, test/<class> and unlabeled/ are read"
+    return (f"{where}:\n{listing(lines)}",) if lines else ()
 
 
 def _read_all(root: Path, entries: list[tuple[Path, int]]) -> Images:
@@ -81,12 +101,6 @@ def _read_all(root: Path, entries: list[tuple[Path, int]]) -> Images:
 def _read(file: Path) -> UInt8[np.ndarray, "h w c"] | str:
     """The image as height × width × (1 or 3), or what is wrong with it."""
     try:
-        with Image.open(file) as image:
-            if image.mode.startswith("I;16"):  # convert() would cut everything above 255
-                return (np.asarray(image).astype(np.float64) / 257).round().astype(np.uint8)[..., None]
-            if image.mode in ("I", "F"):
-                return f"has {image.mode!r} pixels (32 bits); store it with 8 bits a channel"
-            pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # OSError: also what is no image
-        return f"unreadable ({type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else 'no detail'})"
-    return pixels[..., None] if pixels.ndim == 2 else pixels
+        return np.atleast_3d(np.asarray(read_image(file)))
+    except Exception as error:
+        return f"unreadable ({why(error)})"

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from dmtkit.config import ClassificationConfig, Config
 from dmtkit.data.digit_scenes import load_digits
-from dmtkit.data.splits import UNKNOWN, Split, class_split, list_split, own_lists
+from dmtkit.data.reader import PLACES, twins
+from dmtkit.data.splits import UNKNOWN, Split, check_names, class_split, list_split, own_lists
 from dmtkit.errors import DataError
 from dmtkit.params import project_root
 from dmtkit.registry import dataset
@@ -54,6 +55,7 @@ class Data:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def parts(self) -> dict[str, Images]:
@@ -73,7 +75,12 @@ class Data:
             counts = torch.bincount(part.labels[part.labels >= 0], minlength=len(self.classes))
             detail = f", {int(counts.min())} to {int(counts.max())} a class" if counts.sum() else ""
             lines.append(f"  {name:10s} {len(part):7,d} images{detail}")
-        return lines
+        images = {
+            name: (f"{PLACES[kind]}/{self.classes[label]}" if label != UNKNOWN else kind, pixels)
+            for kind, part in self.parts.items()
+            for name, label, pixels in zip(part.names, part.labels.tolist(), part.pixels.cpu().numpy(), strict=True)
+        }
+        return [*lines, *self.notes, *twins(images, np.ndarray.tobytes, len)]
 
     def describe(self, dates: bool = False) -> dict[str, object]:
         """Class names, who is in which part, and a checksum of all pixels and labels."""
@@ -138,12 +145,13 @@ def split_images(
     statistics: Statistics | None = None,
 ) -> Data:
     """Training images split as the config says; mean and deviation of the channels are measured where they are not given."""
+    check_names((*classes, *train.names, *test.names))
     labeled, unlabeled, val = (train.select(part) for part in _split(config, train, classes))
     test = test if len(test) else val  # without a test folder the held-out slice is all there is to measure on
     if not len(test):
         raise DataError("nothing to measure on: there is no test/ folder and `val` is 0; set `val` to 5 or more")
     if not len(unlabeled):
-        raise DataError("no unlabeled images are left; lower `labels`, or add an unlabeled/ folder")
+        raise DataError("no unlabeled images are left; lower `labels`, or add some in unlabeled/, not in sub-folders")
     mean, std = statistics or _statistics(train)
     return Data(labeled, unlabeled, val, test, classes, mean, std)
 
@@ -151,7 +159,7 @@ def split_images(
 def _split(config: ClassificationConfig, train: Images, classes: tuple[str, ...]) -> Split:
     """Places in the training set, by own lists or so many of each class."""
     if not config.lists:
-        return class_split(train.labels.tolist(), config.labels, config.val, config.seed)
+        return class_split(train.labels.tolist(), config.labels, config.val, config.seed, classes)
     place = {name: position for position, name in enumerate(train.names)}
     split = Split(*([place[name] for name in part] for part in list_split(train.names, own_lists(config))))
     if unknown := [train.names[i] for i in (*split.labeled, *split.val) if train.labels[i] == UNKNOWN]:

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from dmtkit.data.reader import opened, read_image
+
 VOID = 255  # a pixel that has no label, or whose label counts nowhere
 Colour = UInt8[np.ndarray, "h w 3"]
 Mask = UInt8[np.ndarray, "h w"]
@@ -137,27 +139,22 @@ class Files:
 
     def image(self, index: int) -> Colour:
         """The image, red, green and blue."""
-        with Image.open(self.images[index]) as file:
-            picture = file.convert("RGB")
+        picture = read_image(self.images[index], colour=True)
         return np.asarray(picture.resize(self.resize[::-1], Image.Resampling.BILINEAR) if self.resize else picture)
 
     def mask(self, index: int) -> Mask:
         """The class of every pixel, 255 for void."""
         path = self.masks[index]
         if path is None:
-            return np.full(self.resize or _size(self.images[index]), VOID, np.uint8)
-        mask = read_mask(path)
-        if self.resize:
-            mask = np.asarray(Image.fromarray(mask).resize(self.resize[::-1], Image.Resampling.NEAREST))
+            return np.full(self.resize or self.image(index).shape[:2], VOID, np.uint8)
+        mask = self.resized(read_mask(path))
         return mask if self.table is None else self.table[mask]
 
-    def mismatch(self, index: int) -> str | None:
-        """Say so if the mask's file is of another size than the image's, before anything is resized."""
-        path, (height, width) = self.masks[index], _size(self.images[index])
-        stored = (height, width) if path is None else read_mask(path).shape if path.suffix == ".mat" else _size(path)
-        if stored == (height, width):
-            return None
-        return f"the mask is {stored[1]}×{stored[0]} pixels, the image {width}×{height}"
+    def resized(self, mask: Mask) -> Mask:
+        """A mask of the size that is read."""
+        if not self.resize:
+            return mask
+        return np.asarray(Image.fromarray(mask).resize(self.resize[::-1], Image.Resampling.NEAREST))
 
     def checksum(self, dates: bool = False) -> str:
         """Of names and sizes (and dates) of all files: reading them all would take minutes."""
@@ -168,18 +165,15 @@ class Files:
         return digest.hexdigest()[:32]
 
 
-def _size(path: Path) -> tuple[int, int]:
-    with Image.open(path) as file:
-        return file.height, file.width
-
-
 def read_mask(path: Path) -> Mask:
     """A mask file as class numbers: a palette or grey PNG, or SBD's .mat; ValueError says what else it is."""
     if path.suffix == ".mat":
         from scipy.io import loadmat
 
         return np.ascontiguousarray(loadmat(str(path))["GTcls"][0]["Segmentation"][0].astype(np.uint8))
-    with Image.open(path) as file:
+    with opened(path) as file:
+        if file.format == "JPEG":
+            raise ValueError("is a JPEG, whose losses change class numbers; store masks as PNG")
         if file.mode not in ("P", "L"):
             raise ValueError(f"has {file.mode} pixels, expected a palette or grey image that holds class numbers")
         return np.asarray(file)

@@ -13,10 +13,12 @@ from jaxtyping import Int64
 from dmtkit.config import SegmentationConfig
 from dmtkit.data.digit_scenes import CLASSES, DigitScenes
 from dmtkit.data.pictures import Files, Joined, Part, Pictures
+from dmtkit.data.reader import PLACES, twins
 from dmtkit.data.splits import (
     PAPER_SAMPLED,
     Sampling,
     Split,
+    check_names,
     difference_maximised,
     list_split,
     own_lists,
@@ -76,18 +78,19 @@ class Scenes:
         low, high = self.survey.sizes.min(0), self.survey.sizes.max(0)
         shape = f"{low[0]}×{low[1]}" + ("" if (low == high).all() else f" to {high[0]}×{high[1]}")
         lines = [f"{len(self.classes)} classes, images {shape}; truth of U known for {int(self._truths.sum())} images"]
-        for name in ("labeled", "unlabeled", "val", "test"):
+        images = dict[str, tuple[str, Path]]()
+        for name in PLACES:
             part = getattr(self, name)
             *counts, void = self.class_counts(part).tolist()
             share = f", {100 * void / (sum(counts) + void):.1f} % of their pixels void" if len(part) else ""
             lines.append(f"  {name:10s} {len(part):7,d} images{share}")
             absent = [c for c, n in zip(self.classes, counts, strict=True) if not n]
             lines += [f"             no pixel of: {', '.join(absent)}"] if absent and any(counts) else []
+            if isinstance(files := part.pictures, Files):
+                images |= {files.names[i]: (PLACES[name], files.images[i]) for i in part.indices}
         size = 3 * self.sizes(self.unlabeled).prod(1).sum() / 1e6
-        return [
-            *lines,
-            f"  labels of U take {size:,.1f} MB for each model of each phase; keep_labels: false keeps none",
-        ]
+        lines.append(f"  labels of U take {size:,.1f} MB for each model of each phase; keep_labels: false keeps none")
+        return lines + twins(images, Path.read_bytes, lambda path: path.stat().st_size)
 
     def describe(self, dates: bool = False) -> dict[str, object]:
         """Class names, who is in which part, and a checksum of the data (of its files' dates too)."""
@@ -114,6 +117,7 @@ def split_scenes(
     `lists` is the folder where `labeled_list` is looked for.
     """
     names = pictures.names
+    check_names(names)
     index = {name: position for position, name in enumerate(names)}
     if len(index) < len(names):
         raise DataError(_twice(pictures))

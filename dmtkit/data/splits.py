@@ -2,18 +2,22 @@
 
 import math
 import random
+import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dmtkit.config import Config
-from dmtkit.errors import DataError, listing
-from dmtkit.params import SEAL, project_root, read_yaml
+from dmtkit.errors import DataError, listing, quoted
+from dmtkit.params import SEAL, project_root, read_yaml, unwritable
 
 UNKNOWN = -1  # the truth of an image that nobody labeled
 PAPER_SEED = 7777
 PAPER_SAMPLED = (8, 20, 50, 105.82)  # the VOC splits for which the paper has difference-maximised lists
+
+# A line of a list: a name, maybe with its ending, the image's folder, the mask beside it.
+ENTRY = re.compile(r"(/?JPEGImages/)?(.+?)(\.(?i:jpe?g|png|bmp|webp))?(\s+(/?SegmentationClass/)?\2\.(?i:png))?")
 
 
 class Split(NamedTuple):
@@ -31,7 +35,9 @@ class Sampling(NamedTuple):
     right: Sequence[str]
 
 
-def class_split(labels: Sequence[int], per_class: int | None, val_per_class: int, seed: int) -> Split:
+def class_split(
+    labels: Sequence[int], per_class: int | None, val_per_class: int, seed: int, names: Sequence[Any] = range(10**9)
+) -> Split:
     """Draw `per_class` labeled and `val_per_class` validation images of every class; the rest, and what has label −1, is unlabeled.
 
     Every class is shuffled by `seed`; its first images go to validation and the next are labeled, so
@@ -50,7 +56,7 @@ def class_split(labels: Sequence[int], per_class: int | None, val_per_class: int
         members[label].append(index)
     unknown = members.pop(UNKNOWN, [])
     wanted = val_per_class + (1 if per_class is None else per_class)
-    small = [f"class {c}: {len(m)} images" for c, m in sorted(members.items()) if len(m) < wanted]
+    small = [f"class {names[c]}: {len(m)} images" for c, m in sorted(members.items()) if len(m) < wanted]
     if small:
         raise DataError(
             f"labels: {per_class} labeled and val: {val_per_class} validation images of every class need "
@@ -112,17 +118,30 @@ def own_lists(config: Config) -> dict[str, list[str]]:
 
 
 def read_names(folder: Path, name: str) -> list[str]:
-    """The names in the list <name>.txt of a folder; DataError says which lists there are, or which names it has twice."""
+    """The names in the list <name>.txt of a folder, one a line; DataError says which lists there are, or which names are wrong."""
     path = folder / f"{name}.txt"
     try:
-        names = path.read_text(encoding="utf-8").split()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         there = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"
-        raise DataError(f"data_dir: there is no readable list {path}; lists found: {there}") from None
+        raise DataError(
+            f"data_dir: there is no readable list {path} (text in UTF-8, a name a line); lists found: {there}"
+        ) from None
+    matches = (ENTRY.fullmatch(line.strip()) for line in lines)
+    names = [match[2] for match in matches if match]
+    check_names(names)
+    if leaving := [name for name in names if name.startswith("/") or ".." in name.split("/")]:
+        raise DataError(f"{path}: names that lead out of the data's folder, expected such as im00:\n{listing(leaving)}")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice or not names:
         raise DataError(f"{path}: " + (f"names that stand there twice:\n{listing(twice)}" if twice else "is empty"))
     return names
+
+
+def check_names(names: Iterable[str]) -> None:
+    """DataError for names of images or classes that no run folder can store."""
+    if strange := [quoted(name) for name in names if unwritable(name)]:
+        raise DataError(f"names that are not UTF-8, or hold control characters; rename them:\n{listing(strange)}")
 
 
 def paper_splits(names: Sequence[str], denominators: Sequence[float], count: int = 3) -> list[dict[float, Split]]:

@@ -7,12 +7,13 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int64
 
 from dmtkit.data.pictures import VOID, Files, Pictures
+from dmtkit.data.reader import why
 from dmtkit.errors import DataError, RunError, listing
 from dmtkit.files import read_arrays, write_arrays
 from dmtkit.params import outputs_root
@@ -34,7 +35,7 @@ def survey(pictures: Pictures, classes: int, needed: Sequence[int]) -> Survey:
     """
     cache = None
     if isinstance(pictures, Files):
-        key = repr((pictures.checksum(dates=True), classes, sorted(needed))).encode()
+        key = repr((pictures.checksum(dates=True), classes, sorted(needed), "upright")).encode()
         cache = outputs_root() / ".surveys" / f"{hashlib.sha256(key).hexdigest()[:32]}.npz"
         with contextlib.suppress(RunError, TypeError):  # not there, damaged, or foreign: they are looked at
             return Survey(**read_arrays(cache))
@@ -57,16 +58,18 @@ def survey(pictures: Pictures, classes: int, needed: Sequence[int]) -> Survey:
 def _look(pictures: Pictures, index: int, classes: int, needed: bool) -> list[int] | str:
     """Height, width and class counts of one image, or what is wrong with it."""
     name, what = pictures.names[index], "image"
+    stored = replace(pictures, resize=None) if isinstance(pictures, Files) else pictures
     try:
-        height, width, _ = pictures.image(index).shape
+        height, width, _ = stored.image(index).shape
         what = "mask"
-        mask = pictures.mask(index)
-    except Exception as error:  # decoders raise a dozen kinds on damaged files
-        reason = str(error).splitlines()[0][:100] if str(error) else "no detail"
-        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        return f"{name}: unreadable {what} ({kind}{reason})"
-    if isinstance(pictures, Files) and (complaint := pictures.mismatch(index)):
-        return f"{name}: {complaint}"
+        mask = stored.mask(index)
+    except Exception as error:
+        return f"{name}: unreadable {what} ({why(error)})"
+    if mask.shape != (height, width):
+        turned = "; does EXIF turn one of them? store both upright" * (mask.shape == (width, height))
+        return f"{name}: the mask is {mask.shape[1]}×{mask.shape[0]} pixels, the image {width}×{height}{turned}"
+    if isinstance(pictures, Files):
+        mask = pictures.resized(mask)
     counts = np.bincount(mask.ravel(), minlength=256)
     strange = (np.flatnonzero(counts[classes:VOID]) + classes).tolist()
     if strange:
@@ -74,4 +77,4 @@ def _look(pictures: Pictures, index: int, classes: int, needed: bool) -> list[in
         return f"{name}: the mask holds label {labels}, expected 0 to {classes - 1}, and {VOID} for void"
     if needed and not counts[:classes].any():
         return f"{name}: the mask is missing, or void everywhere; an image to learn from or to measure on needs labels"
-    return [height, width, *counts[:classes].tolist(), int(counts[VOID])]
+    return [*mask.shape, *counts[:classes].tolist(), int(counts[VOID])]

@@ -6,9 +6,10 @@ from pathlib import Path
 from dmtkit.config import SegmentationConfig
 from dmtkit.data.images import data_dir
 from dmtkit.data.pictures import Files
+from dmtkit.data.reader import files_of, refuse_outside
 from dmtkit.data.segmentation import Scenes, split_scenes
 from dmtkit.data.splits import read_names
-from dmtkit.errors import DataError, listing
+from dmtkit.errors import DataError, listing, quoted
 from dmtkit.registry import dataset
 
 CLASSES = (
@@ -29,8 +30,7 @@ def voc_folder(config: SegmentationConfig) -> Scenes:
     train, test = (read_names(folder / LISTS, name) for name in lists)
     if both := sorted(set(train) & set(test)):
         raise DataError(f"{len(both)} images stand in both lists, {' and '.join(lists)}:\n{listing(both)}")
-    own = {name: path for name in (*train, *test) if (path := _own_mask(folder, name)).is_file()}
-    return _scenes(config, folder, sorted(train), test, own)
+    return _scenes(config, folder, sorted(train), test, _own_masks(folder, (*train, *test)))
 
 
 @dataset("voc", task="segmentation")
@@ -50,12 +50,11 @@ def voc2012(config: SegmentationConfig) -> Scenes:
     own_train, val = (read_names(folder / LISTS, name) for name in ("train", "val"))
     augmented = folder / "SegmentationClassAug"
     if augmented.is_dir():
-        names = {path.stem for path in augmented.glob("*.png")} | set(own_train)
-        masks = {name: augmented / f"{name}.png" for name in names}
+        names = {path.stem for path in augmented.glob("*.*") if path.suffix.lower() == ".png"} | set(own_train)
+        masks = {name: augmented / f"{name}.png" for name in names} | files_of(augmented, names, (".png",))
     else:
-        masks = _sbd_masks(place, folder)
-        masks |= {name: path for name in own_train if (path := _own_mask(folder, name)).is_file()}
-    masks |= {name: _own_mask(folder, name) for name in val}
+        masks = _sbd_masks(place, folder) | _own_masks(folder, own_train)
+    masks |= {name: folder / "SegmentationClass" / f"{name}.png" for name in val} | _own_masks(folder, val)
     if missing := sorted(name for name, mask in masks.items() if not mask.is_file()):
         raise DataError(f"{len(missing)} images have no mask below {place}:\n{listing(missing)}")
     return _scenes(config, folder, sorted(set(masks) - set(val)), val, masks)
@@ -64,20 +63,21 @@ def voc2012(config: SegmentationConfig) -> Scenes:
 def _scenes(
     config: SegmentationConfig, folder: Path, train: Sequence[str], test: Sequence[str], masks: Mapping[str, Path]
 ) -> Scenes:
-    """The images JPEGImages/<name>.jpg (or .jpeg, .png), training images first; DataError lists the missing."""
+    """The images JPEGImages/<name>.jpg (or .jpeg, .png …), training images first; DataError lists the missing."""
     names = (*train, *test)
-    candidates = {name: [folder / "JPEGImages" / f"{name}.{end}" for end in ("jpg", "jpeg", "png")] for name in names}
-    images = {name: path for name in names if (path := next(filter(Path.is_file, candidates[name]), None))}
-    if missing := [name for name in names if name not in images]:
+    images = files_of(folder / "JPEGImages", names)
+    if missing := [quoted(name) for name in names if name not in images]:
         raise DataError(
-            f"{len(missing)} names in the lists have no image in {folder / 'JPEGImages'}:\n{listing(missing)}"
+            f"{len(missing)} names in the lists have no image file in {folder / 'JPEGImages'}; expected one name a line, "
+            f"such as im00 for im00.jpg:\n{listing(missing)}"
         )
+    refuse_outside(data_dir(config), (*images.values(), *masks.values()))
     files = Files(names, tuple(map(images.__getitem__, names)), tuple(map(masks.get, names)), config.resize)
     return split_scenes(config, files, len(train), config.classes or tuple(CLASSES.split()), folder / LISTS)
 
 
-def _own_mask(folder: Path, name: str) -> Path:
-    return folder / "SegmentationClass" / f"{name}.png"
+def _own_masks(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    return files_of(folder / "SegmentationClass", names, (".png",))
 
 
 def _find(*places: Path, holding: str) -> Path | None:

@@ -30,6 +30,7 @@ def exits(code: int) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
+            warnings.filterwarnings("ignore", "Image size")  # Pillow's, of images that it reads all the same
             yield
     except (DmtkitError, KeyboardInterrupt) as error:
         raise typer.Exit(complain(error, code)) from None

@@ -79,6 +79,12 @@ def method_style(name: str, position: int = 0) -> dict[str, Any]:
     return {"color": colour, "marker": marker}
 
 
+def as_text(name: str, longest: int = 32) -> str:
+    """A class's name for figures: cut where it is long; `$` begins no formula, and a leading `_` hides nothing in a legend."""
+    name = name if len(name) <= longest else f"{name[: longest - 1]}…"
+    return " " * name.startswith("_") + name.replace("$", r"\$")
+
+
 def apply_style() -> None:
     """Set seaborn's and matplotlib's defaults for the kit's figures."""
     import seaborn as sns

@@ -16,7 +16,7 @@ from dmtkit.losses.levels import TOP
 from dmtkit.metrics.scores import reliability
 from dmtkit.results.plots.common import nothing
 from dmtkit.results.plots.maps import frame, paint, show
-from dmtkit.results.style import SCORE_STYLES, VOID_COLOUR, WEIGHT_MAP, class_colours
+from dmtkit.results.style import SCORE_STYLES, VOID_COLOUR, WEIGHT_MAP, as_text, class_colours
 from dmtkit.runs.run import Run
 from dmtkit.tasks.probes import probed
 from dmtkit.teach.pixel_labels import keep, store_of
@@ -91,7 +91,7 @@ def plot_wrong_labels(run: Run, ask_b: bool = False, samples: Sequence[int] = (0
     titles = ("image", "truth", "labels of A", "labels of B" if ask_b else "A's confidence $c_A$", "A's wrong labels")
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title, fontsize=11)
-    handles = [Patch(color=colour, label=name) for colour, name in zip(colours, run.classes, strict=True)]
+    handles = [Patch(color=colour, label=as_text(name)) for colour, name in zip(colours, run.classes, strict=True)]
     handles += [Patch(facecolor=c, hatch=h, edgecolor="white", label=name) for name, (c, h) in kinds.items()]
     figure.legend(handles=handles, loc="outside lower center", ncol=5, fontsize=9)
     return figure
@@ -169,7 +169,7 @@ def plot_kept_pixels(run: Run, data: Scenes, alpha: float, model: str = "A", cou
     ax, threshold = figure.add_subplot(grid[:, count:]), kept.thresholds.confidence
     bars = ax.barh(range(len(threshold)), np.nan_to_num(threshold), color=colours, edgecolor="black", lw=0.5)
     ax.bar_label(bars, ["never predicted" if np.isnan(t) else f"{t:.3f}" for t in threshold], padding=3, fontsize=9)
-    ax.set_yticks(range(len(threshold)), run.classes)
+    ax.set_yticks(range(len(threshold)), [*map(as_text, run.classes)])
     ax.set(xlim=(0, 1.25), xlabel="threshold on $c_A$", title="Thresholds", xticks=[0, 0.5, 1])
     ax.invert_yaxis()
     ax.grid(False, axis="y")

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dmtkit.results.style import as_text
 from dmtkit.runs.run import Run
 
 
@@ -27,7 +28,8 @@ def heat(
     import seaborn as sns
 
     options = {"annot": True, "cmap": "cividis", "vmin": 0, "vmax": top, "annot_kws": {"fontsize": 9}, **more}
-    sns.heatmap(np.array(values, float), fmt=fmt, ax=ax, xticklabels=columns, yticklabels=rows, **options)
+    names = {"xticklabels": [*map(as_text, columns)], "yticklabels": [*map(as_text, rows)]}
+    sns.heatmap(np.array(values, float), fmt=fmt, ax=ax, **names, **options)
     plt.setp(ax.get_xticklabels(), rotation=40, ha="right")
     ax.tick_params(axis="y", rotation=0)
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from dmtkit.losses.levels import TOP
 from dmtkit.metrics.scores import reliability
 from dmtkit.results.plots.maps import show
-from dmtkit.results.style import CASE_COLOURS, CASES, method_style
+from dmtkit.results.style import CASE_COLOURS, CASES, as_text, method_style
 from dmtkit.runs.run import Run
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def plot_split(data: "Data", per_class: int = 8) -> Figure:
     chosen = [np.flatnonzero(labels == number)[:shown] for number in range(classes)]
     show(top, _contact_sheet([pixels[indices] for indices in chosen], shown, in_rows))
     step = pixels.shape[2 if in_rows else 3] + 1
-    names = [name[:10] for name in data.classes[:classes]]
+    names = [as_text(name, 10) for name in data.classes[:classes]]
     (top.set_yticks if in_rows else top.set_xticks)([step * (i + 0.5) for i in range(classes)], names)
     top.set_title(f"{len(data.labeled):,} labeled images, {shown} of each class shown")
     parts = {"labeled X": data.labeled, "unlabeled U": data.unlabeled, "validation": data.val, "test": data.test}
@@ -93,10 +93,10 @@ def plot_extremes(run: Run, method: str = "dmt", phase: int = -1, count: int = 1
 def _show_sample(ax: Axes, rows: dict[str, np.ndarray], index: int, classes: list[str]) -> None:
     row = {name: values[index] for name, values in rows.items()}
     show(ax, row["pixels"].transpose(1, 2, 0))
-    lines = [f"${name}$ {classes[row[name]][:9]}  {row[name.replace('y', 'c')]:.2f}" for name in ("y_A", "y_B")]
+    lines = [f"${name}$ {as_text(classes[row[name]], 9)}  {row[name.replace('y', 'c')]:.2f}" for name in ("y_A", "y_B")]
     lines.append(f"$w$ {row['weight']:.2f}")
     if row.get("truth", row["y_A"]) != row["y_A"]:
-        lines.append(f"truth {classes[row['truth']][:9]} ✗")
+        lines.append(f"truth {as_text(classes[row['truth']], 9)} ✗")
     ax.text(0.5, -0.06, "\n".join(lines), transform=ax.transAxes, ha="center", va="top", fontsize=8.5)
     case = CASES[row["case"]]
     short = {"agree": "agree", "negative": "neg. dis.", "positive": "pos. dis."}[case]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dmtkit.losses.levels import TOP
-from dmtkit.results.style import CASE_COLOURS, CASE_HATCHES, VOID_COLOUR, WEIGHT_MAP, case_title, class_colours
+from dmtkit.results.style import CASE_COLOURS, CASE_HATCHES, VOID_COLOUR, WEIGHT_MAP, as_text, case_title, class_colours
 from dmtkit.runs.phase import Phase
 from dmtkit.runs.run import Run
 
@@ -125,6 +125,6 @@ def _class_legend(
     """The classes that occur in masks, below the figure."""
     seen = sorted(set(np.concatenate([np.unique(mask) for mask in masks]).tolist()))
     colours = class_colours(classes)
-    handles = [Patch(color=colours[number], label=classes[number]) for number in seen if number < len(classes)]
+    handles = [Patch(color=colours[number], label=as_text(classes[number])) for number in seen if number < len(classes)]
     handles += list(more) or [Patch(color=VOID_COLOUR, label="void")] * (VOID in seen)
     figure.legend(handles=handles, loc="outside lower center", ncol=min(8, len(handles)), fontsize=9)

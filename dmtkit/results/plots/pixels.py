@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from dmtkit.results.plots.common import heat, nothing
-from dmtkit.results.style import CASES, SCORE_STYLES
+from dmtkit.results.style import CASES, SCORE_STYLES, as_text
 from dmtkit.results.tables.one_run import error_table
 from dmtkit.runs.run import Run
 
@@ -26,7 +26,7 @@ def plot_class_frequencies(data: "Scenes", ax: Axes | None = None) -> Axes:
         parts.pop("unlabeled U (truth)")
     counts = {f"{name}: {len(part):,} images": data.class_counts(part)[:-1] for name, part in parts.items()}
     shares = pd.DataFrame({name: 100 * each / max(each.sum(), 1) for name, each in counts.items()}, data.classes)
-    shares.plot.bar(ax=ax, color=["#0072B2", "#E69F00", "#999999"], edgecolor="white", width=0.8, rot=0)
+    shares.rename(as_text).plot.bar(ax=ax, color=["#0072B2", "#E69F00", "#999999"], edgecolor="white", width=0.8, rot=0)
     for bars, hatch in zip(ax.containers, ("", "//", ".."), strict=False):
         plt.setp(list(bars), hatch=hatch)
     if len(shares) > 8:

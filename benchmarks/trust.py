@@ -27,26 +27,23 @@ def crashes(*tasks: str, every: int = 1, goes_on: bool = False) -> Iterator[dict
         for ranks, step in ((1, every), (2, 25 * every)):
             name = f"{task}, processes: {ranks}"
             with TemporaryDirectory() as place:
-                so_far = known().get(name) if goes_on else None
+                so_far = known("crashes").get(name) if goes_on else None
                 for told in crash.try_all(crash.SETTINGS[task], Path(place), step, ranks, so_far):
                     if (told["once"] + told["twice"]) % 20 == 0 or told["next"] > told["operations"]:
-                        yield {**known(), name: told}
+                        yield {**known("crashes"), name: told}
 
 
-def known() -> dict[str, Any]:
+def known(result: str) -> dict[str, Any]:
     """What was tried by now, by this process or another."""
-    return (load("crashes") or {}).get("results", {})
+    return (load(result) or {}).get("results", {})
 
 
-def damages(*tasks: str, every: int = 1) -> Iterator[dict[str, Any]]:
-    """Damage every so many of all files of a tiny run by every way, of a finished one and of one that was stopped."""
+def damages(*runs: str, every: int = 1) -> Iterator[dict[str, Any]]:
+    """Damage every so many of all files of tiny runs by every way, of finished ones and of some that were stopped."""
     torch.set_num_threads(1)
-    results: dict[str, Any] = {}
-    for task in tasks or damage.SETTINGS:
-        for state, stop in damage.STATES.items():
-            with TemporaryDirectory() as place:
-                results[f"{task}, {state}"] = damage.try_all(damage.SETTINGS[task], Path(place), every, stop)
-            yield results
+    for name in runs or damage.RUNS:
+        with TemporaryDirectory() as place:
+            yield {**known("damages"), name: damage.try_all(name, Path(place), every)}
 
 
 def verifying(*, images: int = 10_582, height: int = 375, width: int = 500, phases: int = 6) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Damages every file of a run, in every way, and lets the run go on: it ends in the same bits, or says what to do.
 
-By hand: `python -m tests.damage [TASK …] [every]` prints a table of what was tried as JSON.
+By hand: `python -m tests.damage [RUN …] [every]` prints a table of what was tried as JSON.
 """
 
 import json
@@ -21,7 +21,14 @@ from dmtkit.training.experiment import run_methods
 from tests.crash import SETTINGS, Crashes, differing, fork
 from tests.helpers import Stop, fingerprint, stop_after
 
-STATES = {"finished": 0, "stopped": 30}  # after so many steps
+DMT = {"methods": ("supervised", "dmt")}
+RUNS: dict[str, tuple[dict, int]] = {  # its settings, and after how many steps it is stopped
+    "classification, finished": (SETTINGS["classification"] | DMT, 0),
+    "classification, stopped": (SETTINGS["classification"] | DMT, 16),
+    "segmentation, finished": (SETTINGS["segmentation"] | DMT, 0),
+    "segmentation, stopped": (SETTINGS["segmentation"] | DMT, 15),
+    "segmentation, labels dropped": (SETTINGS["segmentation"] | DMT | {"keep_labels": False}, 0),
+}
 FOR_PEOPLE = (".lock", "notes.log")  # empty, or text that nothing reads
 GOOD = {
     "equal": "equal",
@@ -120,11 +127,12 @@ class Damages(Crashes):
         return "removed as verify said, then equal" if left else "equal"
 
 
-def try_all(settings: dict, place: Path, every: int = 1, stop: int = 0) -> dict[str, Any]:
+def try_all(name: str, place: Path, every: int = 1) -> dict[str, Any]:
     """Try every so many cases; what became of them, in all and by way, and what is wrong."""
+    settings, stop = RUNS[name]
     damages, ways, wrong = Damages(settings, place, stop), Counter(), []
-    for name, way in damages.cases[::every]:
-        outcome = damages.try_one(name, way)
+    for file, way in damages.cases[::every]:
+        outcome = damages.try_one(file, way)
         if outcome in GOOD:
             ways[way, outcome] += 1
         else:
@@ -137,8 +145,6 @@ def try_all(settings: dict, place: Path, every: int = 1, stop: int = 0) -> dict[
 if __name__ == "__main__":
     torch.set_num_threads(1)
     every = next((int(word) for word in sys.argv[1:] if word.isdigit()), 1)
-    for task in [word for word in sys.argv[1:] if not word.isdigit()] or SETTINGS:
-        for state, stop in STATES.items():
-            with tempfile.TemporaryDirectory() as place:
-                found = try_all(SETTINGS[task], Path(place), every, stop)
-                print(json.dumps({f"{task}, {state}": found}, indent=1, ensure_ascii=False), flush=True)
+    for name in [word for word in sys.argv[1:] if not word.isdigit()] or RUNS:
+        with tempfile.TemporaryDirectory() as place:
+            print(json.dumps({name: try_all(name, Path(place), every)}, indent=1, ensure_ascii=False), flush=True)

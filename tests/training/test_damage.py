@@ -12,7 +12,7 @@ from dmtkit.runs.phase import MEND
 from dmtkit.runs.verify import verify
 from dmtkit.training.experiment import run_methods
 from tests.crash import SETTINGS
-from tests.damage import FOR_PEOPLE, WAYS, damage, try_all
+from tests.damage import FOR_PEOPLE, RUNS, WAYS, damage, try_all
 
 
 @pytest.fixture(scope="module", params=["classification", "segmentation"])
@@ -46,9 +46,8 @@ def test_the_command_names_what_is_damaged_and_the_remedy(whole, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("stop", [0, 30], ids=["finished", "stopped"])
-@pytest.mark.parametrize(("task", "every"), [("classification", 11), ("segmentation", 23)])
-def test_a_damaged_run_goes_on_to_the_same_bits_or_says_what_to_do(task, every, stop, tmp_path):
-    tried = try_all(SETTINGS[task], tmp_path, every, stop)
+@pytest.mark.parametrize("name", RUNS)
+def test_a_damaged_run_goes_on_to_the_same_bits_or_says_what_to_do(name, tmp_path):
+    tried = try_all(name, tmp_path, every=13)
     assert tried["wrong"] == []
     assert tried["tried"] > 10

@@ -121,6 +121,8 @@ def read_names(folder: Path, name: str) -> list[str]:
     """The names in the list <name>.txt of a folder, one a line; DataError says which lists there are, or which names are wrong."""
     path = folder / f"{name}.txt"
     try:
+        if not path.is_file():  # a FIFO would be waited for
+            raise FileNotFoundError
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         there = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"

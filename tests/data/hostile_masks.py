@@ -133,6 +133,7 @@ MASKS = [
     ("UTF-16", listed(encoding="utf-16"), "train.txt (text in UTF-8, a name a line); lists found"),
     ("Latin-1", listed("é{}", encoding="latin-1"), "there is no readable list"),
     ("nothing in it", listed(count=0), "train.txt: is empty"),
+    ("a FIFO as a list", fifo("ImageSets/Segmentation/train.txt"), "there is no readable list"),
     ("no list", gone("ImageSets/Segmentation/train.txt"), "there is no readable list"),
     ("a name twice", listed("im_000"), "names that stand there twice"),
     (

@@ -170,8 +170,8 @@ def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
 
 
 def is_left_over(path: Path) -> bool:
-    """A file that no finished run has."""
-    return path.name.endswith(TEMPORARY) or path.name.startswith("checkpoint-") or path.name == ".writer.json"
+    """A file that no finished run has; the name beside a lock is read while that is held, and the next holder's replaces it."""
+    return path.name.endswith(TEMPORARY) or path.name.startswith("checkpoint-")
 
 
 def try_all(

@@ -45,7 +45,9 @@ def test_every_link_of_every_notebook_leads_somewhere(project, browser, tmp_path
             name = path.name
             Notebook(page, lab, name).open()
             links = count_links(path)
-            wait_for(lambda n=links: page.wait_for_timeout(100) or page.locator(LOCAL).count() == n, f"{name}: {links} links")
+            wait_for(
+                lambda n=links: page.wait_for_timeout(100) or page.locator(LOCAL).count() == n, f"{name}: {links} links"
+            )
             for place in range(links):
                 link = page.locator(LOCAL).nth(place)
                 words = link.inner_text()

@@ -73,10 +73,7 @@ def run_batch(
 
 @contextmanager
 def cluster(workers: int, scheduler: str | None, host: str) -> "Iterator[Client]":
-    """A client of the scheduler at this address, or of a cluster of our own that ends with it; RunError if none answers.
-
-    Our own lets nobody in without the credentials that are made for it, and has no dashboard.
-    """
+    """A client of the scheduler at this address, or of a cluster of our own, which lets nobody else in and ends with it."""
     import dask
     from distributed import Client, LocalCluster
 

@@ -120,27 +120,22 @@ def start_team(device: str) -> str:
         return device
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGTERM, _end_soon)
-    world, here, gpus = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    world = int(os.environ["WORLD_SIZE"])
     if world == here:  # nobody else's network is needed, or listened to
         loopback = "lo0" if sys.platform == "darwin" else "lo"
         os.environ.update(GLOO_SOCKET_IFNAME=loopback, NCCL_SOCKET_IFNAME=loopback)
     cpu = device == "cpu" or not gpus or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
     few = not cpu and here > gpus
-    dist.init_process_group(
-        "gloo" if cpu or few else "cpu:gloo,cuda:nccl",
-        init_method=os.environ.get(MEET, "env://"),
-        timeout=FOREVER,
-        rank=int(os.environ["RANK"]),
-        world_size=world,
-    )
+    backend = "gloo" if cpu or few else "cpu:gloo,cuda:nccl"
+    dist.init_process_group(backend, os.environ.get(MEET, "env://"), FOREVER, world, int(os.environ["RANK"]))
     if few:
         raise ConfigError(f"found {here} processes and {gpus} GPUs here, expected a GPU each; or set device to cpu")
-    if distributed.size() > 1 and device not in ("auto", "cpu", "cuda"):
+    if world > 1 and device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device: found {device!r}; several processes take a GPU each: use auto, cuda or cpu")
-    if cpu:
-        return "cpu" if world > 1 else device
-    torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    return "cuda" if world > 1 else device
+    if not cpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    return device if world == 1 else "cpu" if cpu else "cuda"
 
 
 def _end(error: BaseException, code: int) -> NoReturn:

@@ -55,8 +55,7 @@ def train_together(
         values["code_from"] = config.code_from and str(place_of(config.code_from))
         params.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
         command = [sys.executable, "-m", "dmtkit.jobs.train", str(params), "--output", str(folder.absolute())]
-        variables = {OUTCOME: str(outcome)}
-        code = watch(command, log, tick=tell, stops=lambda: len(signals), environment=variables)
+        code = watch(command, log, tick=tell, stops=lambda: len(signals), environment={OUTCOME: str(outcome)})
         tell()
         said = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {}
     if code == 0 and (folder / "DONE.json").is_file():

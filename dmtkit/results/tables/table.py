@@ -157,7 +157,7 @@ def styled(table: pd.DataFrame, precision: int = 2, caption: str = "", escaping:
 
 
 def _markdown(text: str) -> str:
-    return re.sub(r"[\\<|]|(?<=\])\(", r"\\\g<0>", text)  # no HTML, no link, no further cell
+    return re.sub(r"[\\`*<|]|(?<=\])\(|&(?=#?\w+;)", r"\\\g<0>", text)  # no HTML, no link, no further cell
 
 
 def _latex(text: str) -> str:

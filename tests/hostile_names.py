@@ -49,7 +49,7 @@ HOSTILE = [
     "{name} {{7*7}} %s %(x)s ${x}",
     "`code` *x* ~z~ #1",
 ]
-HARMLESS = [f"name {k}" for k in range(len(HOSTILE))]
+HARMLESS = ["cat", "a dog", "bird"]
 
 
 class Page(HTMLParser):

@@ -1,12 +1,16 @@
 """Names of classes, experiments, methods and files are text, wherever they are shown."""
 
+import json
 import re
 
 import nbformat
 import pytest
+import yaml
 
+from dmtkit.results import tables
 from tests.helpers import ROOT
 from tests.hostile_names import HARMLESS, HOSTILE, HTML, Page, Shown, cells, figures, latex, terminal
+from tests.made_runs import put
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,15 @@ def test_a_spreadsheet_computes_nothing_of_a_name(made):
 def test_a_terminal_shows_names_as_they_are(made):
     text = terminal(made[0])
     assert [name for name in HOSTILE if text.count(name) < 5] == [], "list, bars, summary"
+
+
+@pytest.mark.parametrize("file", ["DONE.json", "config.yaml"])
+def test_names_that_command_a_terminal_are_left_out(file, tmp_path):
+    run = put(tmp_path, {"dmt": 50.0})
+    content = yaml.safe_load((run / file).read_text()) | {"experiment": "\x1b]0;owned\a"}
+    (run / file).write_text(json.dumps(content))
+    (reason,) = tables.collect(tmp_path).left_out["reason"]
+    assert reason == f"{file} holds a name that no terminal can show, expected text without control characters"
 
 
 @pytest.mark.long

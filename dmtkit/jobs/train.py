@@ -54,8 +54,7 @@ def train(params: Params, override: Override = None, output: Output = None) -> N
         size, speaks, folder = distributed.size(), distributed.rank_zero(), job.folder
         if job.config.processes not in (1, size):
             raise ConfigError(
-                f"processes: found {job.config.processes} where {size} started; `dmtkit run` starts as many as that, and "
-                f"`accelerate launch --multi_gpu --num_processes {job.config.processes} -m dmtkit.jobs.train` does"
+                f"processes: found {job.config.processes} where {size} started; start as many, or leave it out"
             )
         ended = "finished already, nothing to do"
         if not distributed.broadcast((folder / "DONE.json").is_file):

@@ -226,6 +226,14 @@ def test_alone_bad_input_exits_2_and_a_failure_1(tiny, tmp_path, capsys):
         assert (tmp_path / "run").exists() == (code == 1)
 
 
+def test_a_launcher_and_the_settings_must_name_one_number(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setattr(command, "start_team", lambda device: device)
+    assert alone(tiny(), "-p", "processes=2", "--output", tmp_path / "run") == 2
+    assert "processes: found 2 where 1 started; start as many" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_launcher_that_starts_one_of_several_is_told_of(monkeypatch):
     for name in ("LOCAL_RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)

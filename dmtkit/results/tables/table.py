@@ -152,8 +152,12 @@ def styled(table: pd.DataFrame, precision: int = 2, caption: str = "", escaping:
     if table.index.nlevels == 1:  # its name stands in the corner, so that it needs no row
         corner: list[Any] = [*[None] * (table.columns.nlevels - 1), text(table.index.name or "")]
         table = table.rename_axis(index=None).rename_axis(columns=corner)
-    styler = table.style.format(text, na_rep="–").format_index(text).format_index(text, axis=1)
-    return styler.set_caption(escaping(caption))
+    return (
+        table.style.format(text, na_rep="–")
+        .format_index(text)
+        .format_index(text, axis=1)
+        .set_caption(escaping(caption))
+    )
 
 
 def _markdown(text: str) -> str:

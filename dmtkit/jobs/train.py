@@ -1,8 +1,7 @@
 """`python -m dmtkit.jobs.train PARAMS`: trains without a notebook, in as many processes as `processes` says.
 
 Exit 0 means that DONE.json is there, 1 that something failed, 2 bad input, 130 that it was stopped. Of several
-processes one speaks, and none outlives an error in another. Those of one machine meet by a file and listen on loopback
-alone; `accelerate launch` starts this module on several machines, and exits with 1 whatever they said.
+processes one speaks, and none outlives an error in another. `accelerate launch` says 1, whatever they said.
 """
 
 import json

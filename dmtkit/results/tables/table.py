@@ -152,12 +152,8 @@ def styled(table: pd.DataFrame, precision: int = 2, caption: str = "", escaping:
     if table.index.nlevels == 1:  # its name stands in the corner, so that it needs no row
         corner: list[Any] = [*[None] * (table.columns.nlevels - 1), text(table.index.name or "")]
         table = table.rename_axis(index=None).rename_axis(columns=corner)
-    return (
-        table.style.format(text, na_rep="–")
-        .format_index(text)
-        .format_index(text, axis=1)
-        .set_caption(escaping(caption))
-    )
+    styler = table.style.set_caption(escaping(caption)).format(text, na_rep="–")
+    return styler.format_index(text).format_index(text, axis=1)
 
 
 def _markdown(text: str) -> str:

@@ -36,10 +36,11 @@ crash: setup  ## end runs at every file operation, and draw hostile settings by 
 test-browser: setup  ## try the notebooks and the explorer in JupyterLab, driven by the system's Chromium
 	$(BIN)/python -m pytest -m browser tests/browser -s
 
-lint: setup  ## check format, style and types
+lint: setup  ## check format, style, types and what bandit knows to be unsafe
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -c pyproject.toml -r dmtkit
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 lab: setup  ## open the tour in JupyterLab

@@ -8,6 +8,7 @@ import time
 
 import nbformat
 import papermill
+import psutil
 from typer.testing import CliRunner
 
 from dmtkit.cli import app
@@ -65,3 +66,9 @@ def wait_for(condition, process=None):
             raise TimeoutError("it did not happen")
         time.sleep(0.02)
     return found
+
+
+def listening(pid):
+    """The addresses at which a process and all that it started listen."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return [c.laddr.ip for each in family for c in each.net_connections("tcp") if c.status == psutil.CONN_LISTEN]

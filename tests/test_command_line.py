@@ -167,6 +167,25 @@ def test_what_the_notebook_failed_of_is_said(tmp_path, monkeypatch):
     assert "the notebook failed: last words" in failed("", "")
 
 
+@pytest.mark.parametrize("found", [False, True])
+def test_a_notebook_of_a_run_that_was_found_is_not_signed(found, tmp_path, monkeypatch):
+    """Whoever made the run may have made what its notebook shows."""
+    folder, signed = tmp_path / "run", []
+    folder.mkdir()
+
+    def watch(command, log, **_):
+        (folder / "DONE.json").write_text("{}")
+        return 0
+
+    if found:
+        watch([], None)
+    monkeypatch.setattr(notebook_job, "watch", watch)
+    monkeypatch.setattr(notebook_job, "sign", signed.append)
+    job = notebook_job.plan_job(ROOT / "params/digits.yaml", {}, folder)
+    notebook_job.execute(job)
+    assert signed == ([] if found else [job.output])
+
+
 @pytest.mark.long
 def test_a_failing_run_exits_1_with_its_own_words(tmp_path):
     found = dmtkit_process("run", "params/digits.yaml", *tiny(("lr", "1e30")), "--output", tmp_path / "run")

@@ -94,7 +94,7 @@ def run_list(batch: "Batch") -> Table:
         steps = "" if to_do is None else str(to_do.steps) if job.checked else "?"
         state = "to do" if to_do else "finished"
         state += "" if job.checked else f", not checked: {job.config.code_from} is not imported by a dry run"
-        table.add_row(escape(job.name), ", ".join(job.config.methods), steps, state)
+        table.add_row(*map(escape, (job.name, ", ".join(job.config.methods), steps, state)))
     return table
 
 

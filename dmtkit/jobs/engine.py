@@ -73,7 +73,7 @@ def run_batch(
 
 @contextmanager
 def cluster(workers: int, scheduler: str | None, host: str) -> "Iterator[Client]":
-    """A client of the scheduler at this address, or of a cluster of our own that ends with it; RunError if none answers."""
+    """A client of the scheduler at this address, or of a cluster of our own, which lets nobody else in and ends with it."""
     import dask
     from distributed import Client, LocalCluster
 
@@ -89,13 +89,16 @@ def cluster(workers: int, scheduler: str | None, host: str) -> "Iterator[Client]
             yield client
         return
     settings = {"distributed.scheduler.allowed-failures": LOST, "distributed.scheduler.worker-saturation": 1.0}
+    settings |= {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}  # no pages for anyone
     with dask.config.set(settings):
         try:
             own = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 host=host,
-                dashboard_address=f"{host}:0",
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+                security=True,
                 memory_limit=0,
                 preload=["dmtkit.jobs.worker"],
                 silence_logs=logging.CRITICAL,

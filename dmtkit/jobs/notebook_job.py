@@ -117,8 +117,10 @@ def execute(
     """Run the notebook, telling `say` the training steps done and the newest measurements.
 
     Raises RunError with the notebook's own message if it fails. Ctrl-C (or what `stops` counts in its place) lets the
-    run write a checkpoint and raises KeyboardInterrupt.
+    run write a checkpoint and raises KeyboardInterrupt. The notebook is signed if this call trained what it shows: what a
+    finished run holds may come from elsewhere, and whoever opens its notebook decides whether to trust it.
     """
+    found = (job.folder / "DONE.json").is_file()
     counting: AbstractContextManager[list[int]] = nullcontext([]) if stops else asked_to_stop(patient=True)
     with hold(job.folder, LAUNCH_LOCK, seconds=0), counting as signals:
         stops = stops or (lambda: len(signals))
@@ -133,7 +135,7 @@ def execute(
         code = watch(command, job.log, tick=tell, stops=stops, environment=quiet)
         tell()
         if code == 0 and Run(job.folder).finished:
-            return sign(job.output)
+            return None if found else sign(job.output)
         if stops():
             raise KeyboardInterrupt(f"{job.folder}: stopped; run the same command again to go on")
         raise RunError(f"{job.output}: the notebook failed: {_failure(job)}")

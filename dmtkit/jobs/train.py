@@ -1,7 +1,7 @@
-"""`python -m dmtkit.jobs.train PARAMS`: trains without a notebook, alone or as one of the processes of `accelerate launch`.
+"""`python -m dmtkit.jobs.train PARAMS`: trains without a notebook, in as many processes as `processes` says.
 
 Exit 0 means that DONE.json is there, 1 that something failed, 2 bad input, 130 that it was stopped. Of several
-processes one speaks, and none outlives an error in another; their launcher then says 1, whatever they said.
+processes one speaks, and none outlives an error in another. `accelerate launch` says 1, whatever they said.
 """
 
 import json
@@ -9,15 +9,17 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 import threading
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
 import typer
+from torch import multiprocessing
 
 from dmtkit import distributed
 from dmtkit.errors import ConfigError, DmtkitError
@@ -26,8 +28,10 @@ from dmtkit.jobs.notebook_job import plan_job
 from dmtkit.jobs.process import OUTCOME
 from dmtkit.runs.folder import refuse_locked
 from dmtkit.training.experiment import run_methods, start_session
+from dmtkit.training.loop import asked_to_stop
 
 app = typer.Typer(add_completion=False)
+MEET = "DMTKIT_MEET"  # an environment variable: where the processes meet that `together` starts
 FAILED = "dmtkit/failed"  # how many processes met an error; the first of them says what it was
 GRACE = 3.0  # seconds in which that one can do so, before a process that is only dragged along ends
 FOREVER = timedelta(days=30)  # a process may wait long for rank 0, and rank 0 for another run's baseline
@@ -44,11 +48,12 @@ def train(params: Params, override: Override = None, output: Output = None) -> N
             start_team("cpu")  # once the processes have met, one of them says what is wrong
             raise
         device = start_team(job.config.device)
+        if job.config.processes > 1 and "LOCAL_RANK" not in os.environ:
+            together(job.config.processes, params, override, output)
         size, speaks, folder = distributed.size(), distributed.rank_zero(), job.folder
         if job.config.processes not in (1, size):
             raise ConfigError(
-                f"processes: found {job.config.processes} where {size} started; `dmtkit run` starts as many as that, and "
-                f"`accelerate launch --multi_gpu --num_processes {job.config.processes} -m dmtkit.jobs.train` does"
+                f"processes: found {job.config.processes} where {size} started; start as many, or leave it out"
             )
         ended = "finished already, nothing to do"
         if not distributed.broadcast((folder / "DONE.json").is_file):
@@ -69,8 +74,34 @@ def train(params: Params, override: Override = None, output: Output = None) -> N
         if size > 1:
             distributed.barrier()
             dist.destroy_process_group()
+    except typer.Exit:
+        raise
     except BaseException as error:
         _end(error, code)
+
+
+def together(count: int, *arguments: Any) -> NoReturn:
+    """Train in `count` processes of this machine, of which one is told of every Ctrl-C, and end as they do."""
+    os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // count))
+    with tempfile.TemporaryDirectory() as place, asked_to_stop(patient=True) as signals:
+        team = multiprocessing.start_processes(_member, (count, f"file://{place}/meet", *arguments), count, join=False)
+        try:
+            while not team.join(0.5, grace_period=2 * GRACE):
+                while signals and team.processes[0].is_alive():
+                    os.kill(team.processes[0].pid, signal.SIGINT)
+                    signals.pop()
+        except multiprocessing.ProcessExitedException as error:
+            if error.exit_code < 0:
+                typer.echo(error.msg, err=True)
+            raise typer.Exit(max(1, error.exit_code)) from None
+    raise typer.Exit
+
+
+def _member(rank: int, count: int, meet: str, *arguments: Any) -> None:
+    os.setpgrp()  # Ctrl-C in a terminal reaches the starter alone
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, MEET: meet}
+    os.environ.update({name: str(value) for name, value in own.items()})
+    train(*arguments)
 
 
 def start_team(device: str) -> str:
@@ -85,21 +116,24 @@ def start_team(device: str) -> str:
                 "several GPUs; add --multi_gpu, and it starts them on CPUs too"
             )
         return device
-    from accelerate import PartialState  # takes seconds
-
-    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
-    if os.environ.get("WORLD_SIZE") == str(here) and sys.platform == "linux":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # nobody else's network is needed, or listened to
-    cpu = device == "cpu" or not gpus or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
-    few = not cpu and here > gpus
-    state = PartialState(cpu=cpu or few, backend="gloo" if cpu or few else "cpu:gloo,cuda:nccl", timeout=FOREVER)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGTERM, _end_soon)
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    world = int(os.environ["WORLD_SIZE"])
+    if world == here:  # nobody else's network is needed, or listened to
+        loopback = "lo0" if sys.platform == "darwin" else "lo"
+        os.environ.update(GLOO_SOCKET_IFNAME=loopback, NCCL_SOCKET_IFNAME=loopback)
+    cpu = device == "cpu" or not gpus or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
+    few = not cpu and here > gpus
+    backend = "gloo" if cpu or few else "cpu:gloo,cuda:nccl"
+    dist.init_process_group(backend, os.environ.get(MEET, "env://"), FOREVER, world, int(os.environ["RANK"]))
     if few:
         raise ConfigError(f"found {here} processes and {gpus} GPUs here, expected a GPU each; or set device to cpu")
-    if distributed.size() > 1 and device not in ("auto", "cpu", "cuda"):
+    if world > 1 and device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device: found {device!r}; several processes take a GPU each: use auto, cuda or cpu")
-    return device if distributed.size() == 1 else str(state.device.type)
+    if not cpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    return device if world == 1 else "cpu" if cpu else "cuda"
 
 
 def _end(error: BaseException, code: int) -> NoReturn:

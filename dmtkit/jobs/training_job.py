@@ -1,4 +1,4 @@
-"""Trains a run in several processes from one that only watches: `accelerate launch -m dmtkit.jobs.train`, logged in train.log."""
+"""Trains a run in several processes from one that only watches: `python -m dmtkit.jobs.train`, logged in train.log."""
 
 import json
 import sys
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from dmtkit import errors
@@ -31,11 +30,12 @@ def train_together(
     They load the data themselves; RunError if `data` is given and is not what the settings load. What they print is in
     train.log, in the run folder. Raises what they met; Ctrl-C lets them save and stop.
     """
+    config = config.model_copy(update={"processes": processes})
     refuse_unshared(config)
     refuse_other_run(config, folder)
     if (folder / "DONE.json").is_file():
         return load_run(folder)
-    session = start_session(config.model_copy(update={"processes": processes}))
+    session = start_session(config)
     if data is not None and data.describe() != session.task.data.describe():
         raise RunError(
             "data: several processes load the data that the settings name, and this is other data; train it in one "
@@ -54,9 +54,8 @@ def train_together(
         values = config.model_dump(mode="json")
         values["code_from"] = config.code_from and str(place_of(config.code_from))
         params.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
-        command = [*launcher(processes), "-m", "dmtkit.jobs.train", str(params), "--output", str(folder.absolute())]
-        variables = {OUTCOME: str(outcome)}
-        code = watch(command, log, tick=tell, stops=lambda: len(signals), environment=variables)
+        command = [sys.executable, "-m", "dmtkit.jobs.train", str(params), "--output", str(folder.absolute())]
+        code = watch(command, log, tick=tell, stops=lambda: len(signals), environment={OUTCOME: str(outcome)})
         tell()
         said = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {}
     if code == 0 and (folder / "DONE.json").is_file():
@@ -67,17 +66,3 @@ def train_together(
     if hasattr(errors, kind):
         raise getattr(errors, kind)(text)
     raise RunError(f"{log}: the processes failed: {text or last_lines(log)}")
-
-
-def launcher(processes: int) -> list[str]:
-    """The command that starts so many processes of a module here, on GPUs or, where there are none, on the CPU."""
-    words = {
-        "num_processes": processes,
-        "num_machines": 1,
-        "mixed_precision": "no",  # these two are the run's own settings
-        "dynamo_backend": "no",
-        "main_process_port": 0,  # any that is free
-        "num_cpu_threads_per_process": max(1, torch.get_num_threads() // processes),
-    }
-    options = [word for name, value in words.items() for word in (f"--{name}", str(value))]
-    return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *options]

@@ -8,7 +8,7 @@ from typing import Any
 from dmtkit.errors import RunError, listing
 from dmtkit.results.tables import all_tables
 from dmtkit.results.tables.collect import Collected, collect
-from dmtkit.results.tables.table import FORMATS, check_formats, distinct, slug, write
+from dmtkit.results.tables.table import FORMATS, check_formats, distinct, slug, to_csv, write
 
 
 def report(folder: Path, experiments: Sequence[str], formats: Sequence[str], output: Path | None) -> None:
@@ -27,8 +27,8 @@ def report(folder: Path, experiments: Sequence[str], formats: Sequence[str], out
         return
     write(tables, output, formats or tuple(FORMATS))
     if "csv" in (formats or FORMATS):
-        collected.runs.to_csv(output / "runs.csv", index=False)
-        collected.phases.to_csv(output / "phases.csv", index=False)
+        for name, data in {"runs": collected.runs, "phases": collected.phases}.items():
+            (output / f"{name}.csv").write_text(to_csv(data), encoding="utf-8")
     figures = draw(collected, output)
     print(f"{collected.summary}\n{output}: {len(tables)} tables and {len(figures)} figures written")
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dmtkit.params import SEAL, checksum, from_json, read_yaml
+from dmtkit.params import SEAL, checksum, from_json, read_yaml, texts, unwritable
 
 MARK = ".dmtkit-report"  # lies in a folder of written reports, whose files are no foreign ones
 FEW = 3
@@ -62,7 +62,9 @@ def _read(folder: Path, name: str, found: Found) -> None:
     for file, read in (("DONE.json", read_done), ("config.yaml", read_settings)):
         try:
             contents.append(read(folder / file))
-            continue
+            if not (reason := next(filter(None, map(unwritable, texts(contents[-1]))), "")):
+                continue
+            problem = f"holds a name that no terminal can show, expected {reason}"
         except FileNotFoundError:
             problem = "is missing"
         except OSError as error:

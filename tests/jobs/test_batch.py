@@ -1,23 +1,31 @@
 """Batches: what is selected, what is refused before anything starts, and that nothing is lost whatever is killed."""
 
+import asyncio
 import json
+import os
 import re
 import signal
+import ssl
+import urllib.error
+import urllib.request
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from distributed import Security
+from distributed.comm import connect
 from rich.console import Console
 
 from dmtkit.errors import ConfigError, DataError, RunError
 from dmtkit.jobs.command import run_list, shown, summary
-from dmtkit.jobs.engine import Status, run_batch, status_of
+from dmtkit.jobs.engine import Status, cluster, run_batch, status_of
 from dmtkit.jobs.notebook_job import plan_job
 from dmtkit.jobs.plan import Batch, make_batch, names, numbers
 from dmtkit.jobs.worker import Outcome, Slot
 from dmtkit.notebook import run_all
 from dmtkit.training.baselines import STORE, store_for
+from tests.commands import listening
 from tests.helpers import TINY_SEGMENTATION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,3 +222,33 @@ def test_a_notebooks_selections_may_be_lists_numbers_or_text(outputs, tiny):
 def test_our_own_scheduler_cannot_bind_to_a_foreign_address(outputs, tiny):
     with pytest.raises(RunError, match=r"--host: no scheduler can be started at 203\.0\.113\.7"):
         run_batch(make_batch([tiny()]), host="203.0.113.7")
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.long)])
+def test_our_own_scheduler_lets_nobody_else_in(workers):
+    with cluster(workers, None, "127.0.0.1") as client:
+        here, told = client.scheduler.address, client.scheduler_info()
+        assert here.startswith("tls://127.0.0.1:")
+        assert workers == 0 or client.submit(sum, [1, 2]).result(timeout=60) == 3
+        pages = [
+            told["services"]["dashboard"],
+            *(worker["services"]["dashboard"] for worker in told["workers"].values()),
+        ]
+        for page in ("info/main/workers.html", "json/counts.json", "status", ""):
+            for port in pages:
+                with pytest.raises(urllib.error.HTTPError, match="404"):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=10)
+        for address in (here, *told["workers"]):
+            assert address.startswith("tls://127.0.0.1:")
+            for context in (foreign(), ssl._create_unverified_context(), None):
+                place = address if context else address.replace("tls", "tcp")
+                with pytest.raises(OSError, match=r"[Cc]onnect|SSL"):
+                    asyncio.run(connect(place, timeout=1, ssl_context=context))
+        assert set(listening(os.getpid())) == {"127.0.0.1"}
+
+
+def foreign():
+    """Credentials of another batch, and no questions asked about the server's."""
+    context = Security.temporary().get_connection_args("client")["ssl_context"]
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -16,10 +16,9 @@ from dmtkit.files import read_json
 from dmtkit.jobs import train as command
 from dmtkit.jobs import training_job
 from dmtkit.jobs.process import OUTCOME
-from dmtkit.jobs.training_job import launcher
 from dmtkit.runs.manifest import read_log
 from dmtkit.training.experiment import load_data
-from tests.commands import ENVIRONMENT, PATIENCE, wait_for
+from tests.commands import ENVIRONMENT, PATIENCE, listening, wait_for
 from tests.helpers import ROOT, TINY
 
 pytestmark = pytest.mark.slow
@@ -33,9 +32,24 @@ LONG = {
 }
 
 
-def start(*words):
-    """`accelerate launch` of two processes."""
-    program = [*launcher(2), *map(str, words)]
+ACCELERATE = [
+    "-m",
+    "accelerate.commands.launch",
+    "--multi_gpu",
+    "--num_processes",
+    "2",
+    "--num_machines",
+    "1",
+    "--mixed_precision",
+    "no",
+]
+ACCELERATE += ["--dynamo_backend", "no", "--main_process_port", "0", "--num_cpu_threads_per_process", "1"]
+LAUNCHERS = pytest.mark.parametrize("launcher", [[], ACCELERATE], ids=["own", "accelerate"])
+
+
+def start(launcher, *words):
+    """Two processes, of our own or by `accelerate launch`."""
+    program = [sys.executable, *launcher, *map(str, words), *([] if launcher else ["-p", "processes=2"])]
     return subprocess.Popen(
         program, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -43,13 +57,26 @@ def start(*words):
 
 def ranks(process):
     """The processes that the launcher started, once the run is under way."""
-    return [child for child in psutil.Process(process.pid).children() if "dmtkit.jobs.train" in child.cmdline()]
+    family = psutil.Process(process.pid).children()
+    return [child for child in family if {"dmtkit.jobs.train", "--multiprocessing-fork"} & {*child.cmdline()}]
 
 
 @pytest.mark.long
-def test_a_killed_process_ends_all_and_says_so_once(tiny, tmp_path):
+def test_two_processes_compute_and_listen_on_loopback_alone(tiny, tmp_path):
+    process = start([], "-m", "dmtkit.jobs.train", tiny(base=LONG), "--output", tmp_path / "run")
+    wait_for(lambda: (tmp_path / "run" / "metrics.jsonl").is_file(), process)
+    assert len(ranks(process)) == 2
+    assert {"127.0.0.1"} == set(listening(process.pid)), "gloo's own, or the test sees none"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+
+
+@pytest.mark.long
+@LAUNCHERS
+def test_a_killed_process_ends_all_and_says_so_once(launcher, tiny, tmp_path):
     folder = tmp_path / "run"
-    process = start("-m", "dmtkit.jobs.train", tiny(base=LONG), "--output", folder)
+    process = start(launcher, "-m", "dmtkit.jobs.train", tiny(base=LONG), "--output", folder)
     wait_for(lambda: len(list(read_log(folder / "metrics.jsonl"))) > 1, process)
     follower = next(child for child in ranks(process) if child.pid != read_json(folder / ".writer.json")["pid"])
     follower.kill()
@@ -59,10 +86,11 @@ def test_a_killed_process_ends_all_and_says_so_once(tiny, tmp_path):
 
 
 @pytest.mark.long
-def test_ctrl_c_saves_and_the_same_command_goes_on(tiny, tmp_path):
+@LAUNCHERS
+def test_ctrl_c_saves_and_the_same_command_goes_on(launcher, tiny, tmp_path):
     folder = tmp_path / "run"
     words = "-m", "dmtkit.jobs.train", tiny(base=LONG), "--output", folder
-    process = start(*words)
+    process = start(launcher, *words)
     wait_for(lambda: len(list(read_log(folder / "metrics.jsonl"))) > 1, process)
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=PATIENCE)
@@ -70,7 +98,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tiny, tmp_path):
     (checkpoint,) = folder.rglob("checkpoint-*.pt")
     assert int(checkpoint.name.split("-")[1]) > 0
 
-    process = start(*words)
+    process = start(launcher, *words)
     lines = len(list(read_log(folder / "metrics.jsonl")))
     wait_for(lambda: len(list(read_log(folder / "metrics.jsonl"))) > lines, process)
     records = [r for r in read_log(folder / "metrics.jsonl") if r["phase"] == 1]
@@ -80,11 +108,12 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tiny, tmp_path):
 
 
 @pytest.mark.long
-def test_bad_input_is_said_once_and_nothing_is_written(tiny, tmp_path):
-    process = start("-m", "dmtkit.jobs.train", tiny(), "-p", "sed", "3", "--output", tmp_path / "run")
+@LAUNCHERS
+def test_bad_input_is_said_once_and_nothing_is_written(launcher, tiny, tmp_path):
+    process = start(launcher, "-m", "dmtkit.jobs.train", tiny(), "-p", "sed", "3", "--output", tmp_path / "run")
     text, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1, "accelerate's own"
-    assert "exitcode  : 2" in text
+    assert process.returncode == (1 if launcher else 2), "accelerate's own"
+    assert not launcher or "exitcode  : 2" in text
     assert text.count("did you mean 'seed'?") == 1
     assert not (tmp_path / "run").exists()
 
@@ -101,14 +130,16 @@ def fail(*_, **__):
     distributed.barrier()
 
 dmtkit.jobs.train.run_methods = fail
-dmtkit.jobs.train.app(args=sys.argv[1:])
+if __name__ == "__main__":
+    dmtkit.jobs.train.app(args=sys.argv[1:])
 """
 
 
 @pytest.mark.long
-def test_an_error_in_one_process_ends_all_with_one_message(tiny, tmp_path):
+@LAUNCHERS
+def test_an_error_in_one_process_ends_all_with_one_message(launcher, tiny, tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTY)
-    process = start(tmp_path / "faulty.py", tiny(), "--output", tmp_path / "run")
+    process = start(launcher, tmp_path / "faulty.py", tiny(), "--output", tmp_path / "run")
     text, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert text.count("dmtkit: ") == 1
@@ -186,7 +217,6 @@ def test_alone_it_trains_and_a_second_time_does_nothing(tiny, tmp_path, capsys):
 def test_alone_bad_input_exits_2_and_a_failure_1(tiny, tmp_path, capsys):
     for words, code, complaint in (
         (["-p", "sed=3"], 2, "did you mean 'seed'?"),
-        (["-p", "processes=2"], 2, "processes: found 2 where 1 started"),
         (["-p", "lr=1e30"], 1, "became NaN or infinite at step"),
     ):
         assert alone(tiny(methods=["supervised"]), *words, "--output", tmp_path / "run") == code
@@ -194,6 +224,14 @@ def test_alone_bad_input_exits_2_and_a_failure_1(tiny, tmp_path, capsys):
         assert complaint in found.err
         assert "Traceback" not in found.err
         assert (tmp_path / "run").exists() == (code == 1)
+
+
+def test_a_launcher_and_the_settings_must_name_one_number(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setattr(command, "start_team", lambda device: device)
+    assert alone(tiny(), "-p", "processes=2", "--output", tmp_path / "run") == 2
+    assert "processes: found 2 where 1 started; start as many" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_launcher_that_starts_one_of_several_is_told_of(monkeypatch):

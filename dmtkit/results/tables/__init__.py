@@ -6,7 +6,7 @@ from dmtkit.results.tables.findings import findings_table
 from dmtkit.results.tables.one_run import class_table, error_table, phase_table, results_table
 from dmtkit.results.tables.paper import LAYOUTS, paper_table, paper_tables
 from dmtkit.results.tables.statistics import bootstrap_interval, paired_differences, spread
-from dmtkit.results.tables.table import Table, to_csv, to_html, to_latex, to_markdown, write
+from dmtkit.results.tables.table import Table, styled, to_csv, to_html, to_latex, to_markdown, write
 
 
 def all_tables(collected: Collected) -> list[Table]:

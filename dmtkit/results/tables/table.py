@@ -17,6 +17,7 @@ from dmtkit.runs.search import MARK
 _SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}"}
 _SIGNS |= {"±": r"$\pm$", "−": "$-$", "–": "--", "…": r"\ldots{}", "α": r"$\alpha$", "γ": r"$\gamma$"}
 _SIGNS |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
+_COMPUTED = ("=", "+", "-", "@", "\t", "\r")
 _PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 
 
@@ -46,31 +47,34 @@ def to_markdown(table: Table) -> str:
     """A table as Markdown whose columns line up in a terminal too, its caption above and its notes below."""
     shown = table.shown.reset_index()
     head = [": ".join(filter(None, name)) if isinstance(name, tuple) else name for name in shown]
-    rows = [[str(cell).replace("|", r"\|") for cell in row] for row in [head, *shown.to_numpy()]]
+    rows = [[_markdown(str(cell)) for cell in row] for row in [head, *shown.to_numpy()]]
     first, *others = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
     line = " | ".join([f"| {{:<{first}}}", *(f"{{:>{width}}}" for width in others)]) + " |"
     rule = "|".join(["", "-" * (first + 2), *("-" * (width + 1) + ":" for width in others), ""])
     title, *lines = [line.format(*row) for row in rows]
-    return "\n".join([f"**{table.caption}**", "", title, rule, *lines, "", *(f"*{note}*\n" for note in table.notes)])
+    notes = [f"*{_markdown(note)}*\n" for note in table.notes]
+    return "\n".join([f"**{_markdown(table.caption)}**", "", title, rule, *lines, "", *notes])
 
 
-def to_csv(table: Table) -> str:
-    """A table's data, one row a number, in full precision; `pandas.read_csv` gives back `table.tidy`."""
-    return table.tidy.to_csv(index=False, lineterminator="\n")
+def to_csv(table: Table | pd.DataFrame) -> str:
+    """A table's data in full precision, as `pandas.read_csv` gives it back; text that a spreadsheet would compute after a `'`."""
+    tidy = table.tidy if isinstance(table, Table) else table
+    plain = tidy.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(_COMPUTED) else cell)
+    return plain.to_csv(index=False, lineterminator="\n")
 
 
 def to_latex(table: Table) -> str:
     """A table for a paper that loads the package booktabs."""
-    label = {"caption": _latex(table.caption), "label": f"tab:{table.name}", "position_float": "centering"}
-    columns = "l" + "r" * table.shown.shape[1]
-    text = _escaped(table.shown, _latex).to_latex(hrules=True, column_format=columns, multicol_align="c", **label)
+    label = {"label": f"tab:{table.name}", "position_float": "centering", "multicol_align": "c"}
+    styler = styled(table.shown, caption=table.caption, escaping=_latex)
+    text = styler.to_latex(hrules=True, column_format="l" + "r" * table.shown.shape[1], **label)
     notes = "".join(f"\\par\\smallskip{{\\footnotesize {_latex(note)}\\par}}\n" for note in table.notes)
     return text.replace("\\end{table}", f"{notes}\\end{{table}}")
 
 
 def html_table(table: Table) -> str:
     """A table as an HTML element, with caption, followed by its notes."""
-    styler = _escaped(table.shown, escape).set_caption(escape(table.caption)).set_uuid(table.name)
+    styler = styled(table.shown, caption=table.caption).set_uuid(table.name)
     return styler.to_html() + "".join(f"<p>{escape(note)}</p>\n" for note in table.notes)
 
 
@@ -139,11 +143,21 @@ def distinct(names: Sequence[str]) -> list[str]:
     return [f"{name}-{count + 1}" if count else name for name, count in zip(names, again, strict=True)]
 
 
-def _escaped(shown: pd.DataFrame, escaping: Callable[[Any], str]) -> Any:
-    """pandas' Styler of a table, all its text escaped."""
-    corner: list[Any] = [*[None] * (shown.columns.nlevels - 1), escaping(shown.index.name or "")]  # so it needs no row
-    styler = shown.rename_axis(index=None).rename_axis(columns=corner).style
-    return styler.format(escaping).format_index(escaping).format_index(escaping, axis=1)
+def styled(table: pd.DataFrame, precision: int = 2, caption: str = "", escaping: Callable[[str], str] = escape) -> Any:
+    """A data frame as notebooks and pages show it: numbers rounded, and all names as text, whatever they hold."""
+
+    def text(cell: Any) -> str:
+        return escaping(f"{cell:.{precision}f}" if pd.api.types.is_float(cell) else str(cell))
+
+    if table.index.nlevels == 1:  # its name stands in the corner, so that it needs no row
+        corner: list[Any] = [*[None] * (table.columns.nlevels - 1), text(table.index.name or "")]
+        table = table.rename_axis(index=None).rename_axis(columns=corner)
+    styler = table.style.set_caption(escaping(caption)).format(text, na_rep="–")
+    return styler.format_index(text).format_index(text, axis=1)
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"[\\`*<|]|(?<=\])\(|&(?=#?\w+;)", r"\\\g<0>", text)  # no HTML, no link, no further cell
 
 
 def _latex(text: str) -> str:

@@ -45,20 +45,22 @@ def report(
         command.report(folder, experiment or [], format or [], output)
 
 
-@app.command()
-def verify(
+@app.command("verify")
+def verify_runs(
     folder: Annotated[list[Path], typer.Argument(help="run folders, such as outputs/digits/split-0_seed-1")],
 ) -> None:
     """Compare every file of these runs with what was written, and say what is damaged and what to do; changes nothing."""
-    from dmtkit.runs import verify as runs
+    from dmtkit.runs.folder import refuse_locked
     from dmtkit.runs.phase import MEND
     from dmtkit.runs.run import load_run
+    from dmtkit.runs.verify import verify
 
     damaged = False
     for given in folder:
         with exits(code=2):
             place = load_run(given).path
-        compared, wrong = runs.verify(place)
+            refuse_locked(place)
+            compared, wrong = verify(place)
         typer.echo(
             f"{place}: {compared} files, {f'{len(wrong)} of them damaged:' if wrong else 'all as they were written'}"
         )

@@ -107,8 +107,8 @@ class Damages(Crashes):
         shutil.copytree(self.whole, folder)
         if not damage(folder / name, way):
             return "such already"
-        finished, gone = (self.whole / "DONE.json").is_file(), not (folder / "config.yaml").is_file()
-        if finished and not gone and not name.startswith(".") and not verify(folder)[1]:
+        finished = (self.whole / "DONE.json").is_file()
+        if finished and name != "DONE.json" and not name.startswith(".") and not verify(folder)[1]:
             return f"undetected by verify: {name} {way}"
         if name != "DONE.json":
             (folder / "DONE.json").unlink(missing_ok=True)

@@ -48,7 +48,7 @@ MUTATIONS: list[tuple[str, str, str, str]] = [
     ("training", "self.sums.restore(", "(lambda *_: None)(", ""),
     ("training", 'state["memory"].items()}', "self.memory.items()}", "methods"),
     ("training", 'torch.set_rng_state(state["random"][0].cpu())', "pass", "methods tasks"),
-    ("training", "log.rewind_log(", "(lambda *_: None)(", ""),
+    ("training", "log.put_lines(", "(lambda *_: None)(", ""),
     ("training", "phase.done and intact()", "phase.done", "tasks"),
     ("training", "loop.best = scores[recipe.score]", "pass", "tasks"),
     ("training", "loop.sums, loop.logged = Sums(), loop.step", "loop.logged = loop.step", ""),

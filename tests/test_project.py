@@ -16,7 +16,7 @@ from dmtkit.params import load_params
 from dmtkit.training.experiment import check
 
 ROOT = Path(__file__).resolve().parent.parent
-LINES = 14_300  # may only fall, but for what an issue adds; design.md allows 13 000: what is left is features, messages and docstrings
+LINES = 14_420  # may only fall, but for what an issue adds; design.md allows 13 000: what is left is features, messages and docstrings
 PARAMS = sorted((ROOT / "params").glob("*.yaml"))
 
 # What each room may import of ours, beside the ground; CONTRIBUTING draws it.

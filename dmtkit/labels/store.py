@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
-from dmtkit.errors import DamagedError, DataError, RunError
+from dmtkit.errors import DamagedError, DataError
 from dmtkit.files import TEMPORARY, once, read_arrays, read_json, write_arrays, write_json, writing
 from dmtkit.labels.keep import ClassThresholds, keep_by_class
 from dmtkit.losses.levels import LEVELS
@@ -184,18 +184,18 @@ class Writer:
 
 
 def open_labels(folder: Path, owner: str, names: tuple[str, ...]) -> LabelStore:
-    """Open a complete store; RunError if it is missing, truncated, or of another model or other images."""
+    """Open a complete store; DamagedError if it is missing, truncated, or of another model or other images."""
     index = read_json(folder / "index.json")
     sizes, checksums = tuple((int(h), int(w)) for h, w in index["sizes"]), index.get("checksums", {})
     store = LabelStore(folder, tuple(index["names"]), sizes, checksums)
     if index["owner"] != owner:
-        raise RunError(f"{folder}: holds the labels of another model ({index['owner']}, expected {owner})")
+        raise DamagedError(f"{folder}: holds the labels of another model ({index['owner']}, expected {owner})")
     if store.names != names:
-        raise RunError(f"{folder}: holds the labels of other images")
+        raise DamagedError(f"{folder}: holds the labels of other images")
     for part, kind in PARTS.items():
         size = (folder / part).stat().st_size if (folder / part).is_file() else 0
         if size != (expected := int(store.offsets[-1]) * kind.itemsize):
-            raise RunError(
+            raise DamagedError(
                 f"{folder / part}: found {size} bytes, expected {expected}; the file is truncated or foreign"
             )
     _ = store.histogram, store.predicted

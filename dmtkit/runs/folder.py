@@ -21,8 +21,8 @@ from dmtkit.params import NOT_COMPARED, outputs_root
 from dmtkit.runs import manifest
 from dmtkit.runs.manifest import read_log
 from dmtkit.runs.phase import Phase
-from dmtkit.runs.run import read_config
-from dmtkit.runs.search import sealed
+from dmtkit.runs.run import Run, read_config
+from dmtkit.runs.search import read_settings, sealed
 
 HOST = socket.gethostname()
 # What must stay as it was for a resumed run to end in the same bits.
@@ -44,17 +44,18 @@ class RunFolder:
         """The folder of a method's phase, or of one of the models trained in it."""
         return Phase(self.path / method / f"phase_{number}" / model, self.path)
 
-    def log(self, record: dict[str, Any]) -> None:
-        """Append one line to metrics.jsonl; values that are NaN are left out, floats have the nine digits of 32 bits."""
-        kept = {key: value for key, value in record.items() if value == value}
-        rounded = {key: float(f"{value:.9g}") if isinstance(value, float) else value for key, value in kept.items()}
-        append_line(self.path / "metrics.jsonl", json.dumps(rounded))  # durable before the checkpoint that counts on it
+    def log(self, key: manifest.Key, line: manifest.Record) -> None:
+        """Append a line of a training to metrics.jsonl."""
+        append_line(self.path / "metrics.jsonl", json.dumps(where(key) | line))  # durable before the next checkpoint
 
-    def rewind_log(self, method: str, phase: int, model: str, step: int) -> None:
-        """Forget what was logged of this phase after `step`, and a line torn by a crash."""
-        records = list(read_log(self.path / "metrics.jsonl"))
-        here = (method, phase, model)
-        self._write_log([r for r in records if manifest.key_of(r) != here or r["step"] <= step])
+    def lines(self, key: manifest.Key) -> list[manifest.Record]:
+        """What was logged of one training."""
+        return manifest.lines_of(read_log(self.path / "metrics.jsonl"), key)
+
+    def put_lines(self, key: manifest.Key, lines: Sequence[manifest.Record]) -> None:
+        """Let the log hold these lines of one training, and none torn by a crash."""
+        others = [record for record in read_log(self.path / "metrics.jsonl") if manifest.key_of(record) != key]
+        self._write_log([*others, *(where(key) | line for line in lines)])
 
     def _write_log(self, records: list[dict[str, Any]]) -> None:
         text = "".join(json.dumps(record) + "\n" for record in records)
@@ -66,13 +67,6 @@ class RunFolder:
         known = [record for record in records if manifest.key_of(record) in place]
         if (sorted_ := sorted(known, key=lambda record: place[manifest.key_of(record)])) != records:
             self._write_log(sorted_)
-
-    def take_log(self, other: Path, method: str, phase: int, model: str) -> None:
-        """Replace what was logged of this phase by the records of another folder's log."""
-        self.rewind_log(method, phase, model, 0)
-        own = {"method": method, "phase": phase} | ({"model": model} if model else {})
-        for record in read_log(other / "metrics.jsonl"):
-            self.log({**record, **own})
 
     def keep_split(self, split: dict[str, Any]) -> None:
         """Store the split (usable as a file of own `lists`); RunError if the run was started on other data."""
@@ -94,6 +88,17 @@ class RunFolder:
         write_json(self.path / "DONE.json", {**done, "files": manifest.contents(self.path, manifest.RUN)})
 
 
+def where(key: manifest.Key) -> dict[str, Any]:
+    """What a line of the log says of whose it is."""
+    return {name: value for name, value in zip(manifest.WHERE, key, strict=True) if value != ""}
+
+
+def rounded(record: Mapping[str, Any]) -> manifest.Record:
+    """A line of the log: values that are NaN are left out, floats have the nine digits of 32 bits."""
+    kept = {key: value for key, value in record.items() if value == value}
+    return {key: float(f"{value:.9g}") if isinstance(value, float) else value for key, value in kept.items()}
+
+
 @contextmanager
 def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterator[RunFolder]:
     """Lock `path` for this run, creating it if needed; another writer or other settings are a RunError."""
@@ -101,9 +106,11 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
     def prepare() -> None:
         for torn in path.rglob(f"*{TEMPORARY}"):
             torn.unlink(missing_ok=True)
-        begun = (path / "config.yaml").is_file()
-        if (path / "DONE.json").is_file():
+        if (path / "DONE.json").is_file() and not Run(path).finished:
             note(path, f"{path / 'DONE.json'}: damaged, made anew")
+        begun, whole = is_begun(path), config_is_whole(path)
+        if begun and not (path / "methods.json").is_file():
+            note(path, f"{path / 'methods.json'}: gone, made anew from the methods as they are now")
         write_json(path / "methods.json", described)  # code may have changed that nothing was trained with
         if config.code_from:
             write_atomically(path / Path(config.code_from).name, content_of(config.code_from))
@@ -111,11 +118,14 @@ def open_run(config: Config, path: Path, environment: dict[str, Any]) -> Iterato
             _note_other_machine(path, environment)
         else:
             write_json(path / "environment.json", environment)
+        if not whole:
+            if begun:
+                note(path, f"{path / 'config.yaml'}: damaged or gone, made anew from methods.json")
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
             write_atomically(path / "config.yaml", sealed(text).encode())
 
     refuse_other_run(config, path)
-    described = describe(config)
+    described = {**describe(config), "settings": config.model_dump(mode="json")}
     with alone(hold(path), prepare):
         yield RunFolder(path)
 
@@ -202,19 +212,29 @@ def _note_other_machine(path: Path, environment: dict[str, Any]) -> None:
             write_json(path / "environment.json", {**there, "resumed": [*there.get("resumed", []), environment]})
 
 
+def is_begun(path: Path) -> bool:
+    """Whether a run was begun in a folder."""
+    return (path / "config.yaml").is_file() or any(path.glob("*/phase_*/*"))
+
+
+def config_is_whole(path: Path) -> bool:
+    """Whether config.yaml is what was written."""
+    try:
+        return bool(read_settings(path / "config.yaml"))
+    except (OSError, ValueError):
+        return False
+
+
 def refuse_other_run(config: Config, path: Path) -> None:
     """RunError if `path` holds a run of other settings, naming those that differ, or is no folder."""
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file, expected a folder; choose another with output_dir")
-    if not (path / "config.yaml").is_file():
-        if any(path.glob("*/phase_*/*")):
-            raise RunError(
-                f"{path}: holds phases but no config.yaml; put it back, or remove this folder: it is trained anew"
-            )
+    if not is_begun(path):
         return
     recorded = read_json(path / "methods.json") if (path / "methods.json").is_file() else None
     there, here = read_config(path).model_dump(mode="json"), config.model_dump(mode="json")
-    differing = _differing(there, here, [name for name in here if name not in NOT_COMPARED | {"parameters"}])
+    left_out = NOT_COMPARED | ({"parameters"} if recorded else set())  # which are compared with their defaults
+    differing = _differing(there, here, [name for name in here if name not in left_out])
     if not differing and recorded:
         _refuse_other_code(config, path, recorded["own"])
         for method, facts in json.loads(json.dumps(describe(config)["methods"])).items():

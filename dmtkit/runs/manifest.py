@@ -5,7 +5,9 @@ Whatever a later version stores joins by a name that `PHASE` or `RUN` matches.
 
 import json
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +18,30 @@ from dmtkit.files import checksum_of, read_json
 from dmtkit.params import checksum
 
 PHASE = ("*.npz", "model-*.pt", "labels/*")
-RUN = ("config.yaml", "*.json", "metrics.jsonl", "*.py", "*/phase_*/**/phase.json")
+ROOT = ("config.yaml", "methods.json", "environment.json", "split.json")
+RUN = (*ROOT, "metrics.jsonl", "*.py", "*/phase_*/**/phase.json")
 BY_IMAGE = (".u8", ".u16")  # large: a checksum of every image is in their index.json, and compared as it is read
-ITSELF = ("DONE.json", ".writer.json")  # the one says of the others; the other is there while a run is written
+LINES = "lines of metrics.jsonl"
 WHERE = ("method", "phase", "model")
 Key = tuple[str, int, str]
+Record = dict[str, Any]
 
 
 def contents(folder: Path, patterns: Iterable[str] = PHASE) -> dict[str, str]:
-    """Size and checksum of every file that is matched, by its place in the folder."""
-    paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.name not in ITSELF})
+    """Size and checksum of every file that is matched, by its place in the folder; hidden ones are the system's."""
+    paths = sorted(path for pattern in patterns for path in folder.glob(pattern) if not path.name.startswith("."))
     return {path.relative_to(folder).as_posix(): content(path) for path in paths}
 
 
 def content(path: Path) -> str:
-    """Size and checksum of a file, of a large one its size; `gone` if it cannot be read."""
+    """Size and checksum of a file, of a large one its size; `gone` if there is none, RunError if it cannot be read."""
     try:
         size = path.stat().st_size
         return str(size) if path.suffix in BY_IMAGE else f"{size} {checksum_of(path)}"
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return "gone"
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def differing(folder: Path, recorded: dict[str, str]) -> list[str]:
@@ -43,30 +49,40 @@ def differing(folder: Path, recorded: dict[str, str]) -> list[str]:
     return [name for name, there in recorded.items() if content(folder / name) != there]
 
 
-def read_log(path: Path) -> Iterator[dict[str, Any]]:
+def read_log(path: Path) -> Iterator[Record]:
     """The records of a metrics.jsonl; what is none, such as a line torn by a crash, is passed over."""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
         try:
             record = json.loads(line)
         except ValueError:
             continue
-        if (
-            isinstance(record, dict)
-            and WHERE[0] in record
-            and {int} >= {type(record.get(n)) for n in ("phase", "step")}
-        ):
+        if isinstance(record, dict) and {type(record.get(name)) for name in ("phase", "step")} == {int}:
             yield record
 
 
-def key_of(record: dict[str, Any]) -> Key:
+def key_of(record: Record) -> Key:
     """The method, phase and model that a record is of."""
-    return record["method"], record["phase"], record.get("model", "")
+    return str(record.get("method", "")), record["phase"], str(record.get("model", ""))
 
 
-def checksum_of_log(path: Path, key: Key, until: float = float("inf")) -> str:
-    """A checksum of what a metrics.jsonl holds of one training up to a step, wherever it is kept."""
-    own = [record for record in read_log(path) if key_of(record) == key and record["step"] <= until]
-    return checksum(json.dumps([{name: r[name] for name in r if name not in WHERE} for r in own]).encode())
+def lines_of(records: Iterable[Record], key: Key) -> list[Record]:
+    """What is logged of one training, without whose it is."""
+    own = (record for record in records if key_of(record) == key)
+    return [{name: value for name, value in record.items() if name not in WHERE} for record in own]
+
+
+def checksums_of_log(path: Path) -> dict[Key, str]:
+    """A checksum of what a metrics.jsonl holds of every training; read again when the file has changed."""
+    stat = path.stat() if path.is_file() else None
+    return _checksums_of_log(path, stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+@lru_cache(maxsize=1)
+def _checksums_of_log(path: Path, state: object) -> dict[Key, str]:
+    by_key = defaultdict[Key, list[Record]](list)
+    for record in read_log(path):
+        by_key[key_of(record)].append(record)
+    return {key: checksum(json.dumps(lines_of(own, key)).encode()) for key, own in by_key.items()}
 
 
 def damaged_images(labels: Path) -> list[str]:
@@ -82,5 +98,5 @@ def damaged_images(labels: Path) -> list[str]:
     for part, known in parts.items():
         ends = np.cumsum(areas) * (len(maps[part]) // max(sum(areas), 1))
         blocks = zip(index["names"], known, np.split(maps[part], ends[:-1]), strict=True)
-        wrong += [f"{part}: {name}" for name, there, block in blocks if zlib.crc32(block) != there]
+        wrong += [f"{part}: {name}" for name, there, block in blocks if there not in (None, zlib.crc32(block))]
     return wrong

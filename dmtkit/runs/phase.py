@@ -1,6 +1,8 @@
 """One phase of a run: its folder, what it stores, and whether that is what was written."""
 
 import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from dmtkit import files
-from dmtkit.errors import DamagedError, RunError
+from dmtkit.errors import DamagedError
 from dmtkit.runs import manifest
 
 DROPPED = "labels-dropped"  # lies where labels were removed that nobody needs any more
-MEND = "remove what is damaged and the run's DONE.json, and run the same again: it is made anew"
+MEND = "remove the run's DONE.json, and a labels folder that is named, and run the same again: what is damaged is made anew"
 
 
 @dataclass(frozen=True)
@@ -46,28 +48,32 @@ class Phase:
     @property
     def summary(self) -> dict[str, Any]:
         """Steps, seconds, accuracies and case table of a finished phase."""
-        return {name: value for name, value in self._written.items() if name not in ("files", "log")}
+        return {name: value for name, value in self._written.items() if name != "files"}
 
     @property
     def _written(self) -> dict[str, Any]:
         return files.read_json(self.folder / "phase.json")
 
     @property
-    def log_is_whole(self) -> bool:
-        """Whether the log holds what it held as the phase ended."""
-        written = self._written
-        return written.get("log") in (None, manifest.checksum_of_log(self.run / "metrics.jsonl", self.key))
-
-    @property
     def recorded(self) -> dict[str, str]:
-        """What every file of a finished phase was, by its place in the folder; labels that were removed are not among them."""
+        """The checksums of a finished phase, by name; labels that were removed are not among them."""
         there = self._written.get("files", {})
         return {name: was for name, was in there.items() if not (self.dropped and name.startswith("labels/"))}
 
+    @property
+    def lines(self) -> dict[str, str]:
+        """A checksum of what the log holds of it."""
+        there = manifest.checksums_of_log(self.run / "metrics.jsonl")
+        return {manifest.LINES: there[self.key]} if self.key in there else {}
+
     def damaged(self) -> list[str]:
         """What of a finished phase is not as it was written; DamagedError if phase.json cannot tell."""
-        wrong = manifest.differing(self.folder, self.recorded)
-        return wrong if self.log_is_whole else [*wrong, "lines of metrics.jsonl"]
+        recorded = self.recorded
+        if not recorded and "steps" in self._written:  # by an earlier version
+            return [] if self.model() else ["its model"]
+        lines = recorded.pop(manifest.LINES, None)
+        wrong = manifest.differing(self.folder, recorded)
+        return wrong if lines == self.lines.get(manifest.LINES) or not recorded else [*wrong, manifest.LINES]
 
     def intact(self) -> bool:
         """Whether the phase is complete, and as it was written; says what is not."""
@@ -79,16 +85,32 @@ class Phase:
             self.note(f"{self.folder}: {', '.join(wrong)}: damaged or gone, made anew")
         return self.done and not wrong
 
+    @property
+    def left(self) -> dict[str, str]:
+        """What a training under way has left beside its checkpoints, by checksum."""
+        return manifest.contents(self.folder, ["*.npz"])
+
+    def is_whole(self, state: Mapping[str, Any] | None) -> bool:
+        """Whether there is a checkpoint or a model, and what its training had left by then; says what is not."""
+        lost = manifest.differing(self.folder, (state or {}).get("left", {}))  # none by an earlier version
+        if lost:
+            self.note(f"{self.folder}: {', '.join(lost)}: damaged or gone, so this model is trained anew")
+        return state is not None and not lost
+
     def restart(self) -> None:
         """Drop what a training that was given up has left."""
         self.checkpoints.drop()
         for path in self.folder.glob("*.npz"):
             path.unlink()
 
-    def reopen(self) -> None:
-        """Mark a phase as incomplete, and its labels as needed."""
+    def reopen(self) -> dict[str, str]:
+        """Mark a phase as incomplete, and its labels as needed; what its checksums were."""
+        before = {}
+        with suppress(DamagedError):
+            before = self.recorded if self.done else {}
         (self.folder / "phase.json").unlink(missing_ok=True)
         (self.folder / DROPPED).unlink(missing_ok=True)
+        return before
 
     @property
     def dropped(self) -> bool:
@@ -137,10 +159,18 @@ class Phase:
         return self.models.load(self.note)
 
     def weights(self) -> dict[str, Any]:
-        """The trained model of a finished phase; RunError if it is missing or damaged."""
+        """The trained model of a finished phase; DamagedError if it is missing or damaged."""
         if (state := self.model()) is None:
-            raise RunError(f"{self.folder}: its model is missing or damaged")
+            raise DamagedError(f"{self.folder}: its model is missing or damaged")
         return state
+
+    def note_other_bits(self, before: Mapping[str, str]) -> None:
+        """Say where something that was made anew is not what it was `before`: on another machine, or a GPU."""
+        other = [name for name, there in self.recorded.items() if before.get(name, there) != there]
+        if other := [name for name in other if name.endswith(".npz")]:  # others hold times too
+            self.note(
+                f"{self.folder}: {', '.join(other)}: came out in other bits; later phases keep what they learned of the old"
+            )
 
     def remark(self, message: str) -> None:
         """Add a line to the run's notes.log, once."""
@@ -155,8 +185,8 @@ class Phase:
     def finish(self, summary: dict[str, Any]) -> None:
         """Drop the checkpoints, then write the summary that marks the phase complete."""
         self.checkpoints.drop()
-        log = manifest.checksum_of_log(self.run / "metrics.jsonl", self.key)
-        files.write_json(self.folder / "phase.json", {**summary, "log": log, "files": manifest.contents(self.folder)})
+        checksums = {**self.lines, **manifest.contents(self.folder)}
+        files.write_json(self.folder / "phase.json", {**summary, "files": checksums})
 
 
 def reported(state: dict[str, Any]) -> dict[str, Any]:

@@ -28,11 +28,18 @@ if TYPE_CHECKING:
 def read_config(path: Path) -> Config:
     """The config that a run folder was started with."""
     try:
-        return make_config(read_settings(path / "config.yaml"), context=STORED)
-    except (OSError, ValueError, ConfigError) as error:
-        raise RunError(
-            f"{path}: config.yaml cannot be read ({error}); put it back, or remove this folder: it is trained anew"
-        ) from None
+        settings = read_settings(path / "config.yaml")
+    except (OSError, ValueError) as error:
+        try:  # which holds them too
+            settings = files.read_json(path / "methods.json")["settings"]
+        except (RunError, KeyError):
+            raise RunError(
+                f"{path}: config.yaml cannot be read ({error}); put it back, or remove this folder: it is trained anew"
+            ) from None
+    try:
+        return make_config(settings, context=STORED)
+    except ConfigError as error:
+        raise RunError(f"{path}: config.yaml is none of this version ({error})") from None
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,10 @@ class Run:
         import pandas as pd
 
         for place in sorted(self.path.glob("*/phase_*/**/phase.json")):
-            if not Phase(place.parent, self.path).log_is_whole:
+            phase = Phase(place.parent, self.path)
+            if phase.recorded.get(manifest.LINES) not in (None, phase.lines.get(manifest.LINES)):
                 raise DamagedError(
-                    f"{self.path / 'metrics.jsonl'}: lines of {place.parent} are damaged or gone; {MEND}"
+                    f"{self.path / 'metrics.jsonl'}: lines of {phase.folder} are damaged or gone; {MEND}"
                 )
         return pd.DataFrame(manifest.read_log(self.path / "metrics.jsonl"))
 

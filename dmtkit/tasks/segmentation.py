@@ -140,7 +140,7 @@ class Segmentation(Task):
         """mIoU in percent of each model and of their mean on the test images, kept in the phase's own phase.json."""
         phase, started = self.run.phase(score.method, score.phase), time.monotonic()
         if not ask(phase.intact):
-            once(phase.reopen)
+            ask(phase.reopen)
             models = {name: self.trained(training) for name, training in score.models}
             confusions = confusion_matrices(models, self.whole(self.data.test), len(self.data.classes))
             phase.write_arrays("confusion", **confusions)

@@ -15,8 +15,7 @@ from torch import nn
 from dmtkit.errors import DamagedError, RunError, TrainingError
 from dmtkit.files import ask, once
 from dmtkit.methods.lab import Plan, Training
-from dmtkit.runs import manifest
-from dmtkit.runs.folder import RunFolder
+from dmtkit.runs.folder import RunFolder, rounded
 from dmtkit.runs.phase import Phase
 from dmtkit.tasks.task import Task
 from dmtkit.training.baselines import baseline, store_for
@@ -71,9 +70,9 @@ def complete(session: Session, training: Training) -> None:
     task, plan = session.task, session.plan
     phase, teacher = task.phase(training), training.teacher
     if not ask(phase.intact):
-        once(phase.reopen)
+        before = ask(phase.reopen)
         if teacher is not None and ask(lambda: task.phase(teacher).dropped):
-            once(task.phase(teacher).reopen)
+            ask(task.phase(teacher).reopen)
             complete(session, teacher)
         try:
             model, trained = trained_model(session, training)
@@ -87,6 +86,7 @@ def complete(session: Session, training: Training) -> None:
             raise RunError(f"{training}: {error}; run the same again: it is made anew") from None
         seconds = trained + time.monotonic() - started
         once(lambda: phase.finish({"steps": training.steps, "seconds": seconds, "ratio": training.ratio, **summary}))
+        phase.note_other_bits(before)
     session.finished[training] = phase.summary
     session.tell(training)
 
@@ -94,20 +94,25 @@ def complete(session: Session, training: Training) -> None:
 def trained_model(session: Session, training: Training) -> tuple[nn.Module, float]:
     """What came out of a training, from its file or trained, and the seconds that it took, in this run or another.
 
-    The models of phase 0 are trained in a place that all runs share, and taken over from there.
+    The models of phase 0 are trained in a place that all runs share, and taken over from there. What was logged of a training
+    is in its file too, for the run's log.
     """
     task, phase = session.task, session.task.phase(training)
-    if not ask(lambda: is_whole(phase.model(), phase, task.run, training)):
+    if not ask(lambda: phase.is_whole(phase.model())):
         phase.models.drop()
         if training.phase:
             train_model(session, training, phase, [task.run])
         else:
             with baseline(store_for(task.run.path), task, training, phase) as place:
-                task.run.take_log(place.folder, *training.key)
                 train_shared(session, training, place, [task.run])
                 phase.models.take(place.models)
+                if ask(lambda: "log" not in place.weights()):  # by an earlier version
+                    task.run.put_lines(training.key, RunFolder(place.folder).lines(training.key))
         once(lambda: None)  # from now on its file can be read by all
-    return task.trained(training), phase.weights()["seconds"]
+    state = phase.weights()
+    if "log" in state and ask(lambda: task.run.lines(training.key) != state["log"]):
+        task.run.put_lines(training.key, state["log"])
+    return task.trained(training), state["seconds"]
 
 
 def train_baseline(session: Session, training: Training) -> Path:
@@ -120,20 +125,19 @@ def train_baseline(session: Session, training: Training) -> Path:
 
 def train_shared(session: Session, training: Training, place: Phase, logs: list[RunFolder]) -> None:
     """Train a model in a place that runs share, unless it is there; the place keeps a log of its own."""
-    own = RunFolder(place.folder)
-    if not ask(lambda: is_whole(place.model(), place, own, training)):
+    if not ask(lambda: place.is_whole(place.model())):
         place.models.drop()
-        train_model(session, training, place, [own, *logs])
+        train_model(session, training, place, [RunFolder(place.folder), *logs])
         place.checkpoints.drop()
 
 
 def train_model(session: Session, training: Training, place: Phase, logs: Sequence[RunFolder]) -> None:
-    """Train a model, from its newest checkpoint in `place` on, and keep it there; the first of the logs is the place's own."""
+    """Train a model, from its newest checkpoint in `place` on, and keep it there, with what was logged of it."""
     task, loop = session.task, start_loop(session.task, training)
     batches, visits = task.batches(training), task.visits(training)
     torch.manual_seed(task.seed("training", training))
     state = place.checkpoint()
-    if not ask(lambda: is_whole(state, place, logs[0], training)):
+    if not ask(lambda: place.is_whole(state)):
         once(place.restart)
         state = None
     if state:
@@ -142,44 +146,31 @@ def train_model(session: Session, training: Training, place: Phase, logs: Sequen
         except RunError as error:
             raise RunError(f"{place.folder}: {error}") from None
     began = time.monotonic() - (state["seconds"] if state else 0.0)
-    where = {"method": training.owner, "phase": training.phase} | ({"model": training.model} if training.model else {})
+    before = [line for line in logs[0].lines(training.key) if line["step"] <= loop.step]
+    logged = state["log"] if state and "log" in state else before  # without by an earlier version
     for log in logs:
-        log.rewind_log(*training.key, loop.step)
+        log.put_lines(training.key, logged)
 
     def write(record: dict[str, Any]) -> None:
+        logged.append(rounded(record))
         for log in logs:
-            log.log({**where, **record})
+            log.log(training.key, logged[-1])
 
-    def beside(step: int) -> dict[str, Any]:
-        """What is kept beside the networks: the time it took, and what else was left by then."""
-        return {"seconds": time.monotonic() - began, "left": left_by(place, logs[0], training, step)}
+    def beside() -> dict[str, Any]:
+        """What is kept beside the networks: the time it took, what was logged, and what was looked at by then."""
+        return {"seconds": time.monotonic() - began, "log": [*logged], "left": place.left}
 
     train(
         loop,
         batches,
         log=write,
-        save=lambda state: place.checkpoints.save(state["step"], state | beside(state["step"])),
+        save=lambda state: place.checkpoints.save(state["step"], state | beside()),
         evaluate=task.evaluate if len(task.data.val) else None,
         visits=visits,
         tick=lambda step: session.tell(training, step, training.steps),
         note=place.note,
     )
-    place.models.save(training.steps, {**loop.networks(), **beside(training.steps)})
-
-
-def left_by(place: Phase, log: RunFolder, training: Training, step: int) -> dict[str, Any]:
-    """What a training has left by a step beside its networks, by checksum: lines of a log, and what was looked at."""
-    lines = manifest.checksum_of_log(log.path / "metrics.jsonl", training.key, step)
-    return {"step": step, "lines of metrics.jsonl": lines} | manifest.contents(place.folder, ["*.npz"])
-
-
-def is_whole(state: dict[str, Any] | None, place: Phase, log: RunFolder, training: Training) -> bool:
-    """Whether there is a checkpoint or model, and all that its training had left by then; says what is not."""
-    recorded = (state or {}).get("left", {})  # none by an earlier version
-    there = left_by(place, log, training, recorded["step"]) if recorded else {}
-    if lost := [name for name, content in recorded.items() if there.get(name) != content]:
-        place.note(f"{place.folder}: {', '.join(lost)}: damaged or gone, so this model is trained anew")
-    return state is not None and not lost
+    place.models.save(training.steps, {**loop.networks(), **beside()})
 
 
 def start_loop(task: Task, training: Training) -> Loop:

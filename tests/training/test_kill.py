@@ -19,6 +19,7 @@ SETTINGS = {
 # Ends itself when a file is written but not yet at its place, for the 12th time: in the first phase.
 PROGRAM = """
 import itertools, json, os, signal, sys
+from dmtkit import files
 from dmtkit.config import make_config
 from dmtkit.training.experiment import run_methods
 calls, real = itertools.count(1), os.replace

@@ -97,9 +97,9 @@ def test_ctrl_c_outside_training_says_how_to_go_on(tmp_path, data, undisturbed, 
 def test_ctrl_c_while_the_last_step_is_logged_is_not_lost(tmp_path, data, undisturbed, monkeypatch):
     real = RunFolder.log
 
-    def log_and_interrupt(self, record):
-        real(self, record)
-        if (record["phase"], record["step"]) == (1, record["steps"]):
+    def log_and_interrupt(self, key, line):
+        real(self, key, line)
+        if (key[1], line["step"]) == (1, line["steps"]):
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:

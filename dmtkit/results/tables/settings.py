@@ -1,13 +1,12 @@
 """Which runs are averaged together: those of the same settings and code. What differs is named, and tells rows apart."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 from dmtkit.config import TASKS
-from dmtkit.params import NOT_COMPARED
+from dmtkit.params import NOT_COMPARED, from_json
 from dmtkit.runs.search import Found
 
 # What may differ between runs that are averaged, beside NOT_COMPARED: what tells them apart.
@@ -106,7 +105,7 @@ def text(value: Any) -> str:
 def _own_code(folder: Path) -> Mapping[str, str]:
     """The checksums of one's own code that a run recorded; a file that cannot be read tells none."""
     try:
-        own = json.loads((folder / "methods.json").read_text(encoding="utf-8"))["own"]
+        own = from_json((folder / "methods.json").read_text(encoding="utf-8"))["own"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return own if isinstance(own, dict) else {}

@@ -132,24 +132,28 @@ class Crashes:
             if k in chosen:
                 shutil.copytree(self.place / "run", left, copy_function=shutil.copy)
                 os.write(there[1], b"%d\n" % k)
-                os.read(here[0], 1)
+                if not os.read(here[0], 1):
+                    os._exit(DIED)
 
         if not (child := os.fork()):
-            os.close(there[0])
+            os.close(here[1])
             warnings.simplefilter("ignore")
             self._run(self.place / "run", reached)
             os._exit(0)
         os.close(there[1])
-        with os.fdopen(there[0]) as lines:
-            for line in lines:
-                yield int(line), left
-                shutil.rmtree(left)
-                os.write(here[1], b".")
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        try:
+            with os.fdopen(there[0]) as lines:
+                for line in lines:
+                    yield int(line), left
+                    shutil.rmtree(left)
+                    os.write(here[1], b".")
+        finally:  # also where nobody wants to know more
+            os.close(here[1])
+            end = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            os.close(here[0])
+            shutil.rmtree(self.place / "run")
+        if end:
             raise RuntimeError("the run that was looked at failed")
-        os.close(here[0])
-        os.close(here[1])
-        shutil.rmtree(self.place / "run")
 
     def go_on(self, folder: Path, second: int = 0) -> list[str]:
         """What is wrong after a death, and another at the `second` operation of the next start: nothing."""

@@ -136,6 +136,14 @@ def start_team(device: str) -> str:
     return device if world == 1 else "cpu" if cpu else "cuda"
 
 
+def _was_said() -> bool:
+    """Whether another process was first to say what went wrong."""
+    try:
+        return dist.distributed_c10d._get_default_store().add(FAILED, 1) > 1
+    except RuntimeError:  # the launcher has ended by then, and its store
+        return True
+
+
 def _end(error: BaseException, code: int) -> NoReturn:
     """Say what went wrong, unless another process was first, and end: the launcher then ends the others."""
     several = distributed.size() > 1
@@ -146,7 +154,7 @@ def _end(error: BaseException, code: int) -> NoReturn:
             f"process {distributed.rank()} of {distributed.size()} lost another one, which ended without a word: killed, for want "
             "of memory perhaps. Run the same command again: it goes on from the last checkpoint"
         )
-    if several and dist.distributed_c10d._get_default_store().add(FAILED, 1) > 1:  # it is the launcher's, and stays
+    if several and _was_said():
         time.sleep(GRACE)
     else:
         code = complain(error, code)

@@ -128,7 +128,7 @@ def train_shared(session: Session, training: Training, place: Phase, logs: list[
     if not ask(lambda: place.is_whole(place.model())):
         place.models.drop()
         train_model(session, training, place, [RunFolder(place.folder), *logs])
-        place.checkpoints.drop()
+    place.checkpoints.drop()
 
 
 def train_model(session: Session, training: Training, place: Phase, logs: Sequence[RunFolder]) -> None:

@@ -81,20 +81,20 @@ def test_the_figure_is_drawn_when_the_log_has_grown_and_rarely(run, screen, cloc
     cost, view = 0.5, Live(run.path, Bar())
     view(progress(1))
     assert [shown[0]["text/plain"][:13] for shown in screen.outputs] == ["dmt, phase 1,"], "no log yet, no figure"
-    run.log({"method": "dmt", "phase": 1, "step": 1, "loss": 1.0})
+    run.log(("dmt", 1, ""), {"step": 1, "loss": 1.0})
     view(progress(2))
     line, figures = screen.outputs
     assert figures == ["figure 1"]
     clock.now += 4
     view(progress(3))
     assert figures == ["figure 1"], "nothing new was logged"
-    run.log({"method": "dmt", "phase": 1, "step": 3, "loss": 0.5})
+    run.log(("dmt", 1, ""), {"step": 3, "loss": 0.5})
     view(progress(4))
     assert figures == ["figure 1"], "ten times what the last one cost"
     clock.now += 4
     view(progress(50))
     assert figures == ["figure 1", "figure 2"]
-    run.log({"method": "dmt", "phase": 1, "step": 5, "loss": 0.4})
+    run.log(("dmt", 1, ""), {"step": 5, "loss": 0.4})
     view.close()
     assert figures[-1] == "figure 3", "the end is always shown"
     assert "50/100" in line[-1]["text/plain"]
@@ -105,7 +105,7 @@ def test_the_figure_is_drawn_when_the_log_has_grown_and_rarely(run, screen, cloc
 def test_a_broken_view_is_said_once_and_the_bar_takes_over(run, screen, clock, monkeypatch, when):
     bar = Bar()
     view = Live(run.path, bar)
-    run.log({"method": "dmt", "phase": 1, "step": 1, "loss": 1.0})
+    run.log(("dmt", 1, ""), {"step": 1, "loss": 1.0})
     monkeypatch.setattr(Live, "figure", lambda view: {}["x"] if when == "drawn" else "figure")
     if when == "shown":
         monkeypatch.setattr(live, "display", lambda *words, **more: 1 / 0)

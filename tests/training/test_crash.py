@@ -36,5 +36,5 @@ def test_files_that_are_written_in_place_are_found_out(tmp_path, monkeypatch):
             file.write(content)
 
     monkeypatch.setattr(files, "write_atomically", in_place)
-    tried = try_all(SETTINGS["classification"] | SHORT["classification"], tmp_path, every=3)
-    assert any(told["wrong"] for told in islice(tried, 25)), "split.json is half written, which nothing can mend"
+    tried = try_all(SETTINGS["classification"] | SHORT["classification"], tmp_path)
+    assert any(told["wrong"] for told in islice(tried, 30)), "split.json is half written, which nothing can mend"

@@ -29,8 +29,9 @@ test: setup  ## run the tests of every day
 test-all: setup  ## run these and the long ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not browser'
 
-crash: setup  ## end runs at every file operation, and draw hostile settings by the hundred thousand (two hours)
+crash: setup  ## end runs at every file operation, damage every file, draw hostile settings by the hundred thousand (three hours)
 	$(BIN)/python -m tests.crash
+	$(BIN)/python -m tests.damage
 	$(BIN)/python -m tests.fuzz 100000
 
 test-browser: setup  ## try the notebooks and the explorer in JupyterLab, driven by the system's Chromium

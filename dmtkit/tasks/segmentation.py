@@ -30,6 +30,8 @@ from dmtkit.models.weights import load_weights
 from dmtkit.tasks.probes import Probe, none_for_nan
 from dmtkit.tasks.task import TASKS, Task, Visit, initial_weights
 
+STRIDE = 8  # of the networks, at most
+
 
 @TASKS.register("segmentation")
 class Segmentation(Task):
@@ -51,6 +53,12 @@ class Segmentation(Task):
             )
         if self.config.snapshot == "best" and not len(self.data.val):
             raise ConfigError("val: snapshot 'best' needs labeled images held out to choose by; the lists name none")
+        alone = "views" in {training.learns for training in plan.trainings}  # X goes through the network without U
+        if alone and self.config.batch_labeled == 1 and max(self.config.crop) <= STRIDE:
+            raise ConfigError(
+                f"crop: one image (batch_labeled) of {'×'.join(map(str, self.config.crop))} leaves batch normalisation a single value "
+                "to normalise; take larger crops, or more images"
+            )
         for name in sorted({training.model for training in plan.trainings}):
             if weights := initial_weights(self.config, name):
                 load_weights(self.build(), weights)

@@ -11,7 +11,7 @@ from dmtkit.data import load
 from dmtkit.errors import ConfigError, TrainingError
 from dmtkit.methods.lab import Training
 from dmtkit.tasks import segmentation
-from dmtkit.training.experiment import check, run_methods
+from dmtkit.training.experiment import check, run_methods, start_session
 from tests.helpers import TINY_SEGMENTATION
 from tests.trees import make_voc_style
 
@@ -112,3 +112,9 @@ def test_with_sampling_the_baseline_still_learns_from_all_of_x(data, tmp_path):
     again = make_config({**TINY_SEGMENTATION, "sampling": "dms", "lists": str(tmp_path / "run" / "split.json")})
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert load(again).left.names == tuple(split["left"])
+
+
+def test_one_crop_of_one_pixel_is_refused_where_x_goes_alone_through_the_network():
+    with pytest.raises(ConfigError, match="leaves batch normalisation a single value"):
+        start_session(make_config({**TINY_SEGMENTATION, "methods": ("adversarial",), "crop": (1, 1)}))
+    start_session(make_config({**TINY_SEGMENTATION, "methods": ("adversarial",), "crop": (16, 16)}))

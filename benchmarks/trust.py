@@ -43,7 +43,8 @@ def damages(*runs: str, every: int = 1) -> Iterator[dict[str, Any]]:
     torch.set_num_threads(1)
     for name in runs or damage.RUNS:
         with TemporaryDirectory() as place:
-            yield {**known("damages"), name: damage.try_all(name, Path(place), every)}
+            told = damage.try_all(name, Path(place), every)
+        yield {**known("damages"), name: told}
 
 
 def verifying(*, images: int = 10_582, height: int = 375, width: int = 500, phases: int = 6) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def test_the_command_names_what_is_damaged_and_the_remedy(whole, tmp_path):
     assert MEND in said.output
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*(damaged|gone)")
 def test_a_run_of_before_there_were_checksums_goes_on_and_a_lost_model_is_trained_again(whole, tmp_path):
     shutil.copytree(whole, copy := tmp_path / "run")
@@ -72,6 +73,7 @@ def test_a_run_of_before_there_were_checksums_goes_on_and_a_lost_model_is_traine
     }
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*gone")
 def test_without_its_methods_json_a_run_does_not_go_on_with_other_parameters(tmp_path):
     values = SETTINGS["classification"] | {"methods": ("fixmatch",), "fixmatch_threshold": 0.95}
